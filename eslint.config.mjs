@@ -21,7 +21,10 @@ export default tseslint.config(
     files: ['libs/**/src/**/*.ts'],
     ignores: ['libs/testing/**', '**/*.spec.ts', '**/*.contract.ts'],
     rules: {
-      'no-restricted-properties': ['error', { object: 'process', property: 'env', message: 'libraries never read process.env' }],
+      'no-restricted-properties': [
+        'error',
+        { object: 'process', property: 'env', message: 'libraries never read process.env' },
+      ],
     },
   },
 );

@@ -1,0 +1,83 @@
+import type { Descriptor, Digest, Layer } from '#oci';
+import type { Brand, Json } from '#std';
+
+/** `sha256:…` over a key's preimage; see docs/cache.md. */
+export type CacheKey = Brand<Digest, 'CacheKey'>;
+
+/** Key over an operation alone, without its inputs: says whether anything like it was ever run. */
+export type OpKey = Brand<Digest, 'OpKey'>;
+
+/** Over what a result is made of: its parents and its layer. Two runs that made the same bytes are one result. */
+export type ResultId = Brand<Digest, 'ResultId'>;
+
+export type KeyKind = 'definition' | 'content' | 'trace';
+
+/** A layer with the list of what it changes (a delta, JSON; `#content`). */
+export interface StoredLayer extends Layer {
+  readonly delta: Descriptor;
+}
+
+/** What running a vertex gave. Nothing in it is ever changed. */
+export interface Result {
+  readonly id: ResultId;
+  /** of all inputs, in their order */
+  readonly parents: readonly ResultId[];
+  /** every layer of the tree from the first, this result's own last */
+  readonly layers: readonly StoredLayer[];
+  /** of the whole tree */
+  readonly tree: Digest;
+  /** what the run cost */
+  readonly costMs: number;
+  /** the run's own time window: mtimes within it are the run's doing */
+  readonly startedAtMs: number;
+  readonly finishedAtMs: number;
+  readonly producer: Producer;
+}
+
+export interface Producer {
+  readonly buildId: string;
+  readonly builderId: string;
+  /** name of the scope that the record was written to */
+  readonly scope: string;
+}
+
+/** One key's claim on one result. */
+export interface CacheRecord {
+  readonly key: CacheKey;
+  readonly kind: KeyKind;
+  readonly result: Result;
+}
+
+/** A key with what it hashes, kept so that a later miss can be explained. */
+export interface ExplainedKey {
+  readonly key: CacheKey;
+  readonly kind: KeyKind;
+  readonly op: OpKey;
+  readonly preimage: Json;
+}
+
+export interface LookupAnswer {
+  /** newest first, at most {@link MAX_CANDIDATES} a key; keys without a record are absent */
+  readonly records: ReadonlyMap<CacheKey, readonly CacheRecord[]>;
+  /** those of the asked operations that have any record at all */
+  readonly ops: ReadonlySet<OpKey>;
+}
+
+/** How many results of one key a look-up gives. */
+export const MAX_CANDIDATES = 8;
+
+/** The record index as one build sees it: its project, what its scope reads, where its scope writes. */
+export interface CacheStore {
+  /** One round trip for all keys. The own scope comes before inherited ones, within a scope the newest first. */
+  lookup(keys: readonly CacheKey[], ops: readonly OpKey[], signal?: AbortSignal): Promise<LookupAnswer>;
+  /**
+   * Makes a result known under all the keys, at once or not at all.
+   * @throws KilnError FENCED when the build has gone to another builder
+   */
+  save(keys: readonly ExplainedKey[], result: Result, signal?: AbortSignal): Promise<void>;
+  /** Takes back what refers to blobs that are lost or damaged, in every scope that the build reads. */
+  forget(blobs: ReadonlySet<Digest>, signal?: AbortSignal): Promise<void>;
+  /** Deltas of layers that no step made (base images), by diffID. */
+  findDeltas(diffIds: readonly Digest[], signal?: AbortSignal): Promise<ReadonlyMap<Digest, Descriptor>>;
+  saveDelta(diffId: Digest, delta: Descriptor, signal?: AbortSignal): Promise<void>;
+}

@@ -1,0 +1,25 @@
+import type { Digest } from '#oci';
+import type { Bytes } from '#std';
+
+export interface BlobInfo {
+  readonly digest: Digest;
+  readonly sizeBytes: number;
+}
+
+/** Blobs by digest. Every implementation keeps content.contract.ts. */
+export interface ContentStore {
+  /**
+   * The blob's bytes, verified: the stream fails at its end when they are not those of the digest, and the blob is removed.
+   * @throws KilnError BLOB_MISSING, BLOB_CORRUPT, UPSTREAM_UNAVAILABLE
+   */
+  get(digest: Digest, signal?: AbortSignal): Bytes;
+  /**
+   * Stores a stream; visible only when whole. Putting what is there is harmless.
+   * @throws KilnError BLOB_CORRUPT when the bytes are not those of `expected`; nothing is stored then
+   */
+  put(source: Bytes, expected?: Digest, signal?: AbortSignal): Promise<BlobInfo>;
+  /** Which of these are not there. */
+  findMissing(digests: ReadonlySet<Digest>, signal?: AbortSignal): Promise<ReadonlySet<Digest>>;
+  /** Removes blobs; those that are not there are no error. */
+  remove(digests: ReadonlySet<Digest>, signal?: AbortSignal): Promise<void>;
+}

@@ -1,0 +1,38 @@
+import type { Digest, ImageConfig, Platform, RunConfig } from '#oci';
+import type { Definition } from './vertex.ts';
+
+/** What a reference stood for when it was asked. */
+export interface ResolvedImage {
+  /** without tag, e.g. `docker.io/library/node` */
+  readonly reference: string;
+  /** of the manifest for the platform */
+  readonly digest: Digest;
+  readonly config: ImageConfig;
+}
+
+/** The only I/O of a front end. */
+export interface ImageResolver {
+  /** @throws KilnError IMAGE_NOT_FOUND, REGISTRY_* */
+  resolve(reference: string, platform: Platform, signal?: AbortSignal): Promise<ResolvedImage>;
+}
+
+/** One line of an image's history; those without `emptyLayer` match the layers in number and order. */
+export interface HistoryEntry {
+  readonly createdBy: string;
+  readonly emptyLayer: boolean;
+  readonly comment?: string | undefined;
+}
+
+/** What a front end makes of a build file for one platform: the graph, and the image around its result. */
+export interface Lowered {
+  readonly definition: Definition;
+  readonly platform: Platform;
+  readonly config: RunConfig;
+  readonly author?: string | undefined;
+  /** the base image that the result's layers begin with; undefined for scratch */
+  readonly base?: ResolvedImage | undefined;
+  /** of this build, after the base's own */
+  readonly history: readonly HistoryEntry[];
+  /** for the person: lint, arguments that nothing consumed */
+  readonly warnings: readonly { readonly message: string; readonly line: number }[];
+}

@@ -1,0 +1,3 @@
+export * from './frontend.ts';
+export * from './op.ts';
+export * from './vertex.ts';

@@ -1,0 +1,6 @@
+export * from './descriptor.ts';
+export * from './digest.ts';
+export * from './manifest.ts';
+export * from './media-type.ts';
+export * from './platform.ts';
+export * from './reference.ts';

@@ -1,0 +1,138 @@
+import { z } from 'zod';
+import { DigestSchema } from '#oci';
+
+const atMs = z.int();
+
+/** Where a hit's result came from. */
+export const HitSource = z.object({
+  key: z.enum(['definition', 'content', 'trace']),
+  buildId: z.string(),
+  builderId: z.string(),
+  scope: z.string(),
+  savedMs: z.number(),
+  savedBytes: z.number(),
+});
+export type HitSource = z.infer<typeof HitSource>;
+
+export const PlannedVertex = z.object({
+  vertex: DigestSchema,
+  /** as shown: `[build 2/5] RUN make` */
+  name: z.string(),
+  stage: z.string(),
+  /** line in the Dockerfile, 0 for none */
+  line: z.int(),
+  /** counts as a step for the user (RUN, COPY, ADD, WORKDIR) */
+  step: z.boolean(),
+  inputs: z.array(DigestSchema),
+});
+export type PlannedVertex = z.infer<typeof PlannedVertex>;
+
+/** Where in the Dockerfile something went wrong, with the text around it. */
+export const Excerpt = z.object({
+  file: z.string(),
+  /** the line in question, from 1 */
+  line: z.int(),
+  /** number of the first of `lines` */
+  firstLine: z.int(),
+  lines: z.array(z.string()),
+});
+export type Excerpt = z.infer<typeof Excerpt>;
+
+export const StepCounts = z.object({ total: z.int(), hit: z.int(), run: z.int(), joined: z.int() });
+export type StepCounts = z.infer<typeof StepCounts>;
+
+export const ByteCounts = z.object({ contextSent: z.int(), pulled: z.int(), pushed: z.int() });
+
+/** What a finished build gives. */
+export const BuildResult = z.object({
+  /** of the manifest; absent when the build had no output */
+  digest: DigestSchema.optional(),
+  configDigest: DigestSchema,
+  /** full names that were pushed or tagged */
+  names: z.array(z.string()),
+  steps: StepCounts,
+  bytes: ByteCounts,
+  durationMs: z.int(),
+  savedMs: z.int(),
+  /** in the order of the request's outputs that are files */
+  outputs: z.array(z.object({ type: z.literal('oci'), digest: DigestSchema, sizeBytes: z.int() })),
+});
+export type BuildResult = z.infer<typeof BuildResult>;
+
+export const BuildFailure = z.object({
+  code: z.string(),
+  message: z.string(),
+  hint: z.string().optional(),
+  vertex: DigestSchema.optional(),
+  /** name of the failed vertex as shown */
+  name: z.string().optional(),
+  exitCode: z.int().optional(),
+  excerpt: Excerpt.optional(),
+  /** the step's last lines */
+  tail: z.array(z.string()).optional(),
+});
+export type BuildFailure = z.infer<typeof BuildFailure>;
+
+/** One union of what happens in a build; CLI, dashboard, log and step table fold it. */
+export const BuildEvent = z.discriminatedUnion('type', [
+  /** a builder took the build; attempts count from 1 */
+  z.object({ type: z.literal('started'), atMs, builderId: z.string(), attempt: z.int() }),
+  /** the graph is known; may come again after a take-over */
+  z.object({ type: z.literal('planned'), atMs, vertices: z.array(PlannedVertex) }),
+  z.object({ type: z.literal('vertexStarted'), atMs, vertex: DigestSchema }),
+  z.object({
+    type: z.literal('vertexDone'),
+    atMs,
+    vertex: DigestSchema,
+    outcome: z.enum(['hit', 'run', 'joined', 'done']),
+    durationMs: z.number(),
+    hit: HitSource.optional(),
+    /** WORKDIR that had nothing to create: not counted as a step */
+    empty: z.boolean().optional(),
+    /** why nothing in the cache could be used */
+    miss: z.string().optional(),
+  }),
+  z.object({
+    type: z.literal('vertexFailed'),
+    atMs,
+    vertex: DigestSchema,
+    durationMs: z.number(),
+    message: z.string(),
+  }),
+  /** a piece of a step's output; stream 1 is standard output, 2 standard error */
+  z.object({
+    type: z.literal('log'),
+    atMs,
+    vertex: DigestSchema,
+    stream: z.union([z.literal(1), z.literal(2)]),
+    text: z.string(),
+  }),
+  /** work without a vertex of its own (`exporting`, `pushing`), or a vertex' parts (layers pulled) */
+  z.object({
+    type: z.literal('progress'),
+    atMs,
+    id: z.string(),
+    name: z.string(),
+    vertex: DigestSchema.optional(),
+    current: z.number(),
+    total: z.number().optional(),
+    unit: z.enum(['bytes', 'items']),
+    done: z.boolean(),
+  }),
+  z.object({ type: z.literal('warning'), atMs, message: z.string(), line: z.int().optional() }),
+  z.object({ type: z.literal('succeeded'), atMs, result: BuildResult }),
+  z.object({ type: z.literal('failed'), atMs, failure: BuildFailure }),
+  z.object({ type: z.literal('cancelled'), atMs, reason: z.string() }),
+]);
+export type BuildEvent = z.infer<typeof BuildEvent>;
+
+/** The last event of every build. */
+export function isFinal(event: BuildEvent): boolean {
+  return event.type === 'succeeded' || event.type === 'failed' || event.type === 'cancelled';
+}
+
+/** An event with its number in the build: from 1, without gaps, the id of the server-sent event. */
+export interface NumberedEvent {
+  readonly seq: number;
+  readonly event: BuildEvent;
+}

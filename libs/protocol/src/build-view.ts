@@ -1,0 +1,64 @@
+import { z } from 'zod';
+import { DigestSchema } from '#oci';
+import { BuildFailure, BuildResult, HitSource } from './build-event.ts';
+import { StoredRequest } from './build-request.ts';
+
+export const BuildState = z.enum(['queued', 'running', 'succeeded', 'failed', 'cancelled']);
+export type BuildState = z.infer<typeof BuildState>;
+
+/** GET /v1/builds/:id */
+export const BuildView = z.object({
+  id: z.string(),
+  url: z.string(),
+  project: z.string(),
+  scope: z.string(),
+  state: BuildState,
+  attempt: z.int(),
+  createdAt: z.iso.datetime(),
+  startedAt: z.iso.datetime().nullable(),
+  finishedAt: z.iso.datetime().nullable(),
+  request: StoredRequest,
+  context: z.object({ digest: DigestSchema, files: z.int(), sizeBytes: z.int() }),
+  result: BuildResult.nullable(),
+  failure: BuildFailure.nullable(),
+});
+export type BuildView = z.infer<typeof BuildView>;
+
+/** GET /v1/builds */
+export const BuildList = z.object({ builds: z.array(BuildView), next: z.string().nullable() });
+export type BuildList = z.infer<typeof BuildList>;
+
+export const StepState = z.enum(['pending', 'running', 'hit', 'run', 'joined', 'done', 'failed', 'cancelled']);
+
+/** GET /v1/builds/:id/steps: every vertex of the plan, in its order. */
+export const StepView = z.object({
+  vertex: DigestSchema,
+  name: z.string(),
+  stage: z.string(),
+  line: z.int(),
+  step: z.boolean(),
+  state: StepState,
+  startedAt: z.iso.datetime().nullable(),
+  durationMs: z.number().nullable(),
+  hit: HitSource.nullable(),
+  miss: z.string().nullable(),
+  empty: z.boolean(),
+});
+export type StepView = z.infer<typeof StepView>;
+export const StepList = z.object({ steps: z.array(StepView) });
+
+/** RFC 9457, with the code from the table, the field that is wrong, and what to do. */
+export const Problem = z.object({
+  type: z.string(),
+  title: z.string(),
+  status: z.int(),
+  detail: z.string(),
+  code: z.string(),
+  field: z.string().optional(),
+  hint: z.string().optional(),
+});
+export type Problem = z.infer<typeof Problem>;
+
+/** The payload of a queued job. The queue is transport only: everything else is in Postgres. */
+export const BuildJob = z.strictObject({ buildId: z.string(), attempt: z.int().positive() });
+export type BuildJob = z.infer<typeof BuildJob>;

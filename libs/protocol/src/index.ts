@@ -1,0 +1,3 @@
+export * from './build-event.ts';
+export * from './build-request.ts';
+export * from './build-view.ts';
