@@ -33,8 +33,11 @@ export interface Exit {
   readonly outOfMemory: boolean;
 }
 
-/** stream 1 is standard output, 2 standard error; the chunk is only valid during the call */
-export type OnOutput = (stream: 1 | 2, chunk: Uint8Array) => void;
+/**
+ * Stream 1 is standard output, 2 standard error; the chunk is only valid during the call. Nothing more is read from the
+ * stream until a returned promise resolves, so a slow reader slows the process down instead of filling memory.
+ */
+export type OnOutput = (stream: 1 | 2, chunk: Uint8Array) => void | Promise<void>;
 
 /** Runs one process in a sandbox. */
 export interface Executor {
