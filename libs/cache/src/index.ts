@@ -1,1 +1,3 @@
+export * from './choose-hits.ts';
+export * from './keys.ts';
 export * from './record.ts';

@@ -26,6 +26,8 @@ export interface Result {
   readonly layers: readonly StoredLayer[];
   /** of the whole tree */
   readonly tree: Digest;
+  /** the own layer changes nothing (a WORKDIR that existed) */
+  readonly empty: boolean;
   /** what the run cost */
   readonly costMs: number;
   /** the run's own time window: mtimes within it are the run's doing */

@@ -1,1 +1,2 @@
-export {};
+export * from './op-runner.ts';
+export * from './solve.ts';

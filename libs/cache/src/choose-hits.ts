@@ -1,0 +1,114 @@
+import { type Definition, isStep, type Vertex } from '#graph';
+import type { Digest } from '#oci';
+import { imageResultId, scratchResultId } from './keys.ts';
+import type { CacheRecord, ResultId } from './record.ts';
+
+export interface Choice {
+  /** vertices whose result comes from a record; what lies only below them needs no work */
+  readonly hits: ReadonlyMap<Digest, CacheRecord>;
+  /** vertices that have to be solved: sources of, and steps between, what is not hit */
+  readonly needed: ReadonlySet<Digest>;
+}
+
+/**
+ * Takes the hits of a graph from one consistent chain: the nearest record to the root wins and fixes the results of its
+ * inputs, so that no two parts of a build stand on two different runs of the same step.
+ * @param candidates by vertex, the preferred first
+ */
+export function chooseHits(definition: Definition, candidates: ReadonlyMap<Digest, readonly CacheRecord[]>): Choice {
+  const refused = new Set<CacheRecord>();
+  // Each round refuses at least one record, so this ends.
+  for (;;) {
+    const round = attempt(definition, candidates, refused);
+    if (round.conflicts.size === 0) return round;
+    for (const record of round.conflicts) refused.add(record);
+  }
+}
+
+interface Round extends Choice {
+  readonly conflicts: ReadonlySet<CacheRecord>;
+}
+
+function attempt(
+  definition: Definition,
+  candidates: ReadonlyMap<Digest, readonly CacheRecord[]>,
+  refused: ReadonlySet<CacheRecord>,
+): Round {
+  const hits = new Map<Digest, CacheRecord>();
+  const needed = new Set<Digest>([definition.root.vertex]);
+  const pins = new Map<Digest, { id: ResultId; by: Set<CacheRecord> }>();
+  const conflicts = new Set<CacheRecord>();
+  const tainted = taintedVertices(definition);
+
+  for (const vertex of [...definition.vertices.values()].reverse()) {
+    const pin = pins.get(vertex.digest);
+    const isNeeded = needed.has(vertex.digest);
+    if (!isNeeded && pin === undefined) continue;
+    const usable = (candidates.get(vertex.digest) ?? []).find(
+      (record) => !tainted.has(vertex.digest) && !refused.has(record) && fits(definition, vertex, record, pins),
+    );
+    if (usable !== undefined) {
+      if (isNeeded || isStep(vertex)) hits.set(vertex.digest, usable);
+      pinInputs(definition, vertex, usable, pins);
+      continue;
+    }
+    if (isNeeded && isStep(vertex) && pin !== undefined) for (const record of pin.by) conflicts.add(record);
+    if (isNeeded) for (const edge of vertex.inputs) needed.add(edge.vertex);
+  }
+  return { hits, needed, conflicts };
+}
+
+/** A step that must run anew may give another tree: what stands on it is looked up by content afterwards. */
+function taintedVertices(definition: Definition): ReadonlySet<Digest> {
+  const tainted = new Set<Digest>();
+  for (const vertex of definition.vertices.values()) {
+    if (vertex.label.ignoreCache || vertex.inputs.some((edge) => tainted.has(edge.vertex))) tainted.add(vertex.digest);
+  }
+  return tainted;
+}
+
+/** The inputs that a result names as parents: all but the trees that the client sent. */
+export function parentInputs(definition: Definition, vertex: Vertex): readonly Vertex[] {
+  return vertex.inputs.flatMap((edge) => {
+    const input = definition.vertices.get(edge.vertex);
+    return input === undefined || input.op.kind === 'local' ? [] : [input];
+  });
+}
+
+function fits(
+  definition: Definition,
+  vertex: Vertex,
+  { result }: CacheRecord,
+  pins: ReadonlyMap<Digest, { id: ResultId }>,
+): boolean {
+  const pin = pins.get(vertex.digest);
+  if (pin !== undefined && pin.id !== result.id) return false;
+  const parents = parentInputs(definition, vertex);
+  return (
+    parents.length === result.parents.length &&
+    parents.every((input, index) => {
+      const expected = fixedId(input) ?? pins.get(input.digest)?.id;
+      return expected === undefined || expected === result.parents[index];
+    })
+  );
+}
+
+function fixedId({ op }: Vertex): ResultId | undefined {
+  if (op.kind === 'image') return imageResultId(op.digest);
+  return op.kind === 'scratch' ? scratchResultId : undefined;
+}
+
+function pinInputs(
+  definition: Definition,
+  vertex: Vertex,
+  record: CacheRecord,
+  pins: Map<Digest, { id: ResultId; by: Set<CacheRecord> }>,
+): void {
+  parentInputs(definition, vertex).forEach((input, index) => {
+    const id = record.result.parents[index];
+    if (id === undefined || fixedId(input) !== undefined) return;
+    const pin = pins.get(input.digest) ?? { id, by: new Set() };
+    pin.by.add(record);
+    pins.set(input.digest, pin);
+  });
+}

@@ -1,0 +1,32 @@
+import type { CacheRecord, InputContent, Result } from '#cache';
+import type { Vertex } from '#graph';
+import type { Digest } from '#oci';
+
+/** What the solver needs to know of operations. One runner serves one build; R is a tree in whatever form it likes. */
+export interface OpRunner<R> {
+  /** Of an image, the empty tree or a tree that the client sent; must not move their bytes. */
+  source(vertex: Vertex, signal: AbortSignal): Promise<R>;
+  /** The result of a record, lazily: nothing is fetched before a running step needs it. */
+  load(vertex: Vertex, record: CacheRecord): R;
+  /** Digest of what a COPY or ADD selects from a tree that the client sent. */
+  selection(vertex: Vertex): Digest;
+  /**
+   * The contents of the inputs as a content key takes them. May wait for the inputs' layers to be digested.
+   */
+  contents(vertex: Vertex, inputs: readonly R[], signal: AbortSignal): Promise<readonly InputContent[]>;
+  /** Executes the vertex; resolves as soon as the next step can stand on the result. */
+  run(vertex: Vertex, inputs: readonly R[], signal: AbortSignal): Promise<R>;
+  /**
+   * Waits until the layer of a {@link run} is digested and stored. Where it is equivalent to one of `earlier` on the same
+   * parents, that one is the result and the new layer is dropped.
+   */
+  settle(
+    vertex: Vertex,
+    value: R,
+    inputs: readonly R[],
+    earlier: readonly CacheRecord[],
+    signal: AbortSignal,
+  ): Promise<Result>;
+  /** Whether the result of a step has an empty layer (a WORKDIR that existed). */
+  isEmpty(value: R): Promise<boolean>;
+}

@@ -1,0 +1,254 @@
+import {
+  type CacheRecord,
+  type CacheStore,
+  chooseHits,
+  type Choice,
+  contentKey,
+  definitionKeys,
+  type ExplainedKey,
+  opKey,
+  type OpKey,
+} from '#cache';
+import { type Definition, isStep, type Vertex } from '#graph';
+import type { Digest } from '#oci';
+import type { BuildEvent, HitSource } from '#protocol';
+import { type Clock, KilnError, messageOf } from '#std';
+import pLimit, { type LimitFunction } from 'p-limit';
+import type { OpRunner } from './op-runner.ts';
+
+export interface SolveOptions<R> {
+  readonly definition: Definition;
+  readonly runner: OpRunner<R>;
+  readonly cache: CacheStore;
+  readonly clock: Clock;
+  readonly report: (event: BuildEvent) => void;
+  /** how many steps run at a time */
+  readonly parallelism: number;
+  readonly signal: AbortSignal;
+}
+
+/** A step that failed, named: the solver's own addition to what the runner threw. */
+export class VertexFailure extends Error {
+  override readonly name = 'VertexFailure';
+  constructor(
+    readonly vertex: Vertex,
+    override readonly cause: unknown,
+  ) {
+    super(`${vertex.label.name}: ${messageOf(cause)}`, { cause });
+  }
+}
+
+/**
+ * Brings a definition to its root's result: one look-up of all definition keys, then what is not hit from the leaves up,
+ * independent parts in parallel, content keys before every run. Resolves when every result is stored and recorded.
+ * @throws VertexFailure for the first vertex that fails; all others have ended by then
+ */
+export async function solve<R>(options: SolveOptions<R>): Promise<R> {
+  const stop = new AbortController();
+  const signal = AbortSignal.any([options.signal, stop.signal]);
+  const solver = new GraphSolver({ ...options, signal });
+  try {
+    await solver.plan();
+    const root = await solver.value(options.definition.root.vertex);
+    await solver.settled();
+    return root;
+  } catch (thrown) {
+    stop.abort(thrown);
+    await solver.ended();
+    options.signal.throwIfAborted();
+    throw thrown;
+  }
+}
+
+class GraphSolver<R> {
+  readonly #options: SolveOptions<R>;
+  readonly #limit: LimitFunction;
+  readonly #values = new Map<Digest, Promise<R>>();
+  readonly #background: Promise<void>[] = [];
+  #choice: Choice = { hits: new Map(), needed: new Set() };
+  #keys: ReadonlyMap<Digest, ExplainedKey> = new Map();
+  #records: ReadonlyMap<Digest, readonly CacheRecord[]> = new Map();
+  #knownOps: ReadonlySet<OpKey> = new Set();
+
+  constructor(options: SolveOptions<R>) {
+    this.#options = options;
+    this.#limit = pLimit(options.parallelism);
+  }
+
+  /** The one look-up, and which of its answers are used. */
+  async plan(): Promise<void> {
+    const { definition, runner, cache, signal } = this.#options;
+    this.#keys = definitionKeys(definition, (vertex) => runner.selection(vertex));
+    const steps = [...definition.vertices.values()].filter(isStep);
+    const keyOf = (vertex: Vertex): ExplainedKey => this.#keyOf(vertex);
+    const answer = await cache.lookup(
+      steps.map((step) => keyOf(step).key),
+      steps.map(opKey),
+      signal,
+    );
+    this.#knownOps = answer.ops;
+    this.#records = new Map(steps.map((step) => [step.digest, answer.records.get(keyOf(step).key) ?? []]));
+    this.#choice = chooseHits(definition, this.#records);
+    this.#reportHits();
+  }
+
+  /** The value of a vertex; made at the first call. */
+  value(digest: Digest): Promise<R> {
+    let value = this.#values.get(digest);
+    if (value === undefined) {
+      value = this.#solve(this.#vertex(digest));
+      // Its failure reaches whoever needs it; a sibling may fail first.
+      value.catch(() => {});
+      this.#values.set(digest, value);
+    }
+    return value;
+  }
+
+  /** Resolves when all that runs in the background is stored; throws its first failure. */
+  async settled(): Promise<void> {
+    while (this.#background.length > 0) await this.#background.shift();
+  }
+
+  /** Resolves when nothing of this solve runs any more, however it ended. */
+  async ended(): Promise<void> {
+    await Promise.allSettled(this.#values.values());
+    await Promise.allSettled(this.#background);
+  }
+
+  async #solve(vertex: Vertex): Promise<R> {
+    const { runner, signal } = this.#options;
+    const hit = this.#choice.hits.get(vertex.digest);
+    if (hit !== undefined) return runner.load(vertex, hit);
+    if (!isStep(vertex)) return this.#source(vertex);
+    const inputs = await Promise.all(vertex.inputs.map((edge) => this.value(edge.vertex)));
+    signal.throwIfAborted();
+    return (await this.#byContent(vertex, inputs)) ?? this.#limit(() => this.#run(vertex, inputs));
+  }
+
+  async #source(vertex: Vertex): Promise<R> {
+    const { runner, clock, signal, report } = this.#options;
+    const startedAtMs = clock.nowMs();
+    report({ type: 'vertexStarted', atMs: startedAtMs, vertex: vertex.digest });
+    const value = await this.#named(vertex, startedAtMs, () => runner.source(vertex, signal));
+    const atMs = clock.nowMs();
+    report({ type: 'vertexDone', atMs, vertex: vertex.digest, outcome: 'done', durationMs: atMs - startedAtMs });
+    return value;
+  }
+
+  /** A step whose inputs have other names but the same contents as in an earlier run. */
+  async #byContent(vertex: Vertex, inputs: readonly R[]): Promise<R | undefined> {
+    const { runner, cache, signal } = this.#options;
+    // Nothing like it was ever run: no need to wait for the inputs' digests.
+    if (vertex.label.ignoreCache || !this.#knownOps.has(opKey(vertex))) return undefined;
+    return this.#named(vertex, this.#options.clock.nowMs(), async () => {
+      const key = contentKey(vertex, await runner.contents(vertex, inputs, signal));
+      const answer = await cache.lookup([key.key], [], signal);
+      const record = answer.records.get(key.key)?.[0];
+      if (record === undefined) return undefined;
+      // So that the next build finds it in its first look-up.
+      await cache.save([this.#keyOf(vertex)], record.result, signal);
+      this.#reportHit(vertex, record);
+      return runner.load(vertex, record);
+    });
+  }
+
+  async #run(vertex: Vertex, inputs: readonly R[]): Promise<R> {
+    const { runner, clock, signal, report } = this.#options;
+    signal.throwIfAborted();
+    const startedAtMs = clock.nowMs();
+    report({ type: 'vertexStarted', atMs: startedAtMs, vertex: vertex.digest });
+    const value = await this.#named(vertex, startedAtMs, () => runner.run(vertex, inputs, signal));
+    const atMs = clock.nowMs();
+    const done = { type: 'vertexDone', vertex: vertex.digest, outcome: 'run', durationMs: atMs - startedAtMs } as const;
+    const miss = this.#missOf(vertex);
+    // Only WORKDIR can turn out to have had nothing to do, and its layer is digested at once.
+    const empty = vertex.op.kind === 'mkdir' ? { empty: await runner.isEmpty(value) } : {};
+    report({ ...done, ...empty, miss, atMs });
+    const saved = this.#save(vertex, value, inputs);
+    saved.catch(() => {});
+    this.#background.push(saved);
+    return value;
+  }
+
+  async #save(vertex: Vertex, value: R, inputs: readonly R[]): Promise<void> {
+    const { runner, cache, clock, signal } = this.#options;
+    await this.#named(vertex, clock.nowMs(), async () => {
+      const earlier = this.#records.get(vertex.digest) ?? [];
+      const result = await runner.settle(vertex, value, inputs, earlier, signal);
+      const content = contentKey(vertex, await runner.contents(vertex, inputs, signal));
+      await cache.save([this.#keyOf(vertex), content], result, signal);
+    });
+  }
+
+  #missOf(vertex: Vertex): string {
+    if (vertex.label.ignoreCache) return 'the cache was not asked (--no-cache)';
+    if (!this.#knownOps.has(opKey(vertex))) return 'no build has run this step before';
+    return vertex.op.kind === 'copy' ? 'what it copies, or copies onto, has changed' : 'what it stands on has changed';
+  }
+
+  /** Puts the vertex' name on a failure and reports it once. */
+  async #named<T>(vertex: Vertex, startedAtMs: number, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (thrown) {
+      this.#options.signal.throwIfAborted();
+      if (thrown instanceof VertexFailure) throw thrown;
+      const atMs = this.#options.clock.nowMs();
+      this.#options.report({
+        type: 'vertexFailed',
+        atMs,
+        vertex: vertex.digest,
+        durationMs: atMs - startedAtMs,
+        message: messageOf(thrown),
+      });
+      throw new VertexFailure(vertex, thrown);
+    }
+  }
+
+  #reportHits(): void {
+    const { definition, clock, report } = this.#options;
+    const { hits, needed } = this.#choice;
+    for (const vertex of definition.vertices.values()) {
+      const record = hits.get(vertex.digest);
+      if (record !== undefined) this.#reportHit(vertex, record);
+      else if (!needed.has(vertex.digest)) {
+        // Below a hit: its own record may be gone, its result is part of the hit's chain.
+        const outcome = isStep(vertex) ? 'hit' : 'done';
+        report({ type: 'vertexDone', atMs: clock.nowMs(), vertex: vertex.digest, outcome, durationMs: 0 });
+      }
+    }
+  }
+
+  #reportHit(vertex: Vertex, { kind, result }: CacheRecord): void {
+    const atMs = this.#options.clock.nowMs();
+    const layer = result.layers.at(-1);
+    const hit: HitSource = {
+      key: kind,
+      ...result.producer,
+      savedMs: result.costMs,
+      savedBytes: layer?.descriptor.size ?? 0,
+    };
+    const empty = vertex.op.kind === 'mkdir' ? { empty: result.empty } : {};
+    this.#options.report({
+      type: 'vertexDone',
+      atMs,
+      vertex: vertex.digest,
+      outcome: 'hit',
+      durationMs: 0,
+      hit,
+      ...empty,
+    });
+  }
+
+  #keyOf(vertex: Vertex): ExplainedKey {
+    const key = this.#keys.get(vertex.digest);
+    if (key === undefined) throw new KilnError('INTERNAL', `no key for ${vertex.label.name}`);
+    return key;
+  }
+
+  #vertex(digest: Digest): Vertex {
+    const vertex = this.#options.definition.vertices.get(digest);
+    if (vertex === undefined) throw new KilnError('INTERNAL', `the definition has no vertex ${digest}`);
+    return vertex;
+  }
+}
