@@ -1,2 +1,3 @@
+export * from './path.ts';
 export * from './store.ts';
 export * from './tree.ts';
