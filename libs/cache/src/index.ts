@@ -1,3 +1,4 @@
 export * from './choose-hits.ts';
 export * from './keys.ts';
 export * from './record.ts';
+export * from './whole-records.ts';

@@ -77,8 +77,14 @@ class GraphSolver<R> {
 
   /** The one look-up, and which of its answers are used. */
   async plan(): Promise<void> {
-    const { definition, runner, cache, signal } = this.#options;
-    this.#keys = definitionKeys(definition, (vertex) => runner.selection(vertex));
+    const { definition, runner, cache, clock, signal } = this.#options;
+    this.#keys = definitionKeys(definition, (vertex) => {
+      try {
+        return runner.selection(vertex);
+      } catch (thrown) {
+        throw this.#failed(vertex, clock.nowMs(), thrown);
+      }
+    });
     const steps = [...definition.vertices.values()].filter(isStep);
     const keyOf = (vertex: Vertex): ExplainedKey => this.#keyOf(vertex);
     const answer = await cache.lookup(
@@ -192,17 +198,16 @@ class GraphSolver<R> {
       return await work();
     } catch (thrown) {
       this.#options.signal.throwIfAborted();
-      if (thrown instanceof VertexFailure) throw thrown;
-      const atMs = this.#options.clock.nowMs();
-      this.#options.report({
-        type: 'vertexFailed',
-        atMs,
-        vertex: vertex.digest,
-        durationMs: atMs - startedAtMs,
-        message: messageOf(thrown),
-      });
-      throw new VertexFailure(vertex, thrown);
+      throw this.#failed(vertex, startedAtMs, thrown);
     }
+  }
+
+  #failed(vertex: Vertex, startedAtMs: number, thrown: unknown): VertexFailure {
+    if (thrown instanceof VertexFailure) return thrown;
+    const atMs = this.#options.clock.nowMs();
+    const durationMs = atMs - startedAtMs;
+    this.#options.report({ type: 'vertexFailed', atMs, vertex: vertex.digest, durationMs, message: messageOf(thrown) });
+    return new VertexFailure(vertex, thrown);
   }
 
   #reportHits(): void {

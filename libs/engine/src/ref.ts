@@ -1,0 +1,28 @@
+import type { ResultId, StoredLayer } from '#cache';
+import type { Tree } from '#content';
+import type { Digest } from '#oci';
+
+/**
+ * A tree during a build. Everything is asked for lazily: a hit that nothing stands on stays a list of descriptors, and a
+ * step that just ran can be built upon before its layer is digested.
+ */
+export interface TreeRef {
+  readonly kind: 'tree';
+  id(): Promise<ResultId>;
+  /** all layers from the first; resolves when the last one is stored */
+  layers(): Promise<readonly StoredLayer[]>;
+  /** every file with its digest; resolves when the last layer is digested */
+  tree(): Promise<Tree>;
+  /** Merkle digest of {@link tree} */
+  digest(): Promise<Digest>;
+  /** name of a committed snapshot with these files; unpacks what is not on this node yet */
+  snapshot(): Promise<string>;
+}
+
+/** A tree that the client sent: never unpacked, files are read from the content store as a COPY selects them. */
+export interface LocalRef {
+  readonly kind: 'local';
+  readonly tree: Tree;
+}
+
+export type Ref = TreeRef | LocalRef;
