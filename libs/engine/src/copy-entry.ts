@@ -1,0 +1,93 @@
+import { createReadStream, createWriteStream } from 'node:fs';
+import { chmod, link, lutimes, mkdir, rm, symlink } from 'node:fs/promises';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { type ContentStore, encodePath, type TreeEntry } from '#content';
+import { makeNode, setXattr } from '#snapshot';
+import { KilnError } from '#std';
+import { lookAt, own, type Ownership, type TargetRoot } from './rooted-files.ts';
+
+/** Where a file's bytes come from: blobs (what the client sent), or a mounted tree. */
+export type CopySource = { readonly content: ContentStore } | { readonly path: string };
+
+export interface EntryCopy {
+  readonly root: TargetRoot;
+  readonly from: CopySource;
+  /** path in the source's tree, with links followed, for reading bytes of a mounted tree */
+  readonly sourcePath: string;
+  readonly entry: TreeEntry;
+  /** where it goes on this node; its parent exists */
+  readonly target: Buffer;
+  /** where the first name of the same file went, when this is a further one */
+  readonly firstName?: Buffer | undefined;
+  /** as it shall be, before the shift */
+  readonly owner: Ownership;
+  readonly mode: number;
+  /** an existing directory takes the entry's owner and mode (all but the top of what is copied) */
+  readonly overwriteDirectory: boolean;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Puts one entry in place of what is there; directories merge.
+ * @returns whether mtimes are to be set when all is copied (directories that were made or overwritten)
+ * @throws KilnError STEP_FAILED when a directory meets a file, or the other way round
+ */
+export async function copyEntry(copy: EntryCopy): Promise<boolean> {
+  const { entry, target, root, owner, mode } = copy;
+  const found = await lookAt(target);
+  if (entry.type === 'dir') {
+    if (found !== undefined && !found.isDirectory()) throw clash(entry, 'a directory', 'a file');
+    if (found !== undefined && !copy.overwriteDirectory) return false;
+    if (found === undefined) await mkdir(target);
+    await own(root, target, owner);
+    await chmod(target, mode);
+    setXattrs(copy);
+    return true;
+  }
+  if (found?.isDirectory()) throw clash(entry, 'a file', 'a directory');
+  if (found !== undefined) await rm(target);
+  if (copy.firstName !== undefined) {
+    await link(copy.firstName, target);
+    return false;
+  }
+  await make(copy);
+  await own(root, target, owner);
+  // chown clears setuid and setgid, so the mode comes after; links have none.
+  if (entry.type !== 'symlink') await chmod(target, mode);
+  setXattrs(copy);
+  await lutimes(target, entry.mtime, entry.mtime);
+  return false;
+}
+
+async function make({ entry, target, from, sourcePath, signal }: EntryCopy): Promise<void> {
+  switch (entry.type) {
+    case 'file':
+      return pipeline(openBytes(entry, from, sourcePath, signal), createWriteStream(target, { flags: 'wx', mode: 0o600 }), { signal });
+    case 'symlink':
+      return symlink(encodePath(entry.link ?? ''), target);
+    case 'char':
+    case 'block':
+    case 'fifo':
+      makeNode(target, entry);
+      return;
+    case 'dir':
+      throw new KilnError('INTERNAL', 'a directory is not made as a file');
+  }
+}
+
+function openBytes(entry: TreeEntry, from: CopySource, sourcePath: string, signal: AbortSignal): Readable {
+  if ('path' in from) return createReadStream(Buffer.concat([Buffer.from(`${from.path}/`), encodePath(sourcePath)]));
+  if (entry.digest === undefined) throw new KilnError('INTERNAL', `the file ${entry.path} has no digest`);
+  return Readable.from(from.content.get(entry.digest, signal), { objectMode: false });
+}
+
+function setXattrs({ entry, target }: EntryCopy): void {
+  for (const [name, value] of Object.entries(entry.xattrs ?? {})) setXattr(target, name, Buffer.from(value, 'base64'));
+}
+
+function clash(entry: TreeEntry, what: string, there: string): KilnError {
+  return new KilnError('STEP_FAILED', `cannot copy ${what} over ${there}: ${entry.path}`, {
+    hint: 'remove what is there in an earlier step, or copy to another name',
+  });
+}

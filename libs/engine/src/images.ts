@@ -1,0 +1,139 @@
+import type { ImageResolver, ResolvedImage } from '#graph';
+import type { ContentStore } from '#content';
+import {
+  type Digest,
+  type Descriptor,
+  familiarReference,
+  formatPlatform,
+  type ImageConfig,
+  type Layer,
+  type Manifest,
+  parseReference,
+  type Platform,
+} from '#oci';
+import type { RegistryClient } from '#registry';
+import { type Bytes, type Clock, isKilnError, KilnError } from '#std';
+
+/** A pinned image: what its registry said. */
+export interface PinnedImage {
+  readonly digest: Digest;
+  readonly manifest: Manifest;
+  readonly config: ImageConfig;
+  /** made by the embedded farm because the real registry cannot be reached */
+  readonly standIn: boolean;
+}
+
+/** What tags stood for, for a while. */
+export interface TagCache {
+  get(reference: string, platform: string): Promise<{ readonly image: PinnedImage; readonly resolvedAtMs: number } | null>;
+  put(reference: string, platform: string, image: PinnedImage, resolvedAtMs: number): Promise<void>;
+}
+
+export interface ImagesOptions {
+  readonly registry: RegistryClient;
+  readonly tags: TagCache;
+  readonly content: ContentStore;
+  readonly clock: Clock;
+  /** how long a tag is taken to stand for what it stood for */
+  readonly tagTtlMs: number;
+  /** ask the registries anew */
+  readonly pull: boolean;
+  /** each reference that a stand-in answered, once */
+  readonly onStandIn: (reference: string) => void;
+  readonly onPulled: (bytes: number) => void;
+}
+
+/** The images of one build: resolves references, and opens the layers of what it resolved. */
+export class Images implements ImageResolver {
+  readonly #pins = new Map<string, Promise<PinnedImage>>();
+  readonly #byDigest = new Map<Digest, { readonly image: PinnedImage; readonly reference: string }>();
+
+  constructor(readonly options: ImagesOptions) {}
+
+  async resolve(reference: string, platform: Platform, signal?: AbortSignal): Promise<ResolvedImage> {
+    const parsed = parseReference(reference);
+    const key = `${reference} ${formatPlatform(platform)}`;
+    let pin = this.#pins.get(key);
+    if (pin === undefined) {
+      pin = this.#pin(reference, platform, signal);
+      this.#pins.set(key, pin);
+    }
+    const image = await pin;
+    const name = `${parsed.registry}/${parsed.repository}`;
+    this.#byDigest.set(image.digest, { image, reference: name });
+    return { reference: name, digest: image.digest, config: image.config };
+  }
+
+  /** @throws KilnError INTERNAL for an image that this build did not resolve */
+  layersOf(digest: Digest): readonly Layer[] {
+    const { image } = this.#known(digest);
+    const diffIds = image.config.rootfs.diff_ids ?? [];
+    if (diffIds.length !== image.manifest.layers.length) {
+      throw new KilnError('IMAGE_NOT_FOUND', `the image ${digest} has ${image.manifest.layers.length} layers and ${diffIds.length} diffIDs`);
+    }
+    return image.manifest.layers.map(({ mediaType, digest: blob, size }, index) => {
+      const diffId = diffIds[index];
+      if (diffId === undefined) throw new KilnError('INTERNAL', 'a layer without diffID');
+      return { descriptor: { mediaType, digest: blob, size }, diffId };
+    });
+  }
+
+  /** `registry/repository` that an image of this build was resolved from. */
+  repositoryOf(digest: Digest): string {
+    return this.#known(digest).reference;
+  }
+
+  /** A blob of one of this build's images: from the content store, else from its registry by way of the store. */
+  async *open(image: Digest, descriptor: Descriptor, signal: AbortSignal): Bytes {
+    await this.ensure(image, [descriptor], signal);
+    yield* this.options.content.get(descriptor.digest, signal);
+  }
+
+  /** Brings those of an image's blobs into the content store that are not there. */
+  async ensure(image: Digest, descriptors: readonly Descriptor[], signal: AbortSignal): Promise<void> {
+    const { content, registry, onPulled } = this.options;
+    const missing = await content.findMissing(new Set(descriptors.map((descriptor) => descriptor.digest)), signal);
+    const { registry: host, repository } = parseReference(this.repositoryOf(image));
+    for (const descriptor of descriptors.filter(({ digest }) => missing.has(digest))) {
+      const source = registry.fetchBlob({ registry: host, repository }, descriptor, signal);
+      await content.put(counted(source, onPulled), descriptor.digest, signal);
+    }
+  }
+
+  async #pin(text: string, platform: Platform, signal?: AbortSignal): Promise<PinnedImage> {
+    const { tags, clock, tagTtlMs, pull, registry, onStandIn } = this.options;
+    const reference = parseReference(text);
+    const target = formatPlatform(platform);
+    const cached = await tags.get(text, target);
+    const fresh = cached !== null && (reference.digest !== undefined || (!pull && clock.nowMs() - cached.resolvedAtMs < tagTtlMs));
+    if (fresh) {
+      if (cached.image.standIn) onStandIn(familiarReference(reference));
+      return cached.image;
+    }
+    try {
+      const { digest, manifest, config, standIn } = await registry.resolve(reference, platform, signal);
+      const image = { digest, manifest, config, standIn };
+      await tags.put(text, target, image, clock.nowMs());
+      if (standIn) onStandIn(familiarReference(reference));
+      return image;
+    } catch (thrown) {
+      if (isKilnError(thrown, 'REGISTRY_UNREACHABLE') && thrown.hint === undefined) {
+        throw new KilnError(thrown.code, thrown.message, { cause: thrown, hint: 'check the network of the builder, or configure a mirror' });
+      }
+      throw thrown;
+    }
+  }
+
+  #known(digest: Digest): { readonly image: PinnedImage; readonly reference: string } {
+    const known = this.#byDigest.get(digest);
+    if (known === undefined) throw new KilnError('INTERNAL', `the image ${digest} was not resolved by this build`);
+    return known;
+  }
+}
+
+async function* counted(source: Bytes, count: (bytes: number) => void): Bytes {
+  for await (const chunk of source) {
+    count(chunk.byteLength);
+    yield chunk;
+  }
+}

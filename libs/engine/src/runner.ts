@@ -1,0 +1,177 @@
+import { createReadStream } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import type { CacheRecord, InputContent, Producer, Result } from '#cache';
+import type { ContentStore } from '#content';
+import { selectionDigest, selectSources } from '#context';
+import type { Vertex } from '#graph';
+import { type Digest, type Layer, mediaType } from '#oci';
+import type { Differ, Mount } from '#snapshot';
+import type { OpRunner } from '#solver';
+import { type Clock, KilnError } from '#std';
+import { runCopy } from './run-copy.ts';
+import { type ExecSettings, type LogOutput, runExec } from './run-exec.ts';
+import { runMkdir } from './run-mkdir.ts';
+import type { LocalRef, Ref, TreeRef } from './ref.ts';
+import { type PendingLayer, StepOutcome } from './step-outcome.ts';
+import type { TreeRefs } from './tree-refs.ts';
+
+export interface RunnerOptions {
+  readonly refs: TreeRefs;
+  readonly content: ContentStore;
+  readonly differ: Differ;
+  readonly exec: ExecSettings;
+  /** trees that the client sent, by name */
+  readonly locals: ReadonlyMap<string, LocalRef>;
+  readonly clock: Clock;
+  readonly producer: Producer;
+  readonly log: LogOutput;
+}
+
+/** Runs a build's operations on this node. */
+export class EngineRunner implements OpRunner<Ref> {
+  readonly #options: RunnerOptions;
+  readonly #selections = new Map<Digest, Digest>();
+  readonly #localOf: (vertex: Vertex) => LocalRef;
+
+  /** @param localOf the tree that a COPY from the client takes from */
+  constructor(options: RunnerOptions, localOf: (vertex: Vertex) => LocalRef) {
+    this.#options = options;
+    this.#localOf = localOf;
+  }
+
+  async source({ op }: Vertex): Promise<Ref> {
+    const { refs, locals } = this.#options;
+    if (op.kind === 'image') return refs.image(op);
+    if (op.kind === 'scratch') return refs.scratch();
+    const local = op.kind === 'local' ? locals.get(op.name) : undefined;
+    if (local === undefined) throw new KilnError('INTERNAL', `a ${op.kind} is no source of this build`);
+    return local;
+  }
+
+  load(_vertex: Vertex, record: CacheRecord): Ref {
+    return this.#options.refs.result(record.result);
+  }
+
+  selection(vertex: Vertex): Digest {
+    let digest = this.#selections.get(vertex.digest);
+    if (digest === undefined) {
+      const { op } = vertex;
+      if (op.kind !== 'copy') throw new KilnError('INTERNAL', `a ${op.kind} selects nothing`);
+      digest = selectionDigest(selectSources(this.#localOf(vertex).tree, op.sources));
+      this.#selections.set(vertex.digest, digest);
+    }
+    return digest;
+  }
+
+  contents(vertex: Vertex, inputs: readonly Ref[]): Promise<readonly InputContent[]> {
+    return Promise.all(
+      inputs.map(async (input, index): Promise<InputContent> => {
+        if (input.kind === 'local') return { selection: this.selection(vertex) };
+        if (index === 1 && vertex.op.kind === 'copy') {
+          return { selection: selectionDigest(selectSources(await input.tree(), vertex.op.sources)) };
+        }
+        return { tree: await input.digest() };
+      }),
+    );
+  }
+
+  async run(vertex: Vertex, inputs: readonly Ref[], signal: AbortSignal): Promise<Ref> {
+    const { clock, producer, content, refs } = this.#options;
+    const { materialiser } = refs;
+    const { workspace, snapshotter } = materialiser;
+    const parents = inputs.filter((input) => input.kind === 'tree');
+    const parent = await rootOf(inputs).snapshot();
+    signal.throwIfAborted();
+    const key = workspace.name('a');
+    const mounts = await snapshotter.prepare(key, parent);
+    const startedAtMs = clock.nowMs();
+    try {
+      await this.#execute(vertex, inputs, mounts, signal);
+    } catch (thrown) {
+      await snapshotter.remove(key);
+      throw thrown;
+    }
+    const finishedAtMs = clock.nowMs();
+    const snapshot = workspace.name('s');
+    await snapshotter.commit(snapshot, key);
+    const pending = await this.#digest(snapshot, parent, signal);
+    return new StepOutcome({ snapshot, parents, pending, startedAtMs, finishedAtMs, producer, content, materialiser });
+  }
+
+  settle(_vertex: Vertex, value: Ref, _inputs: readonly Ref[], earlier: readonly CacheRecord[], signal: AbortSignal): Promise<Result> {
+    return outcomeOf(value).settle(earlier, signal);
+  }
+
+  isEmpty(value: Ref): Promise<boolean> {
+    return outcomeOf(value).isEmpty();
+  }
+
+  async #execute(vertex: Vertex, inputs: readonly Ref[], mounts: readonly Mount[], signal: AbortSignal): Promise<void> {
+    const { op } = vertex;
+    const { exec, refs, content, log, clock } = this.#options;
+    const { workspace, shift } = refs.materialiser;
+    await using root = await workspace.mount(mounts);
+    const target = { path: root.path, shift, clock };
+    switch (op.kind) {
+      case 'exec':
+        return runExec({ op, vertex: vertex.digest, root: target, workspace, settings: exec, log, signal });
+      case 'mkdir':
+        return runMkdir(op, target);
+      case 'copy': {
+        const source = inputs[1];
+        if (source === undefined) throw new KilnError('INTERNAL', 'a copy without source');
+        if (source.kind === 'local') return runCopy({ op, tree: source.tree, root: target, from: { content }, signal });
+        const view = await refs.materialiser.snapshotter.view(await source.snapshot());
+        await using mounted = await workspace.mount(view);
+        return await runCopy({ op, tree: await source.tree(), root: target, from: { path: mounted.path }, signal });
+      }
+      default:
+        throw new KilnError('INTERNAL', `a ${op.kind} does not run`);
+    }
+  }
+
+  /** Starts to digest and compress the step's changes beside what runs next. */
+  async #digest(snapshot: string, parent: string, signal: AbortSignal): Promise<PendingLayer> {
+    const { differ, refs, content } = this.#options;
+    const { workspace, snapshotter, shift } = refs.materialiser;
+    const stop = new AbortController();
+    const lower = await workspace.mount(await snapshotter.view(parent));
+    const diff = differ.compare({
+      upper: snapshotter.upperOf(snapshot),
+      lower: lower.path,
+      shift,
+      signal: AbortSignal.any([signal, stop.signal]),
+    });
+    const delta = diff.delta.finally(() => lower[Symbol.asyncDispose]());
+    delta.catch(() => {});
+    diff.layer.catch(() => {});
+    return {
+      delta,
+      async store(): Promise<Layer> {
+        const { file, digest, sizeBytes, diffId } = await diff.layer;
+        try {
+          await content.put(createReadStream(file), digest, signal);
+        } finally {
+          await rm(file, { force: true });
+        }
+        return { descriptor: { mediaType: mediaType.ociLayerGzip, digest, size: sizeBytes }, diffId };
+      },
+      async drop(): Promise<void> {
+        stop.abort(new Error('an equivalent layer is known'));
+        const unwanted = await diff.layer.catch(() => undefined);
+        if (unwanted !== undefined) await rm(unwanted.file, { force: true });
+      },
+    };
+  }
+}
+
+function rootOf(inputs: readonly Ref[]): TreeRef {
+  const root = inputs[0];
+  if (root?.kind !== 'tree') throw new KilnError('INTERNAL', 'a step without a root');
+  return root;
+}
+
+function outcomeOf(value: Ref): StepOutcome {
+  if (!(value instanceof StepOutcome)) throw new KilnError('INTERNAL', 'only a step that ran can be settled');
+  return value;
+}
