@@ -67,16 +67,14 @@ export interface ErrorDetails {
 /** The only error that crosses a library's door on purpose. */
 export class KilnError extends Error {
   override readonly name = 'KilnError';
+  readonly code: ErrorCode;
   readonly hint: string | undefined;
   readonly field: string | undefined;
   readonly line: number | undefined;
 
-  constructor(
-    readonly code: ErrorCode,
-    message: string,
-    details: ErrorDetails = {},
-  ) {
+  constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.code = code;
     this.hint = details.hint;
     this.field = details.field;
     this.line = details.line;
