@@ -63,7 +63,11 @@ export async function copyEntry(copy: EntryCopy): Promise<boolean> {
 async function make({ entry, target, from, sourcePath, signal }: EntryCopy): Promise<void> {
   switch (entry.type) {
     case 'file':
-      return pipeline(openBytes(entry, from, sourcePath, signal), createWriteStream(target, { flags: 'wx', mode: 0o600 }), { signal });
+      return pipeline(
+        openBytes(entry, from, sourcePath, signal),
+        createWriteStream(target, { flags: 'wx', mode: 0o600 }),
+        { signal },
+      );
     case 'symlink':
       return symlink(encodePath(entry.link ?? ''), target);
     case 'char':

@@ -25,7 +25,10 @@ export interface PinnedImage {
 
 /** What tags stood for, for a while. */
 export interface TagCache {
-  get(reference: string, platform: string): Promise<{ readonly image: PinnedImage; readonly resolvedAtMs: number } | null>;
+  get(
+    reference: string,
+    platform: string,
+  ): Promise<{ readonly image: PinnedImage; readonly resolvedAtMs: number } | null>;
   put(reference: string, platform: string, image: PinnedImage, resolvedAtMs: number): Promise<void>;
 }
 
@@ -69,7 +72,10 @@ export class Images implements ImageResolver {
     const { image } = this.#known(digest);
     const diffIds = image.config.rootfs.diff_ids ?? [];
     if (diffIds.length !== image.manifest.layers.length) {
-      throw new KilnError('IMAGE_NOT_FOUND', `the image ${digest} has ${image.manifest.layers.length} layers and ${diffIds.length} diffIDs`);
+      throw new KilnError(
+        'IMAGE_NOT_FOUND',
+        `the image ${digest} has ${image.manifest.layers.length} layers and ${diffIds.length} diffIDs`,
+      );
     }
     return image.manifest.layers.map(({ mediaType, digest: blob, size }, index) => {
       const diffId = diffIds[index];
@@ -105,7 +111,8 @@ export class Images implements ImageResolver {
     const reference = parseReference(text);
     const target = formatPlatform(platform);
     const cached = await tags.get(text, target);
-    const fresh = cached !== null && (reference.digest !== undefined || (!pull && clock.nowMs() - cached.resolvedAtMs < tagTtlMs));
+    const fresh =
+      cached !== null && (reference.digest !== undefined || (!pull && clock.nowMs() - cached.resolvedAtMs < tagTtlMs));
     if (fresh) {
       if (cached.image.standIn) onStandIn(familiarReference(reference));
       return cached.image;
@@ -118,7 +125,10 @@ export class Images implements ImageResolver {
       return image;
     } catch (thrown) {
       if (isKilnError(thrown, 'REGISTRY_UNREACHABLE') && thrown.hint === undefined) {
-        throw new KilnError(thrown.code, thrown.message, { cause: thrown, hint: 'check the network of the builder, or configure a mirror' });
+        throw new KilnError(thrown.code, thrown.message, {
+          cause: thrown,
+          hint: 'check the network of the builder, or configure a mirror',
+        });
       }
       throw thrown;
     }

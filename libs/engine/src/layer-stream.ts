@@ -16,7 +16,10 @@ export async function* layerTar(layer: Layer, blob: Bytes): Bytes {
   }
   const digest: Digest = hasher.digest();
   if (digest !== layer.diffId) {
-    throw new KilnError('BLOB_CORRUPT', `layer ${layer.descriptor.digest} unpacks to ${digest}, its image says ${layer.diffId}`);
+    throw new KilnError(
+      'BLOB_CORRUPT',
+      `layer ${layer.descriptor.digest} unpacks to ${digest}, its image says ${layer.diffId}`,
+    );
   }
 }
 

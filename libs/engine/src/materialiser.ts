@@ -65,7 +65,9 @@ export class Materialiser {
       const id = chain[index];
       if (id === undefined) continue;
       const known = (await this.delta(layer.diffId)) === undefined ? undefined : await this.find(id);
-      parent = known ?? (await this.#flights.join(`delta ${id}`, signal, (shared) => this.#unpack(id, parent, layer, open, shared)));
+      parent =
+        known ??
+        (await this.#flights.join(`delta ${id}`, signal, (shared) => this.#unpack(id, parent, layer, open, shared)));
     }
   }
 

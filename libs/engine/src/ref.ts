@@ -15,6 +15,8 @@ export interface TreeRef {
   tree(): Promise<Tree>;
   /** Merkle digest of {@link tree} */
   digest(): Promise<Digest>;
+  /** when it was made; undefined for what no build made */
+  createdAtMs(): Promise<number | undefined>;
   /** name of a committed snapshot with these files; unpacks what is not on this node yet */
   snapshot(): Promise<string>;
 }

@@ -37,7 +37,11 @@ export async function own(root: TargetRoot, path: string | Buffer, { uid, gid }:
  * @returns where the directory is on this node
  * @throws KilnError STEP_FAILED when something on the way is no directory
  */
-export async function makeDirs(root: TargetRoot, path: string, made: Ownership & { readonly mode: number }): Promise<string> {
+export async function makeDirs(
+  root: TargetRoot,
+  path: string,
+  made: Ownership & { readonly mode: number },
+): Promise<string> {
   const resolved = await resolveInRoot(root.path, path, { followLast: true });
   let current = root.path;
   for (const name of relative(root.path, resolved).split('/').filter(Boolean)) {
@@ -49,7 +53,10 @@ export async function makeDirs(root: TargetRoot, path: string, made: Ownership &
       // The process' umask has no say in an image.
       await chmod(current, made.mode);
     } else if (!found.isDirectory()) {
-      throw new KilnError('STEP_FAILED', `cannot make the directory ${path}: /${relative(root.path, current)} is not a directory`);
+      throw new KilnError(
+        'STEP_FAILED',
+        `cannot make the directory ${path}: /${relative(root.path, current)} is not a directory`,
+      );
     }
   }
   return current;

@@ -79,12 +79,18 @@ async function targetOf(run: CopyRun, selection: Selection, owner: Ownership | u
   const inParent = joinName(await makeDirs(root, parent, made), base);
   const found = await lookAt(inParent);
   if (found?.isDirectory()) return joinName(inParent.toString(), selection.name);
-  if (found?.isSymbolicLink() && (await linksToDirectory(root, dest))) return joinName(await makeDirs(root, dest, made), selection.name);
+  if (found?.isSymbolicLink() && (await linksToDirectory(root, dest)))
+    return joinName(await makeDirs(root, dest, made), selection.name);
   return inParent;
 }
 
 /** A directory copied to a name without slash: that name, a link to a directory followed. */
-async function directoryTarget(root: TargetRoot, parent: string, base: string, made: Ownership & { mode: number }): Promise<Buffer> {
+async function directoryTarget(
+  root: TargetRoot,
+  parent: string,
+  base: string,
+  made: Ownership & { mode: number },
+): Promise<Buffer> {
   const target = joinName(await makeDirs(root, parent, made), base);
   const found = await lookAt(target);
   return found?.isSymbolicLink() ? Buffer.from(await makeDirs(root, `${parent}/${base}`, made)) : target;

@@ -1,7 +1,6 @@
 import { readFile, stat } from 'node:fs/promises';
-import type { BindMount, Executor, Limits } from '#executor';
+import type { BindMount, Executor, Limits, OnOutput } from '#executor';
 import type { ExecOp } from '#graph';
-import type { Digest } from '#oci';
 import { resolveInRoot } from '#snapshot';
 import { KilnError, systemCode } from '#std';
 import { processUser, type ReadRootFile } from './accounts.ts';
@@ -16,26 +15,31 @@ export interface ExecSettings {
   readonly caBundle?: string | undefined;
 }
 
-/** A step's output; a returned promise slows the step down until it resolves. */
-export type LogOutput = (vertex: Digest, stream: 1 | 2, chunk: Uint8Array) => void | Promise<void>;
-
 export interface ExecRun {
   readonly op: ExecOp;
-  readonly vertex: Digest;
   readonly root: TargetRoot;
   readonly workspace: Workspace;
   readonly settings: ExecSettings;
-  readonly log: LogOutput;
+  readonly log: OnOutput;
   readonly signal: AbortSignal;
 }
 
 /** The path at which steps see the farm's certificate bundle. */
 const CA_BUNDLE_TARGET = '/run/kiln/ca-certificates.crt';
 
-const CA_VARIABLES = ['NODE_EXTRA_CA_CERTS', 'SSL_CERT_FILE', 'REQUESTS_CA_BUNDLE', 'CURL_CA_BUNDLE', 'GIT_SSL_CAINFO', 'PIP_CERT', 'CARGO_HTTP_CAINFO', 'npm_config_cafile'];
+const CA_VARIABLES = [
+  'NODE_EXTRA_CA_CERTS',
+  'SSL_CERT_FILE',
+  'REQUESTS_CA_BUNDLE',
+  'CURL_CA_BUNDLE',
+  'GIT_SSL_CAINFO',
+  'PIP_CERT',
+  'CARGO_HTTP_CAINFO',
+  'npm_config_cafile',
+];
 
 /** @throws KilnError STEP_FAILED when the process exits with another code than 0, SANDBOX_FAILED when it did not start */
-export async function runExec({ op, vertex, root, workspace, settings, log, signal }: ExecRun): Promise<void> {
+export async function runExec({ op, root, workspace, settings, log, signal }: ExecRun): Promise<void> {
   const user = await processUser(op.user, readRootFile(root.path));
   await makeDirs(root, op.cwd, { mode: 0o755, uid: user.uid, gid: user.gid });
   const { env, mounts } = withCaBundle(op.env, settings.caBundle);
@@ -52,14 +56,18 @@ export async function runExec({ op, vertex, root, workspace, settings, log, sign
       mounts,
     },
     root.path,
-    (stream, chunk) => log(vertex, stream, chunk),
+    log,
     signal,
   );
   if (exit.exitCode === 0) return;
   const command = op.args.join(' ');
   if (exit.outOfMemory) {
     const limit = `${Math.round(settings.limits.memoryBytes / 1_048_576)} MiB`;
-    throw new StepExit(exit.exitCode, `process "${command}" was ended: it used more than ${limit} of memory`, 'let it use less memory, or raise the farm’s limit for a step');
+    throw new StepExit(
+      exit.exitCode,
+      `process "${command}" was ended: it used more than ${limit} of memory`,
+      'let it use less memory, or raise the farm’s limit for a step',
+    );
   }
   throw new StepExit(exit.exitCode, `process "${command}" did not complete successfully: exit code: ${exit.exitCode}`);
 }
@@ -81,7 +89,8 @@ export function readRootFile(root: string): ReadRootFile {
     try {
       const resolved = await resolveInRoot(root, path, { followLast: true });
       const { size } = await stat(resolved);
-      if (size > 4 * 1024 * 1024) throw new KilnError('STEP_FAILED', `${path} of the image is too large to be read (${size} bytes)`);
+      if (size > 4 * 1024 * 1024)
+        throw new KilnError('STEP_FAILED', `${path} of the image is too large to be read (${size} bytes)`);
       return await readFile(resolved, 'utf8');
     } catch (thrown) {
       if (['ENOENT', 'ENOTDIR'].includes(systemCode(thrown) ?? '')) return null;
@@ -90,7 +99,10 @@ export function readRootFile(root: string): ReadRootFile {
   };
 }
 
-function withCaBundle(env: readonly string[], bundle: string | undefined): { env: readonly string[]; mounts: readonly BindMount[] } {
+function withCaBundle(
+  env: readonly string[],
+  bundle: string | undefined,
+): { env: readonly string[]; mounts: readonly BindMount[] } {
   if (bundle === undefined) return { env, mounts: [] };
   const given = new Set(env.map((entry) => entry.slice(0, entry.indexOf('='))));
   const added = CA_VARIABLES.filter((name) => !given.has(name)).map((name) => `${name}=${CA_BUNDLE_TARGET}`);

@@ -9,9 +9,10 @@ import type { Differ, Mount } from '#snapshot';
 import type { OpRunner } from '#solver';
 import { type Clock, KilnError } from '#std';
 import { runCopy } from './run-copy.ts';
-import { type ExecSettings, type LogOutput, runExec } from './run-exec.ts';
+import { type ExecSettings, runExec } from './run-exec.ts';
 import { runMkdir } from './run-mkdir.ts';
 import type { LocalRef, Ref, TreeRef } from './ref.ts';
+import type { StepLogs } from './step-logs.ts';
 import { type PendingLayer, StepOutcome } from './step-outcome.ts';
 import type { TreeRefs } from './tree-refs.ts';
 
@@ -24,7 +25,7 @@ export interface RunnerOptions {
   readonly locals: ReadonlyMap<string, LocalRef>;
   readonly clock: Clock;
   readonly producer: Producer;
-  readonly log: LogOutput;
+  readonly logs: StepLogs;
 }
 
 /** Runs a build's operations on this node. */
@@ -98,7 +99,13 @@ export class EngineRunner implements OpRunner<Ref> {
     return new StepOutcome({ snapshot, parents, pending, startedAtMs, finishedAtMs, producer, content, materialiser });
   }
 
-  settle(_vertex: Vertex, value: Ref, _inputs: readonly Ref[], earlier: readonly CacheRecord[], signal: AbortSignal): Promise<Result> {
+  settle(
+    _vertex: Vertex,
+    value: Ref,
+    _inputs: readonly Ref[],
+    earlier: readonly CacheRecord[],
+    signal: AbortSignal,
+  ): Promise<Result> {
     return outcomeOf(value).settle(earlier, signal);
   }
 
@@ -108,19 +115,25 @@ export class EngineRunner implements OpRunner<Ref> {
 
   async #execute(vertex: Vertex, inputs: readonly Ref[], mounts: readonly Mount[], signal: AbortSignal): Promise<void> {
     const { op } = vertex;
-    const { exec, refs, content, log, clock } = this.#options;
+    const { exec, refs, content, logs, clock } = this.#options;
     const { workspace, shift } = refs.materialiser;
     await using root = await workspace.mount(mounts);
     const target = { path: root.path, shift, clock };
     switch (op.kind) {
       case 'exec':
-        return runExec({ op, vertex: vertex.digest, root: target, workspace, settings: exec, log, signal });
+        try {
+          const log = (stream: 1 | 2, chunk: Uint8Array) => logs.write(vertex.digest, stream, chunk);
+          return await runExec({ op, root: target, workspace, settings: exec, log, signal });
+        } finally {
+          await logs.end(vertex.digest);
+        }
       case 'mkdir':
-        return runMkdir(op, target);
+        return await runMkdir(op, target);
       case 'copy': {
         const source = inputs[1];
         if (source === undefined) throw new KilnError('INTERNAL', 'a copy without source');
-        if (source.kind === 'local') return runCopy({ op, tree: source.tree, root: target, from: { content }, signal });
+        if (source.kind === 'local')
+          return await runCopy({ op, tree: source.tree, root: target, from: { content }, signal });
         const view = await refs.materialiser.snapshotter.view(await source.snapshot());
         await using mounted = await workspace.mount(view);
         return await runCopy({ op, tree: await source.tree(), root: target, from: { path: mounted.path }, signal });

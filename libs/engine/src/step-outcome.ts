@@ -1,5 +1,14 @@
 import { type CacheRecord, type Producer, type Result, stepResultId, type StoredLayer } from '#cache';
-import { applyDelta, type ContentStore, decodeDelta, type DeltaEntry, encodeDelta, equivalentDeltas, type Tree, treeDigest } from '#content';
+import {
+  applyDelta,
+  type ContentStore,
+  decodeDelta,
+  type DeltaEntry,
+  encodeDelta,
+  equivalentDeltas,
+  type Tree,
+  treeDigest,
+} from '#content';
 import { digestOf, type Layer } from '#oci';
 import { collect, once, single } from '#std';
 import { chainIds } from './chain-id.ts';
@@ -48,6 +57,7 @@ export class StepOutcome implements TreeRef {
   layers = async (): Promise<readonly StoredLayer[]> => (await this.#settled.promise).layers;
   tree = (): Promise<Tree> => this.#tree();
   digest = (): ReturnType<TreeRef['digest']> => this.#digest();
+  createdAtMs = async (): Promise<number> => (await this.#settled.promise).finishedAtMs;
   snapshot = (): Promise<string> => Promise.resolve(this.#options.snapshot);
 
   async isEmpty(): Promise<boolean> {
@@ -75,11 +85,16 @@ export class StepOutcome implements TreeRef {
     return this.#options.parents[0];
   }
 
-  async #equivalent(earlier: readonly CacheRecord[], parents: readonly Result['id'][], signal: AbortSignal): Promise<Result | undefined> {
+  async #equivalent(
+    earlier: readonly CacheRecord[],
+    parents: readonly Result['id'][],
+    signal: AbortSignal,
+  ): Promise<Result | undefined> {
     const { pending, content, startedAtMs, finishedAtMs } = this.#options;
     for (const { result } of earlier) {
       const own = result.layers.at(-1);
-      const sameParents = result.parents.length === parents.length && result.parents.every((id, index) => id === parents[index]);
+      const sameParents =
+        result.parents.length === parents.length && result.parents.every((id, index) => id === parents[index]);
       if (own === undefined || !sameParents) continue;
       const known = decodeDelta(await collect(content.get(own.delta.digest, signal), DELTA_LIMIT_BYTES));
       if (equivalentDeltas(known, result, await pending.delta, { startedAtMs, finishedAtMs })) {

@@ -35,6 +35,7 @@ export class TreeRefs {
       layers: () => Promise.resolve([]),
       tree: () => Promise.resolve(tree),
       digest: () => Promise.resolve(treeDigest(tree)),
+      createdAtMs: () => Promise.resolve(undefined),
       snapshot: () => this.materialiser.empty(),
     };
   }
@@ -46,7 +47,11 @@ export class TreeRefs {
     const layers = once(async () => {
       await snapshot();
       // A record that stands on this image is whole only with these.
-      await this.images.ensure(op.digest, bare.map((layer) => layer.descriptor), this.signal);
+      await this.images.ensure(
+        op.digest,
+        bare.map((layer) => layer.descriptor),
+        this.signal,
+      );
       return this.#withDeltas(bare, () => this.materialiser.restoreDeltas(bare, open, this.signal));
     });
     return this.#ref(() => Promise.resolve(imageResultId(op.digest)), layers, snapshot);
@@ -54,10 +59,22 @@ export class TreeRefs {
 
   result(result: Result): TreeRef {
     const snapshot = once(() =>
-      this.materialiser.snapshot(result.layers, (layer, signal) => this.content.get(layer.descriptor.digest, signal), this.signal),
+      this.materialiser.snapshot(
+        result.layers,
+        (layer, signal) => this.content.get(layer.descriptor.digest, signal),
+        this.signal,
+      ),
     );
-    const ref = this.#ref(() => Promise.resolve(result.id), () => Promise.resolve(result.layers), snapshot);
-    return { ...ref, digest: () => Promise.resolve(result.tree) };
+    const ref = this.#ref(
+      () => Promise.resolve(result.id),
+      () => Promise.resolve(result.layers),
+      snapshot,
+    );
+    return {
+      ...ref,
+      digest: () => Promise.resolve(result.tree),
+      createdAtMs: () => Promise.resolve(result.finishedAtMs),
+    };
   }
 
   /** All files of a stack of layers, from their deltas. */
@@ -70,15 +87,22 @@ export class TreeRefs {
     return tree;
   }
 
-  #ref(id: () => Promise<ResultId>, layers: () => Promise<readonly StoredLayer[]>, snapshot: () => Promise<string>): TreeRef {
+  #ref(
+    id: () => Promise<ResultId>,
+    layers: () => Promise<readonly StoredLayer[]>,
+    snapshot: () => Promise<string>,
+  ): TreeRef {
     const tree = once(async () => this.fold(await layers()));
     const digest = once(async () => treeDigest(await tree()));
-    return { kind: 'tree', id, layers, tree, digest, snapshot };
+    return { kind: 'tree', id, layers, tree, digest, snapshot, createdAtMs: () => Promise.resolve(undefined) };
   }
 
   /** Base layers with their deltas: known to the project, or made when this node unpacked them. */
-  async #withDeltas(bare: readonly Layer[], restore: () => Promise<void>) : Promise<readonly StoredLayer[]> {
-    const known = await this.deltas.findDeltas(bare.map((layer) => layer.diffId), this.signal);
+  async #withDeltas(bare: readonly Layer[], restore: () => Promise<void>): Promise<readonly StoredLayer[]> {
+    const known = await this.deltas.findDeltas(
+      bare.map((layer) => layer.diffId),
+      this.signal,
+    );
     const recorded = new Set([...known.values()].map((delta) => delta.digest));
     const lost = await this.content.findMissing(recorded, this.signal);
     const stored: StoredLayer[] = [];

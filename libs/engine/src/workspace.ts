@@ -13,7 +13,8 @@ export class Workspace {
   static async open(dir: string, random: Random): Promise<Workspace> {
     // Mounts died with the last process' mount namespace; what is left are empty directories.
     await rm(join(dir, 'mnt'), { recursive: true, force: true });
-    for (const name of ['mnt', 'chains', 'deltas', 'tmp']) await mkdir(join(dir, name), { recursive: true, mode: 0o700 });
+    for (const name of ['mnt', 'chains', 'deltas', 'tmp'])
+      await mkdir(join(dir, name), { recursive: true, mode: 0o700 });
     return new Workspace(dir, random);
   }
 

@@ -1,0 +1,33 @@
+import type { ContentStore } from '#content';
+import type { Digest } from '#oci';
+import { isKilnError } from '#std';
+
+/** Notes which blobs could not be read, so that what refers to them can be taken back. */
+export class DamagedBlobs {
+  #digests = new Set<Digest>();
+  readonly watched: ContentStore;
+
+  constructor(store: ContentStore) {
+    const note = (digest: Digest): void => void this.#digests.add(digest);
+    this.watched = {
+      async *get(digest, signal) {
+        try {
+          yield* store.get(digest, signal);
+        } catch (thrown) {
+          if (isKilnError(thrown, 'BLOB_MISSING', 'BLOB_CORRUPT')) note(digest);
+          throw thrown;
+        }
+      },
+      put: (source, expected, signal) => store.put(source, expected, signal),
+      findMissing: (digests, signal) => store.findMissing(digests, signal),
+      remove: (digests, signal) => store.remove(digests, signal),
+    };
+  }
+
+  /** Those noted since the last call. */
+  take(): ReadonlySet<Digest> {
+    const taken = this.#digests;
+    this.#digests = new Set();
+    return taken;
+  }
+}
