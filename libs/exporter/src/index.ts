@@ -1,1 +1,3 @@
-export {};
+export { type AssembledImage, assembleImage, type ImageParts, type StepHistory } from './assemble-image.ts';
+export { type OciLayoutOptions, writeOciLayout } from './oci-layout.ts';
+export { type PushEvent, pushImage, type PushOptions } from './push-image.ts';

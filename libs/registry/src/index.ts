@@ -1,1 +1,6 @@
-export {};
+export { Egress, type EgressPolicy, isPrivateAddress, openEgress } from './egress.ts';
+export type { HostLookup } from './connector.ts';
+export type { Mirror, RegistryAuth, RegistryOptions } from './options.ts';
+export { Reachability } from './reachability.ts';
+export { type PushOutcome, RegistryClient, type ResolvedManifest } from './registry-client.ts';
+export type { Repository, Source } from './repository.ts';
