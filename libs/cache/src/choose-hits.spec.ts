@@ -1,0 +1,110 @@
+import { type Definition, DefinitionBuilder, type Edge } from '#graph';
+import { type Digest, digestOf } from '#oci';
+import { describe, expect, it } from 'vitest';
+import { chooseHits } from './choose-hits.ts';
+import { imageResultId } from './keys.ts';
+import type { CacheKey, CacheRecord, ResultId } from './record.ts';
+
+const platform = { os: 'linux', architecture: 'amd64' };
+const base = digestOf('base');
+const id = (name: string): ResultId => digestOf(name) as Digest as ResultId;
+
+/** One stage `a` on the base, and `b`, `c` that both stand on it; `d` copies from c onto b. */
+function diamond(ignoreA = false): { definition: Definition; a: Digest; b: Digest; c: Digest; d: Digest } {
+  const builder = new DefinitionBuilder();
+  const label = { name: '', stage: '', line: 0, ignoreCache: false };
+  const run = (name: string, on: Edge, ignoreCache = false): Edge =>
+    builder.add({ kind: 'exec', args: [name], env: [], cwd: '/', user: '', network: 'none' }, platform, [on], {
+      ...label,
+      ignoreCache,
+    });
+  const image = builder.add({ kind: 'image', reference: 'x', digest: base }, platform, [], label);
+  const a = run('a', image, ignoreA);
+  const b = run('b', a);
+  const c = run('c', a);
+  const d = builder.add({ kind: 'copy', sources: ['x'], dest: '/' }, platform, [b, c], label);
+  return { definition: builder.finish(d), a: a.vertex, b: b.vertex, c: c.vertex, d: d.vertex };
+}
+
+function record(name: string, parents: readonly ResultId[]): CacheRecord {
+  const producer = { buildId: 'x', builderId: 'y', scope: 'main' };
+  const result = {
+    id: id(name),
+    parents,
+    layers: [],
+    tree: base,
+    empty: false,
+    costMs: 1,
+    startedAtMs: 0,
+    finishedAtMs: 1,
+    producer,
+  };
+  return { key: digestOf(`key ${name}`) as Digest as CacheKey, kind: 'definition', result };
+}
+
+const onBase = [imageResultId(base)];
+
+describe('chooseHits', () => {
+  it('needs nothing below a hit at the root', () => {
+    const { definition, d } = diamond();
+    const choice = chooseHits(definition, new Map([[d, [record('d', [id('b'), id('c')])]]]));
+    expect([...choice.hits.keys()]).toEqual([d]);
+    expect([...choice.needed]).toEqual([d]);
+  });
+
+  it('needs what a miss stands on, down to the next hit', () => {
+    const { definition, a, b, c, d } = diamond();
+    const choice = chooseHits(definition, new Map([[a, [record('a', onBase)]]]));
+    expect([...choice.hits.keys()]).toEqual([a]);
+    expect(choice.needed).toEqual(new Set([d, b, c, a]));
+  });
+
+  it('does not stand two steps on two runs of the same step', () => {
+    const { definition, a, b, c } = diamond();
+    const candidates = new Map([
+      [a, [record('a2', onBase), record('a1', onBase)]],
+      [b, [record('b', [id('a1')])]],
+      [c, [record('c', [id('a2')])]],
+    ]);
+    const { hits } = chooseHits(definition, candidates);
+    const parents = [b, c].flatMap((vertex) => hits.get(vertex)?.result.parents ?? []);
+    expect(parents).toHaveLength(1);
+    expect(hits.get(a)?.result.id).toBe(parents[0]);
+  });
+
+  it('prefers a candidate that agrees with the others over a newer one that does not', () => {
+    const { definition, a, b, c } = diamond();
+    const candidates = new Map([
+      [a, [record('a2', onBase), record('a1', onBase)]],
+      [c, [record('c', [id('a1')])]],
+      [b, [record('b2', [id('a2')]), record('b1', [id('a1')])]],
+    ]);
+    const { hits } = chooseHits(definition, candidates);
+    expect([hits.get(a), hits.get(b), hits.get(c)].map((hit) => hit?.result.id)).toEqual([id('a1'), id('b1'), id('c')]);
+  });
+
+  it('drops a hit whose parent has to run for another step and is not recorded any more', () => {
+    const { definition, a, b, c, d } = diamond();
+    const { hits, needed } = chooseHits(definition, new Map([[b, [record('b', [id('gone')])]]]));
+    expect(hits.size).toBe(0);
+    expect(needed).toEqual(
+      new Set([d, b, c, a, ...definition.vertices.keys()].filter((digest) => definition.vertices.has(digest))),
+    );
+  });
+
+  it('refuses a record that stands on another base', () => {
+    const { definition, a } = diamond();
+    expect(chooseHits(definition, new Map([[a, [record('a', [id('other base')])]]])).hits.size).toBe(0);
+  });
+
+  it('takes nothing by definition that stands on a step which must run anew', () => {
+    const { definition, a, b, c, d } = diamond(true);
+    const all = new Map([
+      [a, [record('a', onBase)]],
+      [b, [record('b', [id('a')])]],
+      [c, [record('c', [id('a')])]],
+      [d, [record('d', [id('b'), id('c')])]],
+    ]);
+    expect(chooseHits(definition, all).hits.size).toBe(0);
+  });
+});

@@ -1,0 +1,158 @@
+import {
+  type CopyOp,
+  DefinitionBuilder,
+  type Definition,
+  type ExecOp,
+  type MkdirOp,
+  type Op,
+  type VertexLabel,
+} from '#graph';
+import { type Digest, digestOf } from '#oci';
+import { describe, expect, it } from 'vitest';
+import { contentKey, definitionKeys, opKey } from './keys.ts';
+
+const label: VertexLabel = { name: '', stage: '', line: 0, ignoreCache: false };
+const amd64 = { os: 'linux', architecture: 'amd64' };
+const exec: ExecOp = {
+  kind: 'exec',
+  args: ['/bin/sh', '-c', 'make'],
+  env: ['A=1', 'B=2'],
+  cwd: '/src',
+  user: '',
+  network: 'default',
+};
+const copy: CopyOp = { kind: 'copy', sources: ['a', 'b'], dest: '/src/' };
+const mkdir: MkdirOp = { kind: 'mkdir', path: '/src', mode: 0o755 };
+
+interface Case {
+  readonly op?: Op;
+  readonly platform?: typeof amd64;
+  readonly base?: string;
+  readonly source?: 'local' | 'stage';
+  readonly selection?: string;
+  readonly label?: VertexLabel;
+}
+
+function definitionOf({ op = exec, platform = amd64, base = 'base', source, label: own = label }: Case): Definition {
+  const builder = new DefinitionBuilder();
+  const root = builder.add(
+    { kind: 'image', reference: 'docker.io/library/base', digest: digestOf(base) },
+    platform,
+    [],
+    label,
+  );
+  const from =
+    source === 'local'
+      ? builder.add({ kind: 'local', name: 'context' }, platform, [], label)
+      : builder.add(
+          { kind: 'image', reference: 'docker.io/library/stage', digest: digestOf('stage') },
+          platform,
+          [],
+          label,
+        );
+  const inputs = op.kind === 'copy' ? [root, from] : [root];
+  return builder.finish(builder.add(op, platform, inputs, own));
+}
+
+function keyOf(given: Case): Digest {
+  const definition = definitionOf(given);
+  const keys = definitionKeys(definition, () => digestOf(given.selection ?? 'selected'));
+  const key = keys.get(definition.root.vertex);
+  if (key === undefined) throw new Error('no key');
+  return key.key;
+}
+
+describe('definition keys', () => {
+  const flips: Record<string, [Case, Case]> = {
+    'exec args': [{}, { op: { ...exec, args: ['/bin/sh', '-c', 'make all'] } }],
+    'exec argument borders': [{ op: { ...exec, args: ['a b'] } }, { op: { ...exec, args: ['a', 'b'] } }],
+    'exec shell': [{}, { op: { ...exec, args: ['/bin/bash', '-c', 'make'] } }],
+    'exec env value': [{}, { op: { ...exec, env: ['A=2', 'B=2'] } }],
+    'exec env order': [{}, { op: { ...exec, env: ['B=2', 'A=1'] } }],
+    'exec cwd': [{}, { op: { ...exec, cwd: '/' } }],
+    'exec user': [{}, { op: { ...exec, user: 'node' } }],
+    'exec network': [{}, { op: { ...exec, network: 'none' } }],
+    platform: [{}, { platform: { os: 'linux', architecture: 'arm64' } }],
+    'base digest': [{}, { base: 'another' }],
+    'copy selection': [
+      { op: copy, source: 'local' },
+      { op: copy, source: 'local', selection: 'other' },
+    ],
+    'copy dest': [
+      { op: copy, source: 'local' },
+      { op: { ...copy, dest: '/src2/' }, source: 'local' },
+    ],
+    'copy chown': [
+      { op: copy, source: 'local' },
+      { op: { ...copy, chown: 'node' }, source: 'local' },
+    ],
+    'copy chmod': [
+      { op: copy, source: 'local' },
+      { op: { ...copy, chmod: 0o600 }, source: 'local' },
+    ],
+    'copy unpack': [
+      { op: copy, source: 'local' },
+      { op: { ...copy, unpack: true }, source: 'local' },
+    ],
+    'copy sources of a stage': [
+      { op: copy, source: 'stage' },
+      { op: { ...copy, sources: ['a'] }, source: 'stage' },
+    ],
+    'mkdir path': [{ op: mkdir }, { op: { ...mkdir, path: '/x' } }],
+    'mkdir mode': [{ op: mkdir }, { op: { ...mkdir, mode: 0o700 } }],
+    'mkdir chown': [{ op: mkdir }, { op: { ...mkdir, chown: '1000' } }],
+  };
+  it.each(Object.entries(flips))('change with %s', (_name, [one, other]) => {
+    expect(keyOf(one)).toBe(keyOf(one));
+    expect(keyOf(one)).not.toBe(keyOf(other));
+  });
+
+  it('do not change with names, lines, stages or flags that skip the cache', () => {
+    const shown = { name: '[2/2] RUN make', stage: 'build', line: 12, ignoreCache: true };
+    expect(keyOf({ label: shown })).toBe(keyOf({}));
+  });
+
+  it('do not change with the spelling of patterns that select the same', () => {
+    expect(keyOf({ op: { ...copy, sources: ['*', 'b'] }, source: 'local' })).toBe(keyOf({ op: copy, source: 'local' }));
+  });
+});
+
+describe('content keys', () => {
+  const vertexOf = (given: Case) => {
+    const definition = definitionOf(given);
+    const vertex = definition.vertices.get(definition.root.vertex);
+    if (vertex === undefined) throw new Error('no vertex');
+    return vertex;
+  };
+  const tree = digestOf('tree');
+
+  it('are over the operation, the platform and what the inputs hold', () => {
+    const key = contentKey(vertexOf({}), [{ tree }]).key;
+    expect(contentKey(vertexOf({ base: 'another' }), [{ tree }]).key).toBe(key);
+    expect(contentKey(vertexOf({}), [{ tree: digestOf('other') }]).key).not.toBe(key);
+    expect(contentKey(vertexOf({ op: { ...exec, user: 'x' } }), [{ tree }]).key).not.toBe(key);
+    expect(contentKey(vertexOf({ platform: { os: 'linux', architecture: 'arm64' } }), [{ tree }]).key).not.toBe(key);
+  });
+
+  it('are never definition keys, and tell a tree from a selection', () => {
+    const copied = vertexOf({ op: copy, source: 'stage' });
+    const [a, b] = [
+      contentKey(copied, [{ tree }, { tree }]).key,
+      contentKey(copied, [{ tree }, { selection: tree }]).key,
+    ];
+    expect(a).not.toBe(b);
+    expect(contentKey(vertexOf({}), [{ tree }]).key).not.toBe(keyOf({}));
+  });
+});
+
+describe('operation keys', () => {
+  it('are the same whatever the inputs are', () => {
+    const of = (given: Case) => {
+      const definition = definitionOf(given);
+      const vertex = definition.vertices.get(definition.root.vertex);
+      return vertex === undefined ? '' : opKey(vertex);
+    };
+    expect(of({})).toBe(of({ base: 'another' }));
+    expect(of({})).not.toBe(of({ op: { ...exec, args: ['x'] } }));
+  });
+});
