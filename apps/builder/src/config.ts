@@ -1,0 +1,80 @@
+import { readFileSync } from 'node:fs';
+import { totalmem } from 'node:os';
+import { z } from 'zod';
+import type { Mirror } from '#registry';
+import { KilnError } from '#std';
+
+const list = z
+  .string()
+  .default('')
+  .transform((text) =>
+    text
+      .split(',')
+      .map((item) => item.trim())
+      .filter((item) => item !== ''),
+  );
+
+const MIB = 1024 * 1024;
+
+/** `host=url` for a mirror, `host=stand-in:url` for one that answers only when the host cannot be reached; `*` for any host. */
+function parseMirror(text: string): Mirror {
+  const match = /^([^=]+)=(stand-in:)?(https?:\/\/.+)$/.exec(text);
+  if (match?.[1] === undefined || match[3] === undefined) {
+    throw new KilnError('INVALID_ARGUMENT', `not a mirror: ${JSON.stringify(text)}`, {
+      field: 'KILN_REGISTRY_MIRRORS',
+      hint: 'write host=https://mirror.example.com, several separated by commas',
+    });
+  }
+  return { for: match[1], url: match[3], mode: match[2] === undefined ? 'mirror' : 'stand-in' };
+}
+
+/** The builder's environment; README and .env.example say what each is for. */
+export const BuilderEnv = z.object({
+  KILN_DATABASE_URL: z.url(),
+  KILN_REDIS_URL: z.url(),
+  KILN_CONTENT_DIR: z.string().min(1),
+  KILN_SECRET_KEY: z.string().regex(/^[0-9a-f]{64}$/, '64 hexadecimal digits'),
+  KILN_BUILDER_ID: z.string().regex(/^[a-z0-9-]{1,24}$/),
+  KILN_BUILDER_DIR: z.string().startsWith('/'),
+  /** builds that run at a time */
+  KILN_BUILDER_CONCURRENCY: z.coerce.number().int().min(1).max(64).default(4),
+  /** steps of one build that run at a time */
+  KILN_BUILD_PARALLELISM: z.coerce.number().int().min(1).max(64).default(4),
+  KILN_CGROUP_PARENT: z.string().startsWith('/').default('/kiln'),
+  KILN_REGISTRY_MIRRORS: list.transform((items) => items.map(parseMirror)),
+  /** hosts of registries that speak plain HTTP, besides loopback */
+  KILN_PLAIN_HTTP: list,
+  KILN_EGRESS_ALLOW: list,
+  KILN_CA_BUNDLE: z.string().startsWith('/').optional(),
+  KILN_TAG_TTL_SECONDS: z.coerce.number().int().min(0).default(600),
+  KILN_STEP_MEMORY_MIB: z.coerce
+    .number()
+    .int()
+    .min(16)
+    .default(Math.max(512, Math.floor((totalmem() * 0.75) / MIB))),
+  KILN_STEP_PIDS: z.coerce.number().int().min(16).default(8192),
+  KILN_STEP_CPUS: z.coerce.number().min(0.1).optional(),
+});
+export type BuilderConfig = z.infer<typeof BuilderEnv>;
+
+/** @throws KilnError INVALID_ARGUMENT naming every variable that is wrong */
+export function readConfig(env: Readonly<Record<string, string | undefined>>): BuilderConfig {
+  const given = Object.fromEntries(
+    Object.keys(BuilderEnv.shape).flatMap((key) =>
+      env[key] === undefined || env[key] === '' ? [] : [[key, env[key]]],
+    ),
+  );
+  const parsed = BuilderEnv.safeParse(given);
+  if (parsed.success) return parsed.data;
+  const wrong = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; ');
+  throw new KilnError('INVALID_ARGUMENT', `the environment is not as it should be: ${wrong}`, {
+    hint: '.env.example lists all settings',
+  });
+}
+
+/** The resolv.conf of the node, which steps get; on nodes with a local stub resolver its upstream file. */
+export function resolvConfPath(): string {
+  const stub = '/run/systemd/resolve/resolv.conf';
+  const own = '/etc/resolv.conf';
+  return readFileSync(own, 'utf8').includes('127.0.0.53') ? stub : own;
+}

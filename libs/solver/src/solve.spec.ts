@@ -1,0 +1,244 @@
+import {
+  type CacheKey,
+  type CacheRecord,
+  type CacheStore,
+  imageResultId,
+  type InputContent,
+  type ResultId,
+  stepResultId,
+} from '#cache';
+import { type Definition, DefinitionBuilder, type Edge, type Vertex } from '#graph';
+import { type Digest, digestOf } from '#oci';
+import type { BuildEvent } from '#protocol';
+import { KilnError, systemClock } from '#std';
+import { describe, expect, it } from 'vitest';
+import type { OpRunner } from './op-runner.ts';
+import { solve, VertexFailure } from './solve.ts';
+
+const platform = { os: 'linux', architecture: 'amd64' };
+const label = { stage: '', line: 1, ignoreCache: false };
+
+/** A tree in these tests is a text; a step gives its own name and its inputs' texts. */
+interface Text {
+  readonly text: string;
+  readonly id: ResultId;
+}
+
+class Graph {
+  readonly builder = new DefinitionBuilder();
+  image(name = 'base'): Edge {
+    return this.builder.add({ kind: 'image', reference: name, digest: digestOf(name) }, platform, [], {
+      ...label,
+      name,
+    });
+  }
+  run(name: string, on: readonly Edge[], ignoreCache = false): Edge {
+    const op = { kind: 'exec', args: [name], env: [], cwd: '/', user: '', network: 'none' } as const;
+    return this.builder.add(op, platform, on, { ...label, name, ignoreCache });
+  }
+}
+
+/** Commands in these tests: what they make of their inputs' texts. */
+type Commands = Readonly<Record<string, (inputs: readonly string[]) => string | Promise<string>>>;
+
+class TextRunner implements OpRunner<Text> {
+  readonly ran: string[] = [];
+  readonly commands: Commands;
+  constructor(commands: Commands = {}) {
+    this.commands = commands;
+  }
+  source = async ({ op }: Vertex): Promise<Text> => {
+    if (op.kind !== 'image') throw new Error(op.kind);
+    return { text: op.reference, id: imageResultId(op.digest) };
+  };
+  load = (_vertex: Vertex, { result }: CacheRecord): Text => ({ text: `loaded ${result.tree}`, id: result.id });
+  selection = (): Digest => digestOf('selection');
+  contents = async (_vertex: Vertex, inputs: readonly Text[]): Promise<InputContent[]> =>
+    inputs.map((input) => ({ tree: treeOf(input) }));
+  run = async ({ label: { name } }: Vertex, inputs: readonly Text[]): Promise<Text> => {
+    this.ran.push(name);
+    const texts = inputs.map((input) => input.text);
+    const text = (await this.commands[name]?.(texts)) ?? `${name}(${texts.join()})`;
+    return {
+      text,
+      id: stepResultId(
+        inputs.map((input) => input.id),
+        digestOf(text),
+      ),
+    };
+  };
+  settle: OpRunner<Text>['settle'] = async (_vertex, value, inputs) => ({
+    id: value.id,
+    parents: inputs.map((input) => input.id),
+    layers: [],
+    tree: digestOf(value.text),
+    empty: false,
+    costMs: 1,
+    startedAtMs: 0,
+    finishedAtMs: 1,
+    producer: { buildId: 'b', builderId: 'n', scope: 'main' },
+  });
+  isEmpty = async (): Promise<boolean> => false;
+}
+
+const treeOf = ({ text }: Text): Digest =>
+  text.startsWith('loaded ') ? (text.slice('loaded '.length) as Digest) : digestOf(text);
+
+function memoryCache(): CacheStore & { lookups: number } {
+  const records = new Map<CacheKey, CacheRecord[]>();
+  const ops = new Set<string>();
+  return {
+    lookups: 0,
+    async lookup(keys, asked) {
+      this.lookups++;
+      const found = keys.flatMap((key) => (records.has(key) ? [[key, records.get(key) ?? []] as const] : []));
+      return { records: new Map(found), ops: new Set(asked.filter((op) => ops.has(op))) };
+    },
+    async save(keys, result) {
+      for (const { key, kind, op } of keys) {
+        records.set(key, [{ key, kind, result }, ...(records.get(key) ?? [])]);
+        ops.add(op);
+      }
+    },
+    forget: async () => {},
+    findDeltas: async () => new Map(),
+    saveDelta: async () => {},
+  };
+}
+
+interface Solved {
+  readonly root: Text;
+  readonly ran: readonly string[];
+  readonly events: readonly BuildEvent[];
+}
+
+async function run(
+  definition: Definition,
+  cache: CacheStore,
+  commands?: Commands,
+  signal = new AbortController().signal,
+): Promise<Solved> {
+  const runner = new TextRunner(commands);
+  const events: BuildEvent[] = [];
+  const report = (event: BuildEvent): void => void events.push(event);
+  const root = await solve({ definition, runner, cache, clock: systemClock, report, parallelism: 4, signal });
+  return { root, ran: runner.ran, events };
+}
+
+function chain(names: readonly string[], options: { base?: string; ignore?: string } = {}): Definition {
+  const graph = new Graph();
+  const root = names.reduce(
+    (edge, name) => graph.run(name, [edge], name === options.ignore),
+    graph.image(options.base),
+  );
+  return graph.builder.finish(root);
+}
+
+describe('solve', () => {
+  it('runs everything once, then nothing, asking the cache once', async () => {
+    const cache = memoryCache();
+    expect((await run(chain(['a', 'b', 'c']), cache)).ran).toEqual(['a', 'b', 'c']);
+    cache.lookups = 0;
+    const again = await run(chain(['a', 'b', 'c']), cache);
+    expect(again.ran).toEqual([]);
+    expect(cache.lookups).toBe(1);
+    const hits = again.events.filter((event) => event.type === 'vertexDone' && event.outcome === 'hit');
+    expect(hits).toHaveLength(3);
+  });
+
+  it('runs only what a change reaches', async () => {
+    const cache = memoryCache();
+    await run(chain(['a', 'b', 'c']), cache);
+    expect((await run(chain(['a', 'x', 'c']), cache)).ran).toEqual(['x', 'c']);
+  });
+
+  it('stops at a step that made the same tree: what follows is found by content', async () => {
+    const cache = memoryCache();
+    const commands = { a: () => 'same', x: () => 'same' };
+    await run(chain(['a', 'b']), cache, commands);
+    const changed = await run(chain(['x', 'b']), cache, commands);
+    expect(changed.ran).toEqual(['x']);
+    const last = changed.events.findLast((event) => event.type === 'vertexDone');
+    expect(last).toMatchObject({ outcome: 'hit', hit: { key: 'content' } });
+    // The definition key was added, so the next build needs one look-up.
+    expect((await run(chain(['x', 'b']), cache, commands)).ran).toEqual([]);
+  });
+
+  it('with --no-cache runs anew, and what follows only where the tree differs', async () => {
+    const cache = memoryCache();
+    let run1 = 0;
+    const commands = { a: () => `a${run1}`, b: () => 'b' };
+    await run(chain(['a', 'b', 'c']), cache, commands);
+    expect((await run(chain(['a', 'b', 'c'], { ignore: 'a' }), cache, commands)).ran).toEqual(['a']);
+    run1++;
+    expect((await run(chain(['a', 'b', 'c'], { ignore: 'a' }), cache, commands)).ran).toEqual(['a', 'b']);
+  });
+
+  it('runs independent stages at the same time', async () => {
+    const graph = new Graph();
+    const base = graph.image();
+    const both = graph.run('join', [graph.run('left', [base]), graph.run('right', [base])]);
+    const met = Promise.withResolvers<void>();
+    let waiting = 0;
+    const meet = async (): Promise<string> => {
+      if (++waiting === 2) met.resolve();
+      await met.promise;
+      return 'met';
+    };
+    expect((await run(graph.builder.finish(both), memoryCache(), { left: meet, right: meet })).root.text).toBe(
+      'join(met,met)',
+    );
+  });
+
+  it('names the step that failed, once, and stops the others', async () => {
+    const graph = new Graph();
+    const base = graph.image();
+    const started = Promise.withResolvers<void>();
+    const commands: Commands = {
+      bad: async () => {
+        await started.promise;
+        throw new KilnError('STEP_FAILED', 'exit code: 1');
+      },
+      slow: async () => {
+        started.resolve();
+        await systemClock.sleep(20);
+        return 'slow';
+      },
+    };
+    const definition = graph.builder.finish(
+      graph.run('join', [graph.run('bad', [base]), graph.run('after slow', [graph.run('slow', [base])])]),
+    );
+    const runner = new TextRunner(commands);
+    const events: BuildEvent[] = [];
+    const solving = solve({
+      definition,
+      runner,
+      cache: memoryCache(),
+      clock: systemClock,
+      report: (event) => void events.push(event),
+      parallelism: 4,
+      signal: new AbortController().signal,
+    });
+    const failure: unknown = await solving.catch((thrown: unknown) => thrown);
+    expect(failure).toBeInstanceOf(VertexFailure);
+    expect(failure).toMatchObject({ vertex: { label: { name: 'bad' } }, cause: { code: 'STEP_FAILED' } });
+    expect(events.filter((event) => event.type === 'vertexFailed')).toHaveLength(1);
+    expect(runner.ran).not.toContain('after slow');
+    expect(runner.ran).not.toContain('join');
+  });
+
+  it('records nothing of a step that failed', async () => {
+    const cache = memoryCache();
+    const bad = { b: () => Promise.reject(new KilnError('STEP_FAILED', 'no')) };
+    await expect(run(chain(['a', 'b']), cache, bad)).rejects.toThrow('no');
+    expect((await run(chain(['a', 'b']), cache)).ran).toEqual(['b']);
+  });
+
+  it('ends with the reason of its signal', async () => {
+    const stop = new AbortController();
+    const commands = { a: () => (stop.abort(new KilnError('CANCELLED', 'by the user')), 'a') };
+    await expect(run(chain(['a', 'b']), memoryCache(), commands, stop.signal)).rejects.toMatchObject({
+      code: 'CANCELLED',
+    });
+  });
+});
