@@ -43,8 +43,8 @@ describe('EventWriter', () => {
   it('holds back who emits more than is written', async () => {
     const gate = Promise.withResolvers<void>();
     const { made } = writer(() => gate.promise);
-    let held: void | Promise<void>;
-    for (let index = 0; index < 100 && held === undefined; index++) held = made.emit(log('x'.repeat(32 * 1024)));
+    let held: Promise<void> | undefined;
+    for (let index = 0; index < 100 && held === undefined; index++) held = made.emit(log('x'.repeat(32 * 1024))) ?? undefined;
     expect(held).toBeInstanceOf(Promise);
     gate.resolve();
     await held;

@@ -1,7 +1,8 @@
 import { writeOciLayout, assembleImage, type AssembledImage, pushImage } from '#exporter';
 import type { Lowered } from '#graph';
-import { type Descriptor, formatReference, type Layer, parseReference } from '#oci';
+import { type Descriptor, type Digest, formatReference, type Layer, parseReference } from '#oci';
 import type { BuildEvent, BuildResult } from '#protocol';
+import type { Repository } from '#registry';
 import { type Bytes, KilnError, single } from '#std';
 import type { BuildJobInput, EngineNode } from './build.ts';
 import type { Images } from './images.ts';
@@ -93,39 +94,44 @@ function layerOpener({ node, job, lowered, images }: Exporting): Open {
   };
 }
 
-async function push(
-  { node, job, lowered, images, report, tally }: Exporting,
-  image: AssembledImage,
-  names: readonly string[],
-  openLayer: Open,
-): Promise<void> {
+async function push(exporting: Exporting, image: AssembledImage, names: readonly string[], openLayer: Open): Promise<void> {
+  const { node, job, report, tally } = exporting;
   if (names.length === 0) {
     throw new KilnError('INVALID_ARGUMENT', 'an image is pushed under its tags, and this build has none', {
       hint: 'add -t registry/name:tag',
       field: 'tags',
     });
   }
-  const base = lowered.base;
-  const baseDigests = new Set(
-    base === undefined ? [] : images.layersOf(base.digest).map((layer) => layer.descriptor.digest),
-  );
+  const mountCandidates = baseRepositories(exporting);
+  const totalBytes = image.manifest.layers.reduce((sum, layer) => sum + layer.size, 0);
   for (const name of names) {
-    const reference = parseReference(name);
-    const progress = { type: 'progress', id: `push ${name}`, name: `pushing ${name}`, unit: 'bytes' } as const;
-    report({ ...progress, atMs: node.clock.nowMs(), current: 0, done: false });
-    const uploaded = await pushImage({
+    const progress = { type: 'progress', id: `push ${name}`, name: `pushing ${name}`, unit: 'bytes', total: totalBytes } as const;
+    let current = 0;
+    report({ ...progress, atMs: node.clock.nowMs(), current, done: false });
+    const { uploadedBytes } = await pushImage({
       client: job.registry,
       image,
-      reference,
+      reference: parseReference(name),
       openLayer,
-      mountCandidates: (descriptor) =>
-        base !== undefined && baseDigests.has(descriptor.digest) ? [base.reference] : [],
+      mountCandidates,
+      report: (event) => {
+        if (event.type !== 'blob' || event.descriptor.digest === image.configDescriptor.digest) return;
+        current += event.descriptor.size;
+        report({ ...progress, atMs: node.clock.nowMs(), current, done: false });
+      },
       beforeTag: job.checkFence,
       signal: job.signal,
     });
-    tally.pushedBytes += uploaded;
-    report({ ...progress, atMs: node.clock.nowMs(), current: uploaded, total: uploaded, done: true });
+    tally.pushedBytes += uploadedBytes;
+    report({ ...progress, atMs: node.clock.nowMs(), current: totalBytes, done: true });
   }
+}
+
+/** Where the base's layers are known to be. */
+function baseRepositories({ lowered: { base }, images }: Exporting): ReadonlyMap<Digest, readonly Repository[]> {
+  if (base === undefined) return new Map();
+  const { registry, repository } = parseReference(base.reference);
+  return new Map(images.layersOf(base.digest).map((layer) => [layer.descriptor.digest, [{ registry, repository }]]));
 }
 
 async function writeLayout(
