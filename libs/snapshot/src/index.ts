@@ -1,1 +1,14 @@
+export { type ApplyRequest, applyLayer } from './apply-layer.ts';
+export { type DiffRequest, diffUpper } from './diff-upper.ts';
+export * from './differ.ts';
+export { LAYER_FORMAT } from './layer-format.ts';
+export { type LayerSource, layerTar } from './layer-tar.ts';
+export { mountAll, unmount } from './mount.ts';
+export { onDisk } from './on-disk.ts';
+export { OverlaySnapshotter, type OverlaySnapshotterOptions } from './overlay-snapshotter.ts';
+export { removeTree } from './remove-tree.ts';
+export { resolveInRoot, type ResolveOptions } from './resolve-in-root.ts';
 export * from './snapshotter.ts';
+export { readTar, type TarEntry } from './tar-reader.ts';
+export { createDiffer, type DifferOptions } from './threaded-differ.ts';
+export { type WrittenLayer, writeLayer } from './write-layer.ts';
