@@ -1,0 +1,84 @@
+import {
+  comparePaths,
+  decodeLines,
+  encodeLines,
+  entryJson,
+  parentOf,
+  type Tree,
+  type TreeEntry,
+  treeEntrySchema,
+} from '#content';
+import { KilnError } from '#std';
+import type { IgnoreRules, IgnoreState } from './ignore.ts';
+
+/**
+ * The files of a context, in order of paths, without the root itself; every parent is there and is a directory. Owner and
+ * group are 0, there are no devices, extended attributes or hard links: what a checkout has by accident is in no key.
+ */
+export interface ContextManifest {
+  readonly version: 1;
+  readonly entries: readonly TreeEntry[];
+}
+
+const format = { header: '{"kind":"context","version":1}', what: 'a context manifest', schema: treeEntrySchema };
+
+const refuse = (entry: TreeEntry, why: string): KilnError =>
+  new KilnError('CONTEXT_INVALID', `context entry ${JSON.stringify(entry.path)} ${why}`);
+
+function checkEntry(entry: TreeEntry): void {
+  if (entry.path === '') throw refuse(entry, 'is the root');
+  if (entry.type === 'char' || entry.type === 'block') throw refuse(entry, 'is a device');
+  if (entry.uid !== 0 || entry.gid !== 0) throw refuse(entry, 'has an owner');
+  if (entry.hardlink !== undefined || entry.xattrs !== undefined) throw refuse(entry, 'has a hard link or attributes');
+}
+
+/**
+ * A manifest of entries in any order.
+ * @throws KilnError CONTEXT_INVALID naming an entry that cannot stand in one
+ */
+export function makeManifest(entries: Iterable<TreeEntry>): ContextManifest {
+  const ordered = [...entries].sort((a, b) => comparePaths(a.path, b.path));
+  const directories = new Set(['']);
+  let before: string | undefined;
+  for (const entry of ordered) {
+    checkEntry(entry);
+    if (entry.path === before) throw refuse(entry, 'is there twice');
+    if (!directories.has(parentOf(entry.path))) throw refuse(entry, 'lies in something that is no directory');
+    if (entry.type === 'dir') directories.add(entry.path);
+    before = entry.path;
+  }
+  return { version: 1, entries: ordered };
+}
+
+/** A header line `{"kind":"context","version":1}`, then an entry a line as canonical JSON. */
+export function encodeManifest(manifest: ContextManifest): Buffer {
+  return encodeLines(format.header, manifest.entries.map(entryJson));
+}
+
+/** @throws KilnError INVALID_ARGUMENT, CONTEXT_INVALID for anything that {@link encodeManifest} does not write */
+export function decodeManifest(bytes: Uint8Array): ContextManifest {
+  const entries = decodeLines<TreeEntry>(bytes, format);
+  const manifest = makeManifest(entries);
+  if (manifest.entries.some((entry, index) => entry !== entries[index])) {
+    throw new KilnError('INVALID_ARGUMENT', `${format.what}: its entries are out of order`);
+  }
+  return manifest;
+}
+
+/** The same files by path. */
+export function treeOf(manifest: ContextManifest): Tree {
+  return new Map(manifest.entries.map((entry) => [entry.path, entry]));
+}
+
+/** What the rules leave; directories above something that is left stay. */
+export function filterManifest(manifest: ContextManifest, rules: IgnoreRules): ContextManifest {
+  const states = new Map<string, IgnoreState>([['', rules.root]]);
+  const kept = new Set<string>();
+  for (const { path, type } of manifest.entries) {
+    const state = rules.enter(states.get(parentOf(path)) ?? rules.root, path);
+    if (type === 'dir') states.set(path, state);
+    if (state.ignored) continue;
+    for (let at = path; at !== '' && !kept.has(at); at = parentOf(at)) kept.add(at);
+  }
+  return { version: 1, entries: manifest.entries.filter(({ path }) => kept.has(path)) };
+}
