@@ -44,7 +44,8 @@ describe('EventWriter', () => {
     const gate = Promise.withResolvers<void>();
     const { made } = writer(() => gate.promise);
     let held: Promise<void> | undefined;
-    for (let index = 0; index < 100 && held === undefined; index++) held = made.emit(log('x'.repeat(32 * 1024))) ?? undefined;
+    for (let index = 0; index < 100 && held === undefined; index++)
+      held = made.emit(log('x'.repeat(32 * 1024))) ?? undefined;
     expect(held).toBeInstanceOf(Promise);
     gate.resolve();
     await held;

@@ -16,7 +16,13 @@ export interface BuilderNode extends AsyncDisposable {
 }
 
 /** Opens what builds share on this node, after clearing away what an earlier process left. */
-export async function openNode(config: BuilderConfig, content: ContentStore, clock: Clock, random: Random, logger: Logger): Promise<BuilderNode> {
+export async function openNode(
+  config: BuilderConfig,
+  content: ContentStore,
+  clock: Clock,
+  random: Random,
+  logger: Logger,
+): Promise<BuilderNode> {
   const dir = config.KILN_BUILDER_DIR;
   const workspace = await Workspace.open(dir, random);
   const executor = new RuncExecutor({
@@ -29,7 +35,7 @@ export async function openNode(config: BuilderConfig, content: ContentStore, clo
   });
   await executor.sweep();
   const snapshotter = await OverlaySnapshotter.open({ root: join(dir, 'snapshots'), shift: ID_SHIFT });
-  const differ = createDiffer({ threads: DIFF_THREADS, dir: join(dir, 'tmp') });
+  const differ = await createDiffer({ threads: DIFF_THREADS, tempDir: join(dir, 'layers') });
   return {
     engine: {
       content,
@@ -37,7 +43,11 @@ export async function openNode(config: BuilderConfig, content: ContentStore, clo
       differ,
       exec: {
         executor,
-        limits: { memoryBytes: config.KILN_STEP_MEMORY_MIB * 1024 * 1024, pids: config.KILN_STEP_PIDS, cpus: config.KILN_STEP_CPUS },
+        limits: {
+          memoryBytes: config.KILN_STEP_MEMORY_MIB * 1024 * 1024,
+          pids: config.KILN_STEP_PIDS,
+          cpus: config.KILN_STEP_CPUS,
+        },
         caBundle: config.KILN_CA_BUNDLE,
       },
       platform: nodePlatform(process.arch),

@@ -3,7 +3,7 @@ import { chmod, link, lutimes, mkdir, rm, symlink } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { type ContentStore, encodePath, type TreeEntry } from '#content';
-import { makeNode, setXattr } from '#snapshot';
+import { makeNode, writeXattrs } from '#snapshot';
 import { KilnError } from '#std';
 import { lookAt, own, type Ownership, type TargetRoot } from './rooted-files.ts';
 
@@ -23,14 +23,12 @@ export interface EntryCopy {
   /** as it shall be, before the shift */
   readonly owner: Ownership;
   readonly mode: number;
-  /** an existing directory takes the entry's owner and mode (all but the top of what is copied) */
-  readonly overwriteDirectory: boolean;
   readonly signal: AbortSignal;
 }
 
 /**
- * Puts one entry in place of what is there; directories merge.
- * @returns whether mtimes are to be set when all is copied (directories that were made or overwritten)
+ * Puts one entry in place of what is there; directories merge, and take the entry's owner and mode.
+ * @returns whether its mtime is to be set when all is copied (a directory)
  * @throws KilnError STEP_FAILED when a directory meets a file, or the other way round
  */
 export async function copyEntry(copy: EntryCopy): Promise<boolean> {
@@ -38,7 +36,6 @@ export async function copyEntry(copy: EntryCopy): Promise<boolean> {
   const found = await lookAt(target);
   if (entry.type === 'dir') {
     if (found !== undefined && !found.isDirectory()) throw clash(entry, 'a directory', 'a file');
-    if (found !== undefined && !copy.overwriteDirectory) return false;
     if (found === undefined) await mkdir(target);
     await own(root, target, owner);
     await chmod(target, mode);
@@ -86,8 +83,8 @@ function openBytes(entry: TreeEntry, from: CopySource, sourcePath: string, signa
   return Readable.from(from.content.get(entry.digest, signal), { objectMode: false });
 }
 
-function setXattrs({ entry, target }: EntryCopy): void {
-  for (const [name, value] of Object.entries(entry.xattrs ?? {})) setXattr(target, name, Buffer.from(value, 'base64'));
+function setXattrs({ entry, target, root }: EntryCopy): void {
+  if (entry.type === 'file' || entry.type === 'dir') writeXattrs(target, entry.xattrs ?? {}, root.shift);
 }
 
 function clash(entry: TreeEntry, what: string, there: string): KilnError {

@@ -1,6 +1,6 @@
 import { posix } from 'node:path';
-import type { ContentStore, Tree, TreeEntry } from '#content';
-import { type ContextManifest, filterManifest, ignoreFileFor, parseIgnore } from '#context';
+import type { ContentStore, TreeEntry } from '#content';
+import { type ContextManifest, filterManifest, ignoreFilesFor, parseIgnore, treeOf } from '#context';
 import type { StoredRequest } from '#protocol';
 import { type Bytes, collect, KilnError } from '#std';
 import type { LocalRef } from './ref.ts';
@@ -40,10 +40,13 @@ export async function openContext(
       hint: 'name it with --file, or run from the directory that holds it',
     });
   }
-  const ignore = (await read(ignoreFileFor(name))) ?? (await read('.dockerignore')) ?? '';
+  const [own, common] = ignoreFilesFor(name);
+  const ignore = (await read(own)) ?? (await read(common)) ?? '';
   const visible = filterManifest(context, parseIgnore(ignore));
-  const tree: Tree = new Map(visible.entries.map((entry) => [entry.path, entry]));
-  return { dockerfile: { name: request.dockerfile, text }, local: { kind: 'local', tree } };
+  return {
+    dockerfile: { name: request.dockerfile, text },
+    local: { kind: 'local', tree: treeOf(visible), unfiltered: treeOf(context) },
+  };
 }
 
 /** The file at a path, links followed inside of the context. */

@@ -94,7 +94,12 @@ function layerOpener({ node, job, lowered, images }: Exporting): Open {
   };
 }
 
-async function push(exporting: Exporting, image: AssembledImage, names: readonly string[], openLayer: Open): Promise<void> {
+async function push(
+  exporting: Exporting,
+  image: AssembledImage,
+  names: readonly string[],
+  openLayer: Open,
+): Promise<void> {
   const { node, job, report, tally } = exporting;
   if (names.length === 0) {
     throw new KilnError('INVALID_ARGUMENT', 'an image is pushed under its tags, and this build has none', {
@@ -105,7 +110,13 @@ async function push(exporting: Exporting, image: AssembledImage, names: readonly
   const mountCandidates = baseRepositories(exporting);
   const totalBytes = image.manifest.layers.reduce((sum, layer) => sum + layer.size, 0);
   for (const name of names) {
-    const progress = { type: 'progress', id: `push ${name}`, name: `pushing ${name}`, unit: 'bytes', total: totalBytes } as const;
+    const progress = {
+      type: 'progress',
+      id: `push ${name}`,
+      name: `pushing ${name}`,
+      unit: 'bytes',
+      total: totalBytes,
+    } as const;
     let current = 0;
     report({ ...progress, atMs: node.clock.nowMs(), current, done: false });
     const { uploadedBytes } = await pushImage({

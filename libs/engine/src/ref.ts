@@ -25,6 +25,8 @@ export interface TreeRef {
 export interface LocalRef {
   readonly kind: 'local';
   readonly tree: Tree;
+  /** before .dockerignore, to tell what was left out from what never was there */
+  readonly unfiltered: Tree;
 }
 
 export type Ref = TreeRef | LocalRef;

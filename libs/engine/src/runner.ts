@@ -58,7 +58,8 @@ export class EngineRunner implements OpRunner<Ref> {
     if (digest === undefined) {
       const { op } = vertex;
       if (op.kind !== 'copy') throw new KilnError('INTERNAL', `a ${op.kind} selects nothing`);
-      digest = selectionDigest(selectSources(this.#localOf(vertex).tree, op.sources));
+      const { tree, unfiltered } = this.#localOf(vertex);
+      digest = selectionDigest(selectSources(tree, op.sources, { unfiltered }));
       this.#selections.set(vertex.digest, digest);
     }
     return digest;

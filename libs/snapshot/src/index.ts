@@ -12,3 +12,5 @@ export * from './snapshotter.ts';
 export { readTar, type TarEntry } from './tar-reader.ts';
 export { createDiffer, type DifferOptions } from './threaded-differ.ts';
 export { type WrittenLayer, writeLayer } from './write-layer.ts';
+export { makeNode } from './make-node.ts';
+export { writeXattrs } from './xattrs.ts';
