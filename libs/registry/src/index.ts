@@ -2,5 +2,7 @@ export { Egress, type EgressPolicy, isPrivateAddress, openEgress } from './egres
 export type { HostLookup } from './connector.ts';
 export type { Mirror, RegistryAuth, RegistryOptions } from './options.ts';
 export { Reachability } from './reachability.ts';
-export { type PushOutcome, RegistryClient, type ResolvedManifest } from './registry-client.ts';
+export type { PushOutcome } from './push-blob.ts';
+export { RegistryClient } from './registry-client.ts';
+export type { ResolvedManifest } from './resolve-image.ts';
 export type { Repository, Source } from './repository.ts';

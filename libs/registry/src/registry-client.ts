@@ -1,54 +1,189 @@
-import type { Descriptor, Digest, ImageConfig, Manifest, Platform, Reference } from '#oci';
-import { type Bytes, KilnError } from '#std';
+import {
+  type Descriptor,
+  type Digest,
+  digestOf,
+  familiarReference,
+  isDigest,
+  type Platform,
+  type Reference,
+} from '#oci';
+import { type Bytes, KilnError, type Random, systemRandom } from '#std';
+import { Authorizer } from './authorizer.ts';
+import { streamBlob } from './blob-stream.ts';
+import { lookupBySystem } from './connector.ts';
+import { type Endpoint, parseMirrorUrl, registryEndpoint } from './endpoint.ts';
+import { Http } from './http.ts';
+import { acceptManifests } from './manifests.ts';
 import type { RegistryOptions } from './options.ts';
+import { headBlob, pushBlob, type PushOutcome, pushScopes } from './push-blob.ts';
+import { Reachability } from './reachability.ts';
+import { Reader } from './reader.ts';
 import type { Repository, Source } from './repository.ts';
+import { Requests } from './requests.ts';
+import { resolveImage, type ResolvedManifest } from './resolve-image.ts';
+import { withRetries } from './retries.ts';
+import { Transport } from './transport.ts';
 
-/** An image for one platform, every part verified by its digest. */
-export interface ResolvedManifest {
-  /** the image that was asked for, whoever answered */
-  readonly reference: Reference;
-  /** of the manifest for the platform */
-  readonly digest: Digest;
-  readonly descriptor: Descriptor;
-  readonly manifest: Manifest;
-  readonly rawManifest: Uint8Array;
-  readonly config: ImageConfig;
-  readonly rawConfig: Uint8Array;
-  /** a stand-in answered, because neither the registry nor its mirrors can be reached */
-  readonly standIn: boolean;
-}
+const CONNECT_TIMEOUT_MS = 2000;
+const ATTEMPTS = 4;
 
-export type PushOutcome = 'exists' | 'mounted' | 'pushed';
-
+/**
+ * A client of OCI registries (https://github.com/opencontainers/distribution-spec/blob/v1.1.0/spec.md): reads by way of
+ * mirrors, writes to the registry itself. Its tokens are those of one build's credentials, so each build has its own.
+ *
+ * Every method throws KilnError: IMAGE_NOT_FOUND (no such name, tag or platform), REGISTRY_DENIED (credentials, or an address
+ * that must not be reached), REGISTRY_UNREACHABLE (no connection), REGISTRY_FAILED (all else, after retries); or the signal's reason.
+ */
 export class RegistryClient implements AsyncDisposable {
-  constructor(readonly options: RegistryOptions) {}
-  resolve(_reference: Reference, _platform: Platform, _signal?: AbortSignal): Promise<ResolvedManifest> {
-    throw todo();
+  readonly #http: Http;
+  readonly #requests: Requests;
+  readonly #reader: Reader;
+  readonly #random: Random;
+
+  /** @throws KilnError INVALID_ARGUMENT for a malformed mirror or egress policy */
+  constructor(readonly options: RegistryOptions) {
+    const { clock, logger, mirrors, plainHttp, credentials } = options;
+    this.#random = options.random ?? systemRandom;
+    const mirrorUrls = mirrors.map(parseMirrorUrl);
+    this.#http = new Http({
+      egress: options.egress ?? { allow: [] },
+      mirrorHosts: mirrorUrls.map(({ host, protocol, port }) =>
+        port === '' ? `${host}:${protocol === 'https:' ? 443 : 80}` : host,
+      ),
+      lookup: options.lookup ?? lookupBySystem,
+      connectTimeoutMs: options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
+      userAgent: options.userAgent ?? 'kiln',
+    });
+    const authorizer = new Authorizer({ http: this.#http, clock, credentials, plainHttp });
+    this.#requests = new Requests(new Transport(this.#http, authorizer, plainHttp), clock);
+    const reachability = options.reachability ?? new Reachability(clock);
+    this.#reader = new Reader({ clock, logger, mirrors, plainHttp, reachability, random: this.#random });
   }
-  fetchBlob(_source: Source, _descriptor: Descriptor, _signal?: AbortSignal): Bytes {
-    throw todo();
+
+  /** Digest, manifest and config of an image for a platform. Of tag and digest, the digest counts. */
+  async resolve(reference: Reference, platform: Platform, signal?: AbortSignal): Promise<ResolvedManifest> {
+    const { value } = await this.#reader.read(
+      { registry: reference.registry, repository: reference.repository },
+      { signal },
+      (endpoint) => resolveImage(this.#requests, { endpoint, reference, platform, signal }),
+    );
+    return value;
   }
-  headBlob(_repository: Repository, _digest: Digest, _signal?: AbortSignal): Promise<number | null> {
-    throw todo();
+
+  /** A blob's bytes; the stream fails at its end when they are not those of the digest. Resumes what breaks off. */
+  fetchBlob(source: Source, descriptor: Descriptor, signal?: AbortSignal): Bytes {
+    const { clock } = this.options;
+    return streamBlob({
+      requests: this.#requests,
+      reader: this.#reader,
+      random: this.#random,
+      clock,
+      source,
+      descriptor,
+      signal,
+    });
   }
-  headManifest(_reference: Reference, _signal?: AbortSignal): Promise<Descriptor | null> {
-    throw todo();
+
+  /** Size in bytes of a blob that the registry itself has in this repository, or null. */
+  headBlob(repository: Repository, digest: Digest, signal?: AbortSignal): Promise<number | null> {
+    const endpoint = this.#endpoint(repository);
+    return this.#patiently(signal, () =>
+      headBlob({ requests: this.#requests, endpoint, descriptor: { digest }, signal }),
+    );
   }
+
+  /** What the tag (without one, the digest) stands for at the registry itself; null when it is not there, or not told. */
+  headManifest(reference: Reference, signal?: AbortSignal): Promise<Descriptor | null> {
+    const endpoint = this.#endpoint(reference);
+    return this.#patiently(signal, async () => {
+      const reply = await this.#requests.ask(
+        {
+          endpoint,
+          method: 'HEAD',
+          target: `manifests/${reference.tag ?? reference.digest ?? 'latest'}`,
+          scopes: pushScopes(endpoint),
+          headers: { accept: acceptManifests },
+          signal,
+        },
+        { subject: `the image ${familiarReference(reference)}`, kind: 'image', expect: [200, 404] },
+      );
+      await reply.body.dump();
+      const { 'docker-content-digest': digest, 'content-type': mediaType, 'content-length': size } = reply.headers;
+      if (reply.status !== 200 || typeof digest !== 'string' || !isDigest(digest) || mediaType === undefined)
+        return null;
+      return { mediaType, digest, size: Number(size ?? 0) };
+    });
+  }
+
+  /**
+   * Brings a blob into a repository. `open` is called only when the registry lacks the blob, and again for each retry.
+   * @throws KilnError BLOB_CORRUPT when `open` gives another number of bytes than the descriptor says; what `open` throws
+   */
   pushBlob(
-    _to: Repository,
-    _descriptor: Descriptor,
-    _open: () => Bytes,
-    _options?: { readonly mountFrom?: string | undefined },
-    _signal?: AbortSignal,
+    to: Repository,
+    descriptor: Descriptor,
+    open: () => Bytes,
+    options: {
+      /** a repository of the same registry that may have the blob */
+      readonly mountFrom?: string | undefined;
+    } = {},
+    signal?: AbortSignal,
   ): Promise<PushOutcome> {
-    throw todo();
+    const { clock } = this.options;
+    const endpoint = this.#endpoint(to);
+    const { mountFrom } = options;
+    return pushBlob({
+      requests: this.#requests,
+      random: this.#random,
+      clock,
+      endpoint,
+      descriptor,
+      open,
+      mountFrom,
+      signal,
+    });
   }
-  pushManifest(_reference: Reference, _mediaType: string, _bytes: Uint8Array, _signal?: AbortSignal): Promise<Digest> {
-    throw todo();
+
+  /** Puts a manifest under the reference's tag, or by its digest alone when it has none; its blobs have to be there. */
+  pushManifest(reference: Reference, mediaType: string, bytes: Uint8Array, signal?: AbortSignal): Promise<Digest> {
+    const endpoint = this.#endpoint(reference);
+    const digest = digestOf(bytes);
+    if (reference.digest !== undefined && reference.digest !== digest) {
+      throw new KilnError('INVALID_ARGUMENT', `the manifest is ${digest}, not ${reference.digest}`);
+    }
+    return this.#patiently(signal, async () => {
+      const reply = await this.#requests.ask(
+        {
+          endpoint,
+          method: 'PUT',
+          target: `manifests/${reference.tag ?? digest}`,
+          scopes: pushScopes(endpoint),
+          headers: { 'content-type': mediaType },
+          body: () => bytes,
+          signal,
+        },
+        { subject: `the image ${familiarReference(reference)}`, kind: 'upload', expect: [200, 201, 202] },
+      );
+      await reply.body.dump();
+      return digest;
+    });
   }
-  async close(): Promise<void> {}
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.close();
+
+  /** Ends all connections. */
+  close(): Promise<void> {
+    return this.#http.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #endpoint(repository: Repository): Endpoint {
+    return registryEndpoint(repository, this.options.plainHttp);
+  }
+
+  #patiently<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
+    const { clock } = this.options;
+    return withRetries({ clock, random: this.#random, attempts: ATTEMPTS, retryUnreachable: true, signal }, work);
   }
 }
-const todo = (): KilnError => new KilnError('INTERNAL', 'not there yet');

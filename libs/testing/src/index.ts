@@ -1,1 +1,2 @@
 export * from './memory-content-store.ts';
+export * from './fault-registry.ts';

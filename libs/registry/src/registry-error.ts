@@ -1,0 +1,57 @@
+import { type ErrorCode, type ErrorDetails, KilnError, messageOf } from '#std';
+import { ConnectFailure } from './connector.ts';
+
+/** A failure of a registry, with what retrying and falling through need to know. */
+export class RegistryError extends KilnError {
+  /** the same request may succeed in a moment */
+  readonly transient: boolean;
+  /** how long the registry asks us to wait */
+  readonly retryAfterMs: number | undefined;
+
+  constructor(
+    code: ErrorCode,
+    message: string,
+    details: ErrorDetails & { readonly transient?: boolean; readonly retryAfterMs?: number | undefined } = {},
+  ) {
+    super(code, message, details);
+    this.transient = details.transient ?? false;
+    this.retryAfterMs = details.retryAfterMs;
+  }
+}
+
+/** A request that got no whole answer. */
+export function transportFailure(thrown: unknown, host: string): RegistryError {
+  if (!(thrown instanceof ConnectFailure)) {
+    return new RegistryError('REGISTRY_FAILED', `the connection to ${host} broke: ${messageOf(thrown)}`, {
+      cause: thrown,
+      transient: true,
+    });
+  }
+  switch (thrown.kind) {
+    case 'unreachable':
+      return new RegistryError('REGISTRY_UNREACHABLE', `${host} cannot be reached: ${thrown.message}`, {
+        cause: thrown,
+        transient: !thrown.isFinal,
+      });
+    case 'forbidden':
+      return new RegistryError(
+        'REGISTRY_DENIED',
+        `${host} is at a loopback or private address, which builds may not reach`,
+        { cause: thrown, hint: `let the farm's operator allow ${thrown.host} (KILN_EGRESS_ALLOW)` },
+      );
+    case 'tls':
+      return new RegistryError('REGISTRY_FAILED', `no TLS connection to ${host}: ${thrown.message}`, {
+        cause: thrown,
+        hint: 'if it speaks plain HTTP, configure it so; if it has a certificate of your own, trust its authority (NODE_EXTRA_CA_CERTS)',
+      });
+  }
+}
+
+/** For hosts that a registry refers to: the registry itself did answer, so it is not unreachable. */
+export function referredFailure(thrown: unknown, registry: string): unknown {
+  if (!(thrown instanceof RegistryError) || thrown.code !== 'REGISTRY_UNREACHABLE') return thrown;
+  return new RegistryError('REGISTRY_FAILED', `${registry} refers to a host that fails: ${thrown.message}`, {
+    cause: thrown,
+    transient: thrown.transient,
+  });
+}
