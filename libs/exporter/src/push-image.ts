@@ -56,7 +56,7 @@ export async function pushImage(options: PushOptions): Promise<{ readonly upload
     }),
   );
   const failed = (await Promise.allSettled(pushes)).some(({ status }) => status === 'rejected');
-  if (failed) throw signal.reason;
+  if (failed) signal.throwIfAborted();
   await put(image.configDescriptor, () => single(image.configBytes));
 
   await beforeTag();
