@@ -1,0 +1,22 @@
+import type { NetworkMode } from '#graph';
+import type { Platform } from '#oci';
+
+/** What a build adds to its Dockerfile. */
+export interface LowerOptions {
+  /** stage to build, by name or number; the last one when it is left out */
+  readonly target?: string | undefined;
+  readonly buildArgs: Readonly<Record<string, string>>;
+  /** of the image; they win over those of LABEL */
+  readonly labels: Readonly<Record<string, string>>;
+  /** that the image is for */
+  readonly platform: Platform;
+  /** that the build runs on */
+  readonly buildPlatform: Platform;
+  readonly noCache: boolean;
+  /** names of the stages that do not use what is cached */
+  readonly noCacheFilter: readonly string[];
+  /** of RUN without --network */
+  readonly network: NetworkMode;
+  /** name of the LocalOp that COPY and ADD take files from; `context` by default */
+  readonly contextName?: string | undefined;
+}
