@@ -14,10 +14,10 @@ const mknod: (path: Bytes, mode: number, device: number) => number = libc.func(
   'int mknod(const uint8_t *path, uint32_t mode, uint64_t device)',
 );
 const llistxattr: (path: Bytes, list: Bytes, size: number) => number = libc.func(
-  'ssize_t llistxattr(const uint8_t *path, uint8_t *list, size_t size)',
+  'int64_t llistxattr(const uint8_t *path, uint8_t *list, size_t size)',
 );
 const lgetxattr: (path: Bytes, name: string, value: Bytes, size: number) => number = libc.func(
-  'ssize_t lgetxattr(const uint8_t *path, const char *name, uint8_t *value, size_t size)',
+  'int64_t lgetxattr(const uint8_t *path, const char *name, uint8_t *value, size_t size)',
 );
 const lsetxattr: (path: Bytes, name: string, value: Bytes, size: number, flags: number) => number = libc.func(
   'int lsetxattr(const uint8_t *path, const char *name, const uint8_t *value, size_t size, int flags)',

@@ -1,0 +1,96 @@
+import {
+  chownSync,
+  closeSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  rmdirSync,
+  type Stats,
+  unlinkSync,
+  utimesSync,
+} from 'node:fs';
+import { dirname } from 'node:path';
+import { systemCode } from '#std';
+
+/** Where an absolute path of the image lies on this node, links followed inside of the root. */
+export type ResolveInRoot = (root: string, path: string) => Promise<string>;
+
+export interface MountPoint {
+  /** absolute, in the image */
+  readonly target: string;
+  readonly kind: 'file' | 'dir';
+}
+
+export interface StubOptions {
+  readonly rootfs: string;
+  readonly resolve: ResolveInRoot;
+  /** on this node */
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/**
+ * Makes the files and directories that something will be mounted on, so that the runtime does not, and leaves no trace
+ * of them: what is still empty after the step is removed again, parents that were made for it included, and the
+ * directories around keep their times.
+ * @returns removes them
+ */
+export async function makeMountStubs(points: readonly MountPoint[], options: StubOptions): Promise<() => void> {
+  const made: string[] = [];
+  const remove = (): void => {
+    for (const path of made.reverse()) keepingTimes(dirname(path), () => removeIfEmpty(path));
+  };
+  try {
+    for (const { target, kind } of points) {
+      const path = await options.resolve(options.rootfs, target);
+      for (const missing of missingParts(path, options.rootfs)) {
+        keepingTimes(dirname(missing), () => make(missing, missing === path ? kind : 'dir', options));
+        made.push(missing);
+      }
+    }
+  } catch (thrown) {
+    remove();
+    throw thrown;
+  }
+  return remove;
+}
+
+/** Of a path below the root, what does not exist, outermost first. */
+function missingParts(path: string, rootfs: string): readonly string[] {
+  const missing: string[] = [];
+  for (let at = path; at !== rootfs && at.startsWith(`${rootfs}/`) && look(at) === undefined; at = dirname(at))
+    missing.unshift(at);
+  return missing;
+}
+
+function make(path: string, kind: 'file' | 'dir', { uid, gid }: StubOptions): void {
+  if (kind === 'dir') mkdirSync(path, { mode: 0o755 });
+  else closeSync(openSync(path, 'wx', 0o644));
+  chownSync(path, uid, gid);
+}
+
+function removeIfEmpty(path: string): void {
+  const stat = look(path);
+  if (stat?.isDirectory() === true) {
+    if (readdirSync(path).length === 0) rmdirSync(path);
+  } else if (stat?.isFile() === true && stat.size === 0) {
+    unlinkSync(path);
+  }
+}
+
+function keepingTimes(dir: string, change: () => void): void {
+  const before = look(dir);
+  change();
+  if (before?.isDirectory() === true && look(dir) !== undefined)
+    utimesSync(dir, before.atimeMs / 1000, before.mtimeMs / 1000);
+}
+
+function look(path: string): Stats | undefined {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false });
+  } catch (thrown) {
+    if (systemCode(thrown) === 'ENOTDIR') return undefined;
+    throw thrown;
+  }
+}
