@@ -29,13 +29,15 @@ const absent = (thrown: unknown): boolean => systemCode(thrown) === 'ENOENT';
  */
 export class FolderContentStore implements ContentStore {
   readonly #root: string;
-  readonly #random: Random;
+  /** tells this writer's temporary files from those of other processes; asking for randomness per file costs as much as the file */
+  readonly #writer: string;
+  #written = 0;
   readonly #durable: boolean;
   readonly #folders = new Map<string, Promise<unknown>>();
 
   constructor({ root, random, durable = false }: FolderStoreOptions) {
     this.#root = root;
-    this.#random = random;
+    this.#writer = randomId(random, 20);
     this.#durable = durable;
   }
 
@@ -169,7 +171,7 @@ export class FolderContentStore implements ContentStore {
   /** Writes a temporary file and gives it the name that `write` answers; on any failure nothing stays. */
   async #commit(write: (file: FileHandle) => Promise<Digest>): Promise<Digest> {
     await this.#makeFolder(join(this.#root, 'tmp'));
-    const temporary = join(this.#root, 'tmp', randomId(this.#random, 20));
+    const temporary = join(this.#root, 'tmp', `${this.#writer}-${++this.#written}`);
     const file = await open(temporary, 'wx', 0o600);
     try {
       let digest: Digest;
