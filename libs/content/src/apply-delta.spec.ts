@@ -1,10 +1,10 @@
 import { digestOf } from '#oci';
+import { deltaEntries, treeEntries } from '#testing';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { applyDelta } from './apply-delta.ts';
 import { comparePaths, parentOf } from './path.ts';
 import type { DeltaEntry, Tree, TreeEntry } from './tree.ts';
-import { deltaEntries, treeEntries } from './tree.arbitrary.ts';
 
 const dir = (path: string, mode = 0o755): TreeEntry => ({ path, type: 'dir', mode, uid: 0, gid: 0, mtime: 0 });
 const file = (path: string, text = 'x', hardlink?: string): TreeEntry => ({

@@ -1,12 +1,12 @@
 import { digestOf } from '#oci';
 import { canonicalJson, type Json, single } from '#std';
+import { deltaEntries } from '#testing';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { decodeDelta, encodeDelta, readDelta } from './delta-codec.ts';
 import { entryJson } from './entry-json.ts';
 import { comparePaths } from './path.ts';
 import type { DeltaEntry, TreeEntry } from './tree.ts';
-import { deltaEntries } from './tree.arbitrary.ts';
 
 const header = '{"kind":"delta","version":1}\n';
 const base = { mode: 0o644, uid: 0, gid: 0, mtime: 5 };

@@ -1,9 +1,9 @@
 import { digestOf } from '#oci';
+import { deltaEntries } from '#testing';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { equivalentDeltas } from './equivalent-deltas.ts';
 import type { DeltaEntry, TreeEntry } from './tree.ts';
-import { deltaEntries } from './tree.arbitrary.ts';
 
 const first = { startedAtMs: 10_400, finishedAtMs: 12_600 };
 const second = { startedAtMs: 100_900, finishedAtMs: 101_100 };

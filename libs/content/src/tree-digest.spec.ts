@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { digestOf } from '#oci';
+import { treeEntries } from '#testing';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Tree, TreeEntry } from './tree.ts';
-import { treeEntries } from './tree.arbitrary.ts';
 import { subtreeDigest, treeDigest } from './tree-digest.ts';
 
 const treeFrom = (entries: readonly TreeEntry[]): Tree => new Map(entries.map((entry) => [entry.path, entry]));

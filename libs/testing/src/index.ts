@@ -1,2 +1,5 @@
 export * from './memory-content-store.ts';
 export * from './fault-registry.ts';
+export * from './registry-fixture.ts';
+export * from './step-clock.ts';
+export * from './tree-arbitraries.ts';

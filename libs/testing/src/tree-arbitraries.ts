@@ -1,11 +1,10 @@
+import { type DeltaEntry, parentOf, type TreeEntry } from '#content';
 import { digestOf } from '#oci';
 import fc from 'fast-check';
-import { parentOf } from './path.ts';
-import type { DeltaEntry, TreeEntry } from './tree.ts';
 
 /** Few names, so that trees and deltas meet; one sorts between `a` and `a/…` by bytes, one is no UTF-8. */
 const name = fc.constantFrom('a', 'b', 'a-', '\udce9', '😀');
-export const path = fc.array(name, { minLength: 1, maxLength: 3 }).map((names) => names.join('/'));
+const path = fc.array(name, { minLength: 1, maxLength: 3 }).map((names) => names.join('/'));
 
 const common = {
   mode: fc.constantFrom(0o644, 0o755, 0o4755),
