@@ -194,7 +194,10 @@ describe("a real registry, Debian's docker-registry", () => {
   it('names an image that is not there', async () => {
     await using client = newClient();
     const asked = client.resolve(parseReference(`${registry.host}/acme/nothing:1`), platform);
-    await expect(asked).rejects.toMatchObject({ code: 'IMAGE_NOT_FOUND', message: /acme\/nothing:1/ });
+    await expect(asked).rejects.toMatchObject({
+      code: 'IMAGE_NOT_FOUND',
+      message: expect.stringContaining('acme/nothing:1') as string,
+    });
     expect(await client.headManifest(parseReference(`${registry.host}/acme/nothing:1`))).toBeNull();
   });
 
