@@ -154,7 +154,7 @@ describe("a real registry, Debian's docker-registry", () => {
     expect(outcomes).toEqual(['pushed', 'pushed']);
   });
 
-  it('streams a layer that is larger than what is kept in memory', async () => {
+  it('moves a layer of 96 MiB up and down as a stream', async () => {
     await using client = newClient();
     const chunk = randomBytes(1024 * 1024);
     const hash = createHash('sha256');

@@ -39,6 +39,18 @@ describe('authentication', () => {
     expect(paths(server).filter((path) => path.includes('/token'))).toHaveLength(2);
   });
 
+  it('asks again after the token service failed', async () => {
+    const { server } = fixture;
+    addSampleImage(server);
+    server.auth = { kind: 'bearer' };
+    server.fault(
+      ({ path }) => path.startsWith('/token'),
+      (response) => response.writeHead(503).end(),
+    );
+    await fixture.client().resolve(fixture.image, platform);
+    expect(fixture.clock.slept).toEqual([500]);
+  });
+
   it('asks for a new token when the old one is refused, once', async () => {
     const { server } = fixture;
     addSampleImage(server);

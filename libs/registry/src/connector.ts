@@ -45,7 +45,15 @@ export function guardedConnector({ egress, lookup, timeoutMs }: ConnectorOptions
     const { hostname, protocol } = options;
     const port = Number(options.port || (protocol === 'https:' ? 443 : 80));
     const host = `${isIP(hostname) === 6 ? `[${hostname}]` : hostname}:${port}`;
-    const fail = (thrown: unknown): void => callback(classify(thrown, host), null);
+    let settled = false;
+    const settle = (answer: () => void): void => {
+      if (!settled) answer();
+      settled = true;
+      clearTimeout(deadline);
+    };
+    const fail = (thrown: unknown): void => settle(() => callback(classify(thrown, host), null));
+    // The connector's own timeout ends the socket, but up to a second late.
+    const deadline = setTimeout(() => fail(new Error(`no connection within ${timeoutMs} ms`)), timeoutMs);
     // Literal addresses are never looked up.
     if (isIP(hostname) !== 0 && !egress.allows(hostname, port, hostname)) {
       fail(new ForbiddenAddress(hostname));
@@ -54,8 +62,9 @@ export function guardedConnector({ egress, lookup, timeoutMs }: ConnectorOptions
     const allowed = (address: string): boolean => egress.allows(hostname, port, address);
     const connect = buildConnector({ timeout: timeoutMs, lookup: guardedLookup(lookup, allowed) });
     connect(options, (...[failure, socket]) => {
-      if (failure === null) callback(null, socket);
-      else fail(failure);
+      if (failure !== null) fail(failure);
+      else if (settled) socket.destroy();
+      else settle(() => callback(null, socket));
     });
   };
 }

@@ -63,18 +63,20 @@ describe('pushing', () => {
     expect(server.blobs.get(`acme/app@${layer.digest}`)).toEqual(layerBytes);
   });
 
-  it("fails with the source's own failure, and tries no further", async () => {
-    const { server } = fixture;
-    const gone = new KilnError('BLOB_MISSING', 'gone');
-    const open = async function* () {
-      yield layerBytes.subarray(0, 10);
-      throw gone;
-    };
-    await expect(fixture.client().pushBlob(app(), layer, open)).rejects.toBe(gone);
-    const short = fixture.client().pushBlob(app(), layer, () => single('short'));
-    await expect(short).rejects.toMatchObject({ code: 'BLOB_CORRUPT' });
-    expect(server.requests.filter(({ method }) => method === 'HEAD')).toHaveLength(2);
-  });
+  it.each([new KilnError('BLOB_MISSING', 'gone'), new Error('disk on fire')])(
+    'fails as its source: %s',
+    async (gone) => {
+      const { server } = fixture;
+      const open = async function* () {
+        yield layerBytes.subarray(0, 10);
+        throw gone;
+      };
+      await expect(fixture.client().pushBlob(app(), layer, open)).rejects.toBe(gone);
+      const short = fixture.client().pushBlob(app(), layer, () => single('short'));
+      await expect(short).rejects.toMatchObject({ code: 'BLOB_CORRUPT' });
+      expect(server.requests.filter(({ method }) => method === 'HEAD')).toHaveLength(2);
+    },
+  );
 
   it('says who refuses, and how to sign in', async () => {
     const { server } = fixture;

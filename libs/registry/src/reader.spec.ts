@@ -1,6 +1,6 @@
 import { digestOf, parseReference } from '#oci';
 import { collect, silentLogger, single, type Logger } from '#std';
-import type { FaultRegistry} from '#testing';
+import type { FaultRegistry } from '#testing';
 import { addSampleImage, RegistryFixture, sampleImage } from '#testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Mirror } from './options.ts';
