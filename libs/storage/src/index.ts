@@ -1,1 +1,15 @@
-export {};
+export * from './blob-index.ts';
+export * from './build-ledger.ts';
+export type { StoredBuild } from './build-row.ts';
+export * from './builder-registry.ts';
+export * from './claim.ts';
+export { type Database, type DatabaseOptions, openDatabase, type Sql } from './database.ts';
+export type { FinalEvent } from './end-build.ts';
+export * from './event-feed.ts';
+export * from './image-tag-cache.ts';
+export * from './migrate.ts';
+export { type Migration, migrations } from './migrations/index.ts';
+export * from './postgres-cache-store.ts';
+export { type ProjectIds, ProjectStore } from './project-store.ts';
+export { openRedis, type RedisLink, type RedisOptions } from './redis.ts';
+export * from './token-store.ts';

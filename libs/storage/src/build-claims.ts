@@ -1,0 +1,153 @@
+import { z } from 'zod';
+import type { BuildEvent } from '#protocol';
+import { isKilnError, KilnError } from '#std';
+import { BuildRow, requestOf, wholeBuildColumns } from './build-row.ts';
+import type { Claim } from './claim.ts';
+import { bigintColumn, type Database, type Sql } from './database.ts';
+import { endBuild, type FinalEvent } from './end-build.ts';
+import { holdsBatch, writeEvents } from './event-journal.ts';
+import { scopeChain } from './project-store.ts';
+import type { Wakeups } from './wakeups.ts';
+
+const ClaimedRow = BuildRow.extend({
+  fence: bigintColumn,
+  sealed: z.instanceof(Buffer).nullable(),
+  cancel_requested: z.boolean(),
+});
+const Advanced = z.object({ last_seq: bigintColumn });
+const Beat = z.object({ cancel_requested: z.boolean() });
+const Held = z.object({ state: z.string() });
+
+function fenced({ buildId, fence }: Claim): KilnError {
+  return new KilnError('FENCED', `the build ${buildId} is no longer held under fence ${fence}`);
+}
+
+/** @throws KilnError FENCED; holds the row, so that the claim lasts as long as the transaction */
+export async function holdFence(sql: Sql, claim: Pick<Claim, 'buildId' | 'fence'>): Promise<void> {
+  const [held] = await sql.query(
+    Held,
+    "SELECT state FROM builds WHERE id = $1 AND fence = $2 AND state = 'running' FOR SHARE",
+    [claim.buildId, claim.fence],
+  );
+  if (held === undefined) throw new KilnError('FENCED', `the build ${claim.buildId} is no longer held`);
+}
+
+/** The builder's side of the ledger: everything here is under the fence of a claim. */
+export class BuildClaims {
+  readonly #db: Database;
+  readonly #wakeups: Wakeups;
+  /** first numbers of batches whose commit was not answered */
+  readonly #doubts = new WeakMap<readonly BuildEvent[], number>();
+
+  constructor(db: Database, wakeups: Wakeups) {
+    this.#db = db;
+    this.#wakeups = wakeups;
+  }
+
+  async claim(buildId: string, attempt: number, builderId: string): Promise<Claim | null> {
+    return await this.#db.transaction(async (sql) => {
+      const [row] = await sql.query(
+        ClaimedRow,
+        `UPDATE builds b SET state = 'running', owner = $3, fence = nextval('build_fences'), heartbeat_at = now(),
+           started_at = coalesce(started_at, now())
+         WHERE id = $1 AND attempt = $2 AND state = 'queued'
+         RETURNING ${wholeBuildColumns}, b.fence, b.sealed, b.cancel_requested_at IS NOT NULL AS cancel_requested`,
+        [buildId, attempt, builderId],
+      );
+      if (row === undefined) return null;
+      return {
+        buildId,
+        attempt,
+        builderId,
+        fence: row.fence,
+        projectId: row.project_id,
+        project: row.project,
+        scopes: await scopeChain(sql, row.project_id, row.scope_id),
+        request: requestOf(row),
+        context: {
+          digest: row.context_digest,
+          files: row.context_files,
+          sizeBytes: row.context_bytes,
+          sentBytes: row.context_sent_bytes,
+        },
+        sealed: row.sealed,
+        lastSeq: row.last_seq,
+        cancelRequested: row.cancel_requested,
+      };
+    });
+  }
+
+  async heartbeat(claim: Claim): Promise<{ readonly cancelRequested: boolean }> {
+    const [row] = await this.#db.query(
+      Beat,
+      `UPDATE builds SET heartbeat_at = now() WHERE id = $1 AND fence = $2 AND state = 'running'
+       RETURNING cancel_requested_at IS NOT NULL AS cancel_requested`,
+      [claim.buildId, claim.fence],
+    );
+    if (row === undefined) throw fenced(claim);
+    return { cancelRequested: row.cancel_requested };
+  }
+
+  async checkFence(claim: Claim): Promise<void> {
+    await holdFence(this.#db, claim);
+  }
+
+  async append(claim: Claim, events: readonly BuildEvent[]): Promise<number> {
+    const lastSeq = await this.#appendOnce(claim, events);
+    await this.#wakeups.send(claim.buildId);
+    return lastSeq;
+  }
+
+  async finish(claim: Claim, event: FinalEvent): Promise<void> {
+    const { buildId, fence } = claim;
+    await this.#db.transaction(async (sql) => {
+      if ((await endBuild(sql, { buildId, from: 'running', fence, event })) !== undefined) return;
+      // Ended under this very fence: by an earlier call whose answer was lost.
+      const [ended] = await sql.query(
+        Held,
+        "SELECT state FROM builds WHERE id = $1 AND fence = $2 AND state NOT IN ('queued', 'running')",
+        [buildId, fence],
+      );
+      if (ended === undefined) throw fenced(claim);
+    });
+    await this.#wakeups.send(buildId);
+  }
+
+  async #appendOnce(claim: Claim, events: readonly BuildEvent[]): Promise<number> {
+    let firstSeq: number | undefined;
+    try {
+      return await this.#db.transaction(async (sql) => {
+        const lastSeq = await this.#advance(sql, claim, events);
+        if (lastSeq.known) return lastSeq.value;
+        firstSeq = lastSeq.value - events.length + 1;
+        await writeEvents(sql, { ...claim, firstSeq, events });
+        return lastSeq.value;
+      });
+    } catch (thrown) {
+      if (firstSeq !== undefined && isKilnError(thrown, 'UNAVAILABLE')) this.#doubts.set(events, firstSeq);
+      throw thrown;
+    }
+  }
+
+  /** Draws numbers for events, unless an earlier call stored them although it failed. */
+  async #advance(
+    sql: Sql,
+    claim: Claim,
+    events: readonly BuildEvent[],
+  ): Promise<{ readonly value: number; readonly known: boolean }> {
+    const doubt = this.#doubts.get(events);
+    if (doubt !== undefined) {
+      await holdFence(sql, claim);
+      if (await holdsBatch(sql, { ...claim, firstSeq: doubt, events })) {
+        return { value: doubt + events.length - 1, known: true };
+      }
+    }
+    const [row] = await sql.query(
+      Advanced,
+      `UPDATE builds SET last_seq = last_seq + $3 WHERE id = $1 AND fence = $2 AND state = 'running' RETURNING last_seq`,
+      [claim.buildId, claim.fence, events.length],
+    );
+    if (row === undefined) throw fenced(claim);
+    return { value: row.last_seq, known: false };
+  }
+}

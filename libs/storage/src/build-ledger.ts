@@ -1,0 +1,205 @@
+import { z } from 'zod';
+import { type BuildEvent, type BuildJob, type NumberedEvent, type StepView, StoredRequest } from '#protocol';
+import { type Clock, KilnError, type Logger, silentLogger, systemClock } from '#std';
+import { BuildClaims } from './build-claims.ts';
+import { BuildRecovery } from './build-recovery.ts';
+import { buildColumns, BuildRow, type StoredBuild, storedBuild, wholeBuildColumns } from './build-row.ts';
+import type { Claim, StoredContext } from './claim.ts';
+import type { Database, Sql } from './database.ts';
+import { endBuild, type FinalEvent } from './end-build.ts';
+import { readEvents } from './event-journal.ts';
+import { readSteps } from './fold-steps.ts';
+import type { ProjectIds } from './project-store.ts';
+import type { RedisLink } from './redis.ts';
+import { Wakeups } from './wakeups.ts';
+
+export interface NewBuild extends ProjectIds {
+  /** drawn by the caller: what is sealed is bound to it */
+  readonly id: string;
+  readonly request: StoredRequest;
+  readonly context: StoredContext;
+  readonly sealed: Uint8Array | null;
+  readonly idempotencyKey?: string | undefined;
+  /** tells two requests under one idempotency key apart */
+  readonly fingerprint: string;
+}
+
+export interface LedgerOptions {
+  readonly db: Database;
+  readonly redis: RedisLink;
+  readonly clock?: Clock | undefined;
+  readonly logger?: Logger | undefined;
+}
+
+const Inserted = z.object({ id: z.string() });
+const Existing = z.object({ id: z.string(), fingerprint: z.string() });
+const State = z.object({ state: z.string() });
+
+/** Every build of the farm. What is in here is accepted, and ends exactly once. */
+export class BuildLedger {
+  readonly #db: Database;
+  readonly #claims: BuildClaims;
+  readonly #recovery: BuildRecovery;
+  readonly #wakeups: Wakeups;
+  readonly #clock: Clock;
+
+  constructor({ db, redis, clock = systemClock, logger = silentLogger }: LedgerOptions) {
+    this.#db = db;
+    this.#clock = clock;
+    this.#wakeups = new Wakeups(redis, logger);
+    this.#claims = new BuildClaims(db, this.#wakeups);
+    this.#recovery = new BuildRecovery(db, this.#wakeups, clock);
+  }
+
+  /**
+   * Accepts a build, or answers with the one that was accepted under the same idempotency key.
+   * @throws KilnError CONFLICT when that one asked for something else
+   */
+  async create(build: NewBuild): Promise<{ readonly build: StoredBuild; readonly created: boolean }> {
+    const { dockerfileText, ...request } = StoredRequest.parse(build.request);
+    const { context } = build;
+    const [inserted] = await this.#db.query(
+      Inserted,
+      `INSERT INTO builds (project_id, id, scope_id, state, request, dockerfile_text, context_digest, context_files,
+         context_bytes, context_sent_bytes, sealed, idempotency_key, fingerprint)
+       VALUES ($1, $2, $3, 'queued', $4, $5, $6, $7, $8, $9, $10, $11, $12)
+       ON CONFLICT (project_id, idempotency_key) DO NOTHING RETURNING id`,
+      [
+        build.projectId,
+        build.id,
+        build.scopeId,
+        JSON.stringify(request),
+        dockerfileText === undefined ? null : JSON.stringify(dockerfileText),
+        context.digest,
+        context.files,
+        context.sizeBytes,
+        context.sentBytes,
+        build.sealed,
+        build.idempotencyKey ?? null,
+        build.fingerprint,
+      ],
+    );
+    const id = inserted?.id ?? (await this.#existing(build));
+    return { build: await this.get(build.projectId, id), created: inserted !== undefined };
+  }
+
+  /** @throws KilnError NOT_FOUND, for builds of other projects too */
+  async get(projectId: string, id: string): Promise<StoredBuild> {
+    const [row] = await this.#db.query(
+      BuildRow,
+      `SELECT ${wholeBuildColumns} FROM builds b WHERE b.project_id = $1 AND b.id = $2`,
+      [projectId, id],
+    );
+    if (row === undefined) throw unknown(id);
+    return storedBuild(row);
+  }
+
+  /** The newest first, without the texts of Dockerfiles; `next` is the `before` of the next page. */
+  async list(
+    projectId: string,
+    { limit, before }: { readonly limit: number; readonly before?: string | undefined },
+  ): Promise<{ readonly builds: readonly StoredBuild[]; readonly next: string | null }> {
+    const rows = await this.#db.query(
+      BuildRow,
+      `SELECT ${buildColumns} FROM builds b WHERE b.project_id = $1
+         AND ($2::text IS NULL OR (b.created_at, b.id) < (SELECT created_at, id FROM builds WHERE project_id = $1 AND id = $2))
+       ORDER BY b.created_at DESC, b.id DESC LIMIT $3`,
+      [projectId, before ?? null, limit + 1],
+    );
+    const page = rows.slice(0, limit).map(storedBuild);
+    return { builds: page, next: rows.length > limit ? (page.at(-1)?.id ?? null) : null };
+  }
+
+  /**
+   * Ends a queued build; asks a running one's builder to end it; leaves one that has ended.
+   * @throws KilnError NOT_FOUND
+   */
+  async requestCancel(projectId: string, id: string): Promise<StoredBuild> {
+    await this.#db.transaction(async (sql) => {
+      const [row] = await sql.query(
+        State,
+        `UPDATE builds SET cancel_requested_at = CASE WHEN state IN ('queued', 'running')
+           THEN coalesce(cancel_requested_at, now()) ELSE cancel_requested_at END
+         WHERE project_id = $1 AND id = $2 RETURNING state`,
+        [projectId, id],
+      );
+      if (row === undefined) throw unknown(id);
+      if (row.state === 'queued') await this.#endQueued(sql, id);
+    });
+    await this.#wakeups.send(id);
+    return await this.get(projectId, id);
+  }
+
+  /** @throws KilnError NOT_FOUND */
+  async steps(projectId: string, id: string): Promise<readonly StepView[]> {
+    await this.get(projectId, id);
+    return await readSteps(this.#db, id);
+  }
+
+  /** Events after a number, in order, at most `limit`. Who may read them is the caller's to ask. */
+  async readEvents(id: string, afterSeq: number, limit: number): Promise<readonly NumberedEvent[]> {
+    return await readEvents(this.#db, id, afterSeq, limit);
+  }
+
+  /** Takes a queued build for a builder; null when that attempt is not to be had any more. */
+  async claim(buildId: string, attempt: number, builderId: string): Promise<Claim | null> {
+    return await this.#claims.claim(buildId, attempt, builderId);
+  }
+
+  /** Says that the builder lives. @throws KilnError FENCED */
+  async heartbeat(claim: Claim): Promise<{ readonly cancelRequested: boolean }> {
+    return await this.#claims.heartbeat(claim);
+  }
+
+  /** @throws KilnError FENCED when the claim has been lost */
+  async checkFence(claim: Claim): Promise<void> {
+    await this.#claims.checkFence(claim);
+  }
+
+  /**
+   * Makes events durable under the next numbers, then wakes readers. The same array given again after UNAVAILABLE is not
+   * stored twice.
+   * @returns number of the last
+   * @throws KilnError FENCED, UNAVAILABLE
+   */
+  async append(claim: Claim, events: readonly BuildEvent[]): Promise<number> {
+    return await this.#claims.append(claim, events);
+  }
+
+  /** Ends the build, once; harmless when it is called again after UNAVAILABLE. @throws KilnError FENCED, UNAVAILABLE */
+  async finish(claim: Claim, event: FinalEvent): Promise<void> {
+    await this.#claims.finish(claim, event);
+  }
+
+  /** See {@link BuildRecovery.expired}. */
+  async expired(ttlMs: number): Promise<readonly BuildJob[]> {
+    return await this.#recovery.expired(ttlMs);
+  }
+
+  /** See {@link BuildRecovery.queuedOlderThan}. */
+  async queuedOlderThan(ms: number): Promise<readonly BuildJob[]> {
+    return await this.#recovery.queuedOlderThan(ms);
+  }
+
+  async #endQueued(sql: Sql, buildId: string): Promise<void> {
+    const event = { type: 'cancelled', atMs: this.#clock.nowMs(), reason: 'cancelled on request' } as const;
+    await endBuild(sql, { buildId, from: 'queued', event });
+  }
+
+  async #existing({ projectId, idempotencyKey, fingerprint }: NewBuild): Promise<string> {
+    const [row] = await this.#db.query(
+      Existing,
+      'SELECT id, fingerprint FROM builds WHERE project_id = $1 AND idempotency_key = $2',
+      [projectId, idempotencyKey],
+    );
+    if (row?.fingerprint === fingerprint) return row.id;
+    throw new KilnError('CONFLICT', 'another build was asked for under this idempotency key', {
+      field: 'Idempotency-Key',
+      hint: 'use a new key for a new build',
+    });
+  }
+}
+
+function unknown(id: string): KilnError {
+  return new KilnError('NOT_FOUND', `there is no build ${id}`);
+}

@@ -1,0 +1,39 @@
+import type { Digest } from '#oci';
+import type { BuildJob, StoredRequest } from '#protocol';
+
+export interface ScopeRef {
+  readonly id: string;
+  readonly name: string;
+}
+
+/** The context as it was sent. */
+export interface StoredContext {
+  /** of the manifest blob */
+  readonly digest: Digest;
+  readonly files: number;
+  /** of all files */
+  readonly sizeBytes: number;
+  /** what crossed the wire */
+  readonly sentBytes: number;
+}
+
+/**
+ * A builder's hold on a build. Everything that the build makes visible goes through it: once the build has gone to another
+ * builder, or has ended, each such call throws KilnError FENCED.
+ */
+export interface Claim extends BuildJob {
+  readonly builderId: string;
+  /** higher than that of every earlier claim in the farm */
+  readonly fence: number;
+  readonly projectId: string;
+  readonly project: string;
+  /** the scope that the build writes to, then those that it inherits: what it reads, in this order */
+  readonly scopes: readonly [ScopeRef, ...ScopeRef[]];
+  readonly request: StoredRequest;
+  readonly context: StoredContext;
+  /** registry credentials, sealed for `build:<id>` */
+  readonly sealed: Uint8Array | null;
+  /** number of the last event, 0 for none */
+  readonly lastSeq: number;
+  readonly cancelRequested: boolean;
+}

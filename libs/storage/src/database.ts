@@ -1,0 +1,130 @@
+import pg from 'pg';
+import { z } from 'zod';
+import { type Logger, KilnError, silentLogger } from '#std';
+import { databaseError } from './database-error.ts';
+
+/** Who can be asked in SQL: the pool, or one transaction. Values go as parameters, never into the text. */
+export interface Sql {
+  /**
+   * The rows, each checked by the schema.
+   * @throws KilnError UNAVAILABLE when the database is away, INTERNAL when it refuses or answers with other rows
+   */
+  query<T>(row: z.ZodType<T>, text: string, values?: readonly unknown[]): Promise<readonly T[]>;
+  /** How many rows were written. @throws as {@link query} */
+  execute(text: string, values?: readonly unknown[]): Promise<number>;
+}
+
+export interface DatabaseOptions {
+  /** postgres://… */
+  readonly url: string;
+  /** connections at most */
+  readonly max: number;
+  readonly logger?: Logger | undefined;
+}
+
+const CONNECT_TIMEOUT_MS = 5_000;
+const STATEMENT_TIMEOUT_MS = 30_000;
+/** Above the server's own limit: only for a server that does not answer at all. */
+const ANSWER_TIMEOUT_MS = 35_000;
+
+/** A pool of connections to Postgres. */
+export class Database implements Sql, AsyncDisposable {
+  readonly #pool: pg.Pool;
+
+  constructor({ url, max, logger = silentLogger }: DatabaseOptions) {
+    this.#pool = new pg.Pool({
+      connectionString: url,
+      max,
+      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+      statement_timeout: STATEMENT_TIMEOUT_MS,
+      query_timeout: ANSWER_TIMEOUT_MS,
+      idle_in_transaction_session_timeout: STATEMENT_TIMEOUT_MS,
+      keepAlive: true,
+      application_name: 'kiln',
+    });
+    // An idle connection that breaks is replaced at the next use; unheard, the event would end the process.
+    this.#pool.on('error', (error) => logger.warn('a database connection was lost', { error: error.message }));
+  }
+
+  async query<T>(row: z.ZodType<T>, text: string, values: readonly unknown[] = []): Promise<readonly T[]> {
+    return parseRows(row, await this.#ask(text, values));
+  }
+
+  async execute(text: string, values: readonly unknown[] = []): Promise<number> {
+    return (await this.#ask(text, values)).rowCount ?? 0;
+  }
+
+  /** All of `work`, or nothing. What it throws is thrown after the roll-back. */
+  async transaction<T>(work: (sql: Sql) => Promise<T>): Promise<T> {
+    const client = await this.#connect();
+    let broken = false;
+    const ask = async (text: string, values: readonly unknown[] = []): Promise<pg.QueryResult> => {
+      try {
+        return await client.query(text, [...values]);
+      } catch (thrown) {
+        throw databaseError(thrown);
+      }
+    };
+    const sql: Sql = {
+      query: async (row, text, values) => parseRows(row, await ask(text, values)),
+      execute: async (text, values) => (await ask(text, values)).rowCount ?? 0,
+    };
+    try {
+      await ask('BEGIN');
+      const result = await work(sql);
+      await ask('COMMIT');
+      return result;
+    } catch (thrown) {
+      await ask('ROLLBACK').catch(() => {
+        broken = true;
+      });
+      throw thrown;
+    } finally {
+      client.release(broken);
+    }
+  }
+
+  /** @throws KilnError UNAVAILABLE */
+  async ping(): Promise<void> {
+    await this.execute('SELECT 1');
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#pool.ended) await this.#pool.end();
+  }
+
+  async #ask(text: string, values: readonly unknown[]): Promise<pg.QueryResult> {
+    try {
+      return await this.#pool.query(text, [...values]);
+    } catch (thrown) {
+      throw databaseError(thrown);
+    }
+  }
+
+  async #connect(): Promise<pg.PoolClient> {
+    try {
+      return await this.#pool.connect();
+    } catch (thrown) {
+      throw databaseError(thrown);
+    }
+  }
+}
+
+export function openDatabase(options: DatabaseOptions): Database {
+  return new Database(options);
+}
+
+function parseRows<T>(row: z.ZodType<T>, result: pg.QueryResult): readonly T[] {
+  const parsed = z.array(row).safeParse(result.rows);
+  if (parsed.success) return parsed.data;
+  throw new KilnError('INTERNAL', `the database answered with rows that are not understood: ${parsed.error.message}`, {
+    cause: parsed.error,
+  });
+}
+
+/** A `bigint` column, which the driver gives as text. */
+export const bigintColumn = z
+  .string()
+  .regex(/^-?\d+$/)
+  .transform(Number)
+  .refine(Number.isSafeInteger, 'beyond the safe integers');

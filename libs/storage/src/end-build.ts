@@ -1,0 +1,34 @@
+import { z } from 'zod';
+import type { BuildEvent } from '#protocol';
+import { bigintColumn, type Sql } from './database.ts';
+import { writeEvents } from './event-journal.ts';
+
+/** The last event of a build. */
+export type FinalEvent = Extract<BuildEvent, { readonly type: 'succeeded' | 'failed' | 'cancelled' }>;
+
+const Ended = z.object({ project_id: z.string(), last_seq: bigintColumn });
+
+/**
+ * Ends a build: its state, its final event and its credentials' end, in the caller's transaction.
+ * @param from the state that it must be in
+ * @param fence the claim that it must be under; without, the fence is drawn anew, so that any claim loses it
+ * @returns the final event's number, or undefined when the build is not in that state
+ */
+export async function endBuild(
+  sql: Sql,
+  { buildId, from, fence, event }: { buildId: string; from: string; fence?: number; event: FinalEvent },
+): Promise<number | undefined> {
+  const result = event.type === 'succeeded' ? JSON.stringify(event.result) : null;
+  const failure = event.type === 'failed' ? JSON.stringify(event.failure) : null;
+  const [ended] = await sql.query(
+    Ended,
+    `UPDATE builds SET state = $2, last_seq = last_seq + 1, finished_at = now(), sealed = NULL, result = $3, failure = $4,
+       fence = coalesce($6, nextval('build_fences'))
+     WHERE id = $1 AND state = $5 AND ($6::bigint IS NULL OR fence = $6) RETURNING project_id, last_seq`,
+    [buildId, event.type, result, failure, from, fence ?? null],
+  );
+  if (ended === undefined) return undefined;
+  const { project_id: projectId, last_seq: seq } = ended;
+  await writeEvents(sql, { projectId, buildId, firstSeq: seq, events: [event] });
+  return seq;
+}

@@ -1,0 +1,91 @@
+import { z } from 'zod';
+import { isFinal, type NumberedEvent } from '#protocol';
+import { type Clock, systemClock } from '#std';
+import { bigintColumn, type Database } from './database.ts';
+import { readEvents } from './event-journal.ts';
+import type { RedisLink } from './redis.ts';
+import { wakeupChannel } from './wakeups.ts';
+
+/** Without wake-ups a reader is at most this late. */
+const POLL_MS = 1_000;
+const PAGE = 100;
+const Tip = z.object({ last_seq: bigintColumn, ended: z.boolean() });
+
+export interface EventFeedOptions {
+  readonly db: Database;
+  readonly redis: RedisLink;
+  readonly clock?: Clock | undefined;
+}
+
+/** Events of builds as they become durable. */
+export class EventFeed {
+  readonly #db: Database;
+  readonly #redis: RedisLink;
+  readonly #clock: Clock;
+
+  constructor({ db, redis, clock = systemClock }: EventFeedOptions) {
+    this.#db = db;
+    this.#redis = redis;
+    this.#clock = clock;
+  }
+
+  /**
+   * All events after a number, in order and without gaps, until the final one or until `signal` is aborted. Reads no further
+   * than its reader. Who may read them is the caller's to ask.
+   * @throws KilnError UNAVAILABLE; the reader may begin again after the last number that it saw
+   */
+  async *watch(buildId: string, afterSeq: number, signal: AbortSignal): AsyncGenerator<NumberedEvent, void, void> {
+    const bell = new Bell(this.#clock);
+    using _subscription = this.#redis.subscribe(wakeupChannel(buildId), () => bell.ring());
+    let seen = afterSeq;
+    while (!signal.aborted) {
+      const page = await readEvents(this.#db, buildId, seen, PAGE);
+      for (const numbered of page) {
+        yield numbered;
+        if (signal.aborted) return;
+        seen = numbered.seq;
+        if (isFinal(numbered.event)) return;
+      }
+      if (page.length > 0) continue;
+      if (await this.#ended(buildId, seen)) return;
+      await bell.wait(POLL_MS, signal);
+    }
+  }
+
+  /** Whether nothing will ever follow `seen`: so for who has read the final event already. */
+  async #ended(buildId: string, seen: number): Promise<boolean> {
+    const [tip] = await this.#db.query(
+      Tip,
+      "SELECT last_seq, state NOT IN ('queued', 'running') AS ended FROM builds WHERE id = $1",
+      [buildId],
+    );
+    return tip === undefined || (tip.ended && tip.last_seq <= seen);
+  }
+}
+
+/** Remembers one ring until someone waits. */
+class Bell {
+  readonly #clock: Clock;
+  #rung = false;
+  #wake: (() => void) | undefined;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  ring(): void {
+    this.#rung = true;
+    this.#wake?.();
+  }
+
+  /** Until it rings, has rung since the last wait, `ms` have passed, or `signal` is aborted. */
+  async wait(ms: number, signal: AbortSignal): Promise<void> {
+    if (!this.#rung) {
+      const silence = new AbortController();
+      this.#wake = () => silence.abort();
+      await this.#clock.sleep(ms, AbortSignal.any([silence.signal, signal])).catch(() => undefined);
+      this.#wake = undefined;
+    }
+    this.#rung = false;
+  }
+}

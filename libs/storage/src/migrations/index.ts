@@ -1,0 +1,11 @@
+import { initial } from './0001-initial.ts';
+
+export interface Migration {
+  /** from 1, without gaps */
+  readonly number: number;
+  readonly name: string;
+  readonly sql: string;
+}
+
+/** Every step of the schema, in order. What has been released is never changed: only added to. */
+export const migrations: readonly Migration[] = [initial];

@@ -1,0 +1,176 @@
+import { z } from 'zod';
+import {
+  type CacheKey,
+  type CacheRecord,
+  type CacheStore,
+  type ExplainedKey,
+  type KeyKind,
+  type LookupAnswer,
+  MAX_CANDIDATES,
+  type OpKey,
+  type Result,
+} from '#cache';
+import { type Descriptor, type Digest, DigestSchema } from '#oci';
+import { type Logger, silentLogger } from '#std';
+import { holdFence } from './build-claims.ts';
+import type { Claim } from './claim.ts';
+import { bigintColumn, type Database } from './database.ts';
+import type { RedisLink } from './redis.ts';
+import { ResultBodies } from './result-bodies.ts';
+import { writeResult } from './result-row.ts';
+
+export interface CacheStoreOptions {
+  readonly db: Database;
+  readonly redis: RedisLink;
+  /** says what is read, where is written, and under which fence */
+  readonly claim: Pick<Claim, 'buildId' | 'fence' | 'projectId' | 'scopes'>;
+  readonly logger?: Logger | undefined;
+}
+
+const RecordRow = z.object({
+  key: DigestSchema.transform((digest) => digest as Digest as CacheKey),
+  kind: z.enum(['definition', 'content', 'trace']) satisfies z.ZodType<KeyKind>,
+  version: z.string(),
+});
+const OpRow = z.object({ op: DigestSchema.transform((digest) => digest as Digest as OpKey) });
+const IndexRow = z.object({ records: z.array(RecordRow), ops: z.array(OpRow) });
+const DeltaRow = z.object({
+  diff_id: DigestSchema,
+  media_type: z.string(),
+  digest: DigestSchema,
+  size_bytes: bigintColumn,
+});
+
+/**
+ * Records in Postgres, as one build sees them. Which results a key has is always asked there, in one query; their bodies,
+ * the bulk of an answer, come from Redis where it has them (see {@link ResultBodies}).
+ */
+export class PostgresCacheStore implements CacheStore {
+  readonly #db: Database;
+  readonly #claim: CacheStoreOptions['claim'];
+  readonly #bodies: ResultBodies;
+
+  constructor({ db, redis, claim, logger = silentLogger }: CacheStoreOptions) {
+    this.#db = db;
+    this.#claim = claim;
+    this.#bodies = new ResultBodies(db, redis, claim.projectId, logger);
+  }
+
+  async lookup(keys: readonly CacheKey[], ops: readonly OpKey[], signal?: AbortSignal): Promise<LookupAnswer> {
+    signal?.throwIfAborted();
+    const index = await this.#index(keys, ops);
+    signal?.throwIfAborted();
+    const bodies = await this.#bodies.read([...new Set(index.records.map((row) => row.version))]);
+    const records = new Map<CacheKey, CacheRecord[]>();
+    for (const { key, kind, version } of index.records) {
+      const result = bodies.get(version);
+      // Forgotten since the index was read.
+      if (result === undefined) continue;
+      const candidates = records.get(key) ?? [];
+      // The same result may stand in several scopes: the nearest counts.
+      if (candidates.length >= MAX_CANDIDATES || candidates.some((known) => known.result.id === result.id)) continue;
+      records.set(key, [...candidates, { key, kind, result }]);
+    }
+    return { records, ops: new Set(index.ops.map(({ op }) => op)) };
+  }
+
+  async save(keys: readonly ExplainedKey[], result: Result, signal?: AbortSignal): Promise<void> {
+    signal?.throwIfAborted();
+    const { projectId, scopes } = this.#claim;
+    const [{ id: scopeId }] = scopes;
+    const distinct = [...new Map(keys.map((explained) => [explained.key, explained])).values()];
+    await this.#db.transaction(async (sql) => {
+      await holdFence(sql, this.#claim);
+      await writeResult(sql, projectId, scopeId, result);
+      await sql.execute(
+        `INSERT INTO records (project_id, scope_id, key, result_id, kind, op, preimage)
+         SELECT $1, $2, k.key, $3, k.kind, k.op, k.preimage
+         FROM unnest($4::text[], $5::text[], $6::text[], $7::json[]) AS k (key, kind, op, preimage) ORDER BY k.key
+         ON CONFLICT (project_id, scope_id, key, result_id) DO UPDATE SET version = nextval('record_versions')`,
+        [
+          projectId,
+          scopeId,
+          result.id,
+          distinct.map(({ key }) => key),
+          distinct.map(({ kind }) => kind),
+          distinct.map(({ op }) => op),
+          distinct.map(({ preimage }) => JSON.stringify(preimage)),
+        ],
+      );
+    });
+  }
+
+  async forget(blobs: ReadonlySet<Digest>, signal?: AbortSignal): Promise<void> {
+    signal?.throwIfAborted();
+    if (blobs.size === 0) return;
+    const { projectId, scopes } = this.#claim;
+    await this.#db.transaction(async (sql) => {
+      // Records go with their results.
+      await sql.execute(
+        'DELETE FROM results WHERE project_id = $1 AND scope_id = ANY ($2::text[]) AND blobs && $3::text[]',
+        [projectId, scopes.map(({ id }) => id), [...blobs]],
+      );
+      await sql.execute('DELETE FROM layer_deltas WHERE project_id = $1 AND digest = ANY ($2::text[])', [
+        projectId,
+        [...blobs],
+      ]);
+    });
+  }
+
+  async findDeltas(diffIds: readonly Digest[], signal?: AbortSignal): Promise<ReadonlyMap<Digest, Descriptor>> {
+    signal?.throwIfAborted();
+    if (diffIds.length === 0) return new Map();
+    const rows = await this.#db.query(
+      DeltaRow,
+      'SELECT diff_id, media_type, digest, size_bytes FROM layer_deltas WHERE project_id = $1 AND diff_id = ANY ($2::text[])',
+      [this.#claim.projectId, diffIds],
+    );
+    return new Map(
+      rows.map(({ diff_id: diffId, media_type: mediaType, digest, size_bytes: size }) => [
+        diffId,
+        { mediaType, digest, size },
+      ]),
+    );
+  }
+
+  async saveDelta(diffId: Digest, delta: Descriptor, signal?: AbortSignal): Promise<void> {
+    signal?.throwIfAborted();
+    await this.#db.transaction(async (sql) => {
+      await holdFence(sql, this.#claim);
+      await sql.execute(
+        `INSERT INTO layer_deltas (project_id, diff_id, media_type, digest, size_bytes) VALUES ($1, $2, $3, $4, $5)
+         ON CONFLICT (project_id, diff_id) DO UPDATE SET media_type = excluded.media_type, digest = excluded.digest,
+           size_bytes = excluded.size_bytes`,
+        [this.#claim.projectId, diffId, delta.mediaType, delta.digest, delta.size],
+      );
+    });
+  }
+
+  /** Keys and operations in one question; records with the own scope first, within a scope the newest. */
+  async #index(keys: readonly CacheKey[], ops: readonly OpKey[]): Promise<z.infer<typeof IndexRow>> {
+    if (keys.length === 0 && ops.length === 0) return { records: [], ops: [] };
+    const [row] = await this.#db.query(
+      IndexRow,
+      `WITH scope AS (SELECT * FROM unnest($2::text[]) WITH ORDINALITY AS s (id, rank))
+       SELECT
+         (SELECT coalesce(json_agg(json_build_object('key', c.key, 'kind', c.kind, 'version', c.version)
+                    ORDER BY c.key, c.rank, c.age), '[]')
+          FROM (SELECT r.key, r.kind, s.rank, -r.version AS age, t.version::text AS version,
+                  row_number() OVER (PARTITION BY r.key, s.rank ORDER BY r.version DESC) AS place
+                FROM scope s
+                JOIN records r ON r.project_id = $1 AND r.scope_id = s.id AND r.key = ANY ($3::text[])
+                JOIN results t ON t.project_id = $1 AND t.scope_id = s.id AND t.id = r.result_id) c
+          WHERE c.place <= $5) AS records,
+         (SELECT coalesce(json_agg(json_build_object('op', o.op)), '[]')
+          FROM unnest($4::text[]) AS o (op)
+          WHERE EXISTS (SELECT FROM records r WHERE r.project_id = $1 AND r.scope_id = ANY ($2::text[]) AND r.op = o.op))
+           AS ops`,
+      [this.#claim.projectId, this.#claim.scopes.map(({ id }) => id), keys, ops, MAX_CANDIDATES],
+    );
+    return row ?? { records: [], ops: [] };
+  }
+}
+
+export function createCacheStore(options: CacheStoreOptions): CacheStore {
+  return new PostgresCacheStore(options);
+}

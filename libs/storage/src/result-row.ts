@@ -1,0 +1,81 @@
+import { z } from 'zod';
+import { blobsOf, type Result, type ResultId } from '#cache';
+import { DescriptorSchema, type Digest, DigestSchema, LayerSchema } from '#oci';
+import type { Sql } from './database.ts';
+
+const resultId = DigestSchema.transform((digest) => digest as Digest as ResultId);
+
+/** A result as it is kept in Redis, and as the columns of Postgres give it. */
+const ResultBody = z.object({
+  id: resultId,
+  parents: z.array(resultId),
+  layers: z.array(LayerSchema.extend({ delta: DescriptorSchema })),
+  tree: DigestSchema,
+  empty: z.boolean(),
+  costMs: z.number(),
+  startedAtMs: z.number(),
+  finishedAtMs: z.number(),
+  producer: z.object({ buildId: z.string(), builderId: z.string(), scope: z.string() }),
+});
+
+/** `version` tells one stored result from every other that ever was: nothing under it ever changes. */
+const Row = ResultBody.omit({ producer: true }).extend({
+  version: z.string(),
+  build: z.string(),
+  builder: z.string(),
+  scope: z.string(),
+});
+
+export function parseResult(text: string): Result {
+  return ResultBody.parse(JSON.parse(text));
+}
+
+/** Those results of these versions that are still there. */
+export async function readResults(
+  sql: Sql,
+  projectId: string,
+  versions: readonly string[],
+): Promise<ReadonlyMap<string, Result>> {
+  if (versions.length === 0) return new Map();
+  const rows = await sql.query(
+    Row,
+    `SELECT version::text, id, parents, layers, tree, empty, cost_ms AS "costMs", started_at_ms AS "startedAtMs",
+       finished_at_ms AS "finishedAtMs", producer_build AS build, producer_builder AS builder, producer_scope AS scope
+     FROM results WHERE project_id = $1 AND version = ANY ($2::bigint[])`,
+    [projectId, versions],
+  );
+  return new Map(
+    rows.map(({ version, build, builder, scope, ...rest }) => [
+      version,
+      { ...rest, producer: { buildId: build, builderId: builder, scope } },
+    ]),
+  );
+}
+
+/** Stores a result unless the scope has it: what it is made of is in its id. */
+export async function writeResult(sql: Sql, projectId: string, scopeId: string, result: Result): Promise<void> {
+  const { producer, layers } = result;
+  await sql.execute(
+    `INSERT INTO results (project_id, scope_id, id, parents, layers, blobs, tree, empty, cost_ms, size_bytes,
+       started_at_ms, finished_at_ms, producer_build, producer_builder, producer_scope)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+     ON CONFLICT (project_id, scope_id, id) DO NOTHING`,
+    [
+      projectId,
+      scopeId,
+      result.id,
+      result.parents,
+      JSON.stringify(layers),
+      [...new Set(blobsOf(result))],
+      result.tree,
+      result.empty,
+      result.costMs,
+      result.empty ? 0 : (layers.at(-1)?.descriptor.size ?? 0),
+      result.startedAtMs,
+      result.finishedAtMs,
+      producer.buildId,
+      producer.builderId,
+      producer.scope,
+    ],
+  );
+}
