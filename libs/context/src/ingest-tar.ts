@@ -1,10 +1,9 @@
 import type { BlobInfo, ContentStore, TreeEntry } from '#content';
 import { impliedDirectory, parentOf } from '#content';
 import type { Digest } from '#oci';
-import { type Bytes, collect, isKilnError, KilnError, messageOf, single } from '#std';
-import { type Extract, extract } from 'tar-stream';
-import { decompress } from './decompress.ts';
+import { type Bytes, collect, single } from '#std';
 import { type ContextManifest, makeManifest } from './manifest.ts';
+import { Archive, tooLarge } from './archive.ts';
 import { PutWindow } from './put-window.ts';
 import { type ArchiveEntry, invalidEntry, readHeader } from './tar-header.ts';
 
@@ -27,28 +26,11 @@ export interface IngestedContext {
 /** Files up to this size are held in memory, so that many of them can be stored at once: 16 MiB at most. */
 const SMALL_BYTES = 1024 * 1024;
 const WIDTH = 16;
-const BLOCK_BYTES = 512;
-
-/** latin1 keeps a header's names byte by byte; archives older than ustar have no mark of their format. */
-const parserOptions = { highWaterMark: 64 * 1024, filenameEncoding: 'latin1', allowUnknownFormat: true };
-
-/** One file of an archive; tar-stream's types leave out that it can be iterated. */
-function bytesOf(file: object): Bytes {
-  const iterable = (value: object): value is Bytes => Symbol.asyncIterator in value;
-  if (iterable(file)) return file;
-  throw new KilnError('INTERNAL', 'the tar parser gave no stream');
-}
 
 interface Slot {
   entry: TreeEntry;
   /** file: what it holds, once that is stored; shared by all its names */
   readonly content?: { info: BlobInfo | undefined };
-}
-
-function tooLarge(what: string): KilnError {
-  return new KilnError('LIMIT_EXCEEDED', `the context has more than ${what}`, {
-    hint: 'leave out with .dockerignore what the build does not need (.git, node_modules, build output)',
-  });
 }
 
 /** The files of an archive as they come; nothing touches a disk but blobs by digest. */
@@ -132,50 +114,10 @@ class Ingest {
   }
 }
 
-/** Waits until the parser takes more, or is gone. */
-function write(parser: Extract, chunk: Uint8Array): Promise<void> | undefined {
-  if (parser.write(chunk)) return undefined;
-  return new Promise((resolve) => {
-    const done = (): void => {
-      parser.off('drain', done);
-      parser.off('close', done);
-      resolve();
-    };
-    parser.on('drain', done);
-    parser.on('close', done);
-  });
-}
-
-/** Feeds the parser to its end. Answers what went wrong with the bytes themselves. */
-async function feed(parser: Extract, plain: Bytes, maxBytes: number): Promise<{ thrown: unknown } | undefined> {
-  try {
-    let size = 0;
-    let tail = Buffer.alloc(0);
-    for await (const chunk of plain) {
-      if (parser.destroyed) return undefined;
-      size += chunk.byteLength;
-      if (size > maxBytes) throw tooLarge(`${maxBytes} bytes`);
-      tail = Buffer.concat([tail, chunk.subarray(-BLOCK_BYTES)]).subarray(-BLOCK_BYTES);
-      await write(parser, chunk);
-    }
-    // An archive that ends between two files looks whole but for the empty block at its end.
-    if (tail.length < BLOCK_BYTES || tail.some((byte) => byte !== 0)) {
-      throw new KilnError('CONTEXT_INVALID', 'the context archive is cut off: it has no end', {
-        hint: 'send it again',
-      });
-    }
-    parser.end(null);
-    return undefined;
-  } catch (thrown) {
-    parser.destroy(thrown instanceof Error ? thrown : new Error(String(thrown)));
-    return { thrown };
-  }
-}
-
 /**
  * Turns a tar (plain, gzip or zstd) into file blobs and a manifest, as it streams. Names are data: nothing is written
  * under one. Hard links become files with the same content; symbolic links are recorded and never followed.
- * @throws KilnError CONTEXT_INVALID, LIMIT_EXCEEDED; what the store throws
+ * @throws KilnError CONTEXT_INVALID, LIMIT_EXCEEDED; what the source, the store and the signal throw
  */
 export async function ingestTar(
   source: Bytes,
@@ -183,35 +125,13 @@ export async function ingestTar(
   limits: ContextLimits,
   signal?: AbortSignal,
 ): Promise<IngestedContext> {
-  let bytesReceived = 0;
-  const received = async function* (): Bytes {
-    for await (const chunk of source) {
-      signal?.throwIfAborted();
-      bytesReceived += chunk.byteLength;
-      yield chunk;
-    }
-  };
+  const archive = new Archive(source, limits.maxBytes, signal);
   const ingest = new Ingest(store, limits, signal);
-  const parser = extract(parserOptions);
-  // Of the archive, not of the store: the two are told apart by who failed first.
-  let damage: { readonly cause: unknown } | undefined;
-  parser.on('error', (cause: unknown) => {
-    damage ??= { cause };
-  });
-  const feeding = feed(parser, decompress(received()), limits.maxBytes);
   try {
-    for await (const file of parser) await ingest.add(file.header, bytesOf(file));
-    const failure = await feeding;
-    if (failure !== undefined) throw failure.thrown;
-    return { ...(await ingest.finish()), bytesReceived };
+    for await (const { header, bytes } of archive.files()) await ingest.add(header, bytes);
+    return { ...(await ingest.finish()), bytesReceived: archive.bytesReceived };
   } catch (thrown) {
-    parser.destroy(null);
-    const failure = await feeding;
     await ingest.settle();
-    if (failure !== undefined) throw failure.thrown;
-    if (damage === undefined || isKilnError(thrown)) throw thrown;
-    throw new KilnError('CONTEXT_INVALID', `the context is no whole tar archive: ${messageOf(damage.cause)}`, {
-      cause: damage.cause,
-    });
+    throw archive.explain(thrown);
   }
 }
