@@ -1,10 +1,107 @@
-/** placeholder until the nodes are in */
-export interface Instruction {
-  readonly kind: string;
+import type { HealthcheckSchema } from '#oci';
+import type { z } from 'zod';
+import type { EscapeToken } from '../lex/directives.ts';
+import type { LintOptions } from './lint-options.ts';
+
+export type Healthcheck = z.infer<typeof HealthcheckSchema>;
+
+/** What all nodes have. Nodes are frozen. */
+export interface Located {
+  /** the logical line, as it was written */
+  readonly text: string;
+  /** the keyword as it was written */
+  readonly keyword: string;
+  /** first and last line of the file, from 1 */
+  readonly line: number;
+  readonly endLine: number;
+  /** of a comment directly above: `# check=skip=…` */
+  readonly lint: LintOptions;
 }
-export interface Stage {
+
+/** The shell form is one text for the shell, the exec form is arguments. */
+export type CommandForm =
+  | { readonly form: 'shell'; readonly text: string }
+  | { readonly form: 'exec'; readonly args: readonly string[] };
+
+export interface KeyValue {
+  readonly key: string;
+  readonly value: string;
+}
+
+export interface ArgDeclaration {
+  readonly name: string;
+  readonly value: string | undefined;
+}
+
+export interface From extends Located {
+  readonly kind: 'from';
+  readonly base: string;
+  /** in lower case */
   readonly name: string | undefined;
+  readonly platform: string | undefined;
 }
+export interface Pairs extends Located {
+  readonly kind: 'env' | 'label';
+  readonly pairs: readonly KeyValue[];
+}
+export interface Arg extends Located {
+  readonly kind: 'arg';
+  readonly args: readonly ArgDeclaration[];
+}
+export interface Run extends Located {
+  readonly kind: 'run';
+  readonly command: CommandForm;
+  readonly network: 'default' | 'none';
+}
+export interface Command extends Located {
+  readonly kind: 'cmd' | 'entrypoint';
+  readonly command: CommandForm;
+}
+export interface Copy extends Located {
+  readonly kind: 'copy' | 'add';
+  readonly sources: readonly string[];
+  readonly dest: string;
+  /** of COPY: stage name, stage number or image */
+  readonly from: string | undefined;
+  readonly chown: string;
+  readonly chmod: string;
+}
+/** Instructions with one argument, taken as it is. */
+export interface Single extends Located {
+  readonly kind: 'workdir' | 'user' | 'stopsignal' | 'maintainer' | 'onbuild';
+  readonly argument: string;
+}
+export interface Listed extends Located {
+  readonly kind: 'expose' | 'volume' | 'shell';
+  readonly items: readonly string[];
+}
+export interface HealthcheckInstruction extends Located {
+  readonly kind: 'healthcheck';
+  readonly healthcheck: Healthcheck;
+}
+
+/** Everything that can stand in a stage. */
+export type Instruction = Pairs | Arg | Run | Command | Copy | Single | Listed | HealthcheckInstruction;
+
+export interface Stage {
+  readonly from: From;
+  readonly instructions: readonly Instruction[];
+}
+
+/** A finding about a file that builds nevertheless. */
+export interface Finding {
+  /** as BuildKit's linter names it */
+  readonly rule: string;
+  readonly message: string;
+  readonly line: number;
+}
+
 export interface Dockerfile {
+  readonly escape: EscapeToken;
+  /** ARGs before the first FROM */
+  readonly globalArgs: readonly Arg[];
   readonly stages: readonly Stage[];
+  /** of the `check` directive */
+  readonly lint: LintOptions;
+  readonly findings: readonly Finding[];
 }

@@ -1,7 +1,93 @@
-import { KilnError } from '#std';
-import type { Dockerfile } from './ast.ts';
+import { invalid, onLine, unsupported } from '../invalid.ts';
+import type { EscapeToken } from '../lex/directives.ts';
+import { type LogicalLine, readLogicalLines } from '../lex/logical-lines.ts';
+import { trim } from '../lex/space.ts';
+import { splitCommand } from '../lex/split-command.ts';
+import type { Arg, Dockerfile, Finding, From, Instruction, Stage } from './ast.ts';
+import { deepFreeze } from './freeze.ts';
+import { defaultLint, isSkipped, lintOfComments, parseLintOptions } from './lint-options.ts';
+import { parseInstruction } from './parse-instruction.ts';
+import { checkSyntax } from './syntax.ts';
 
-/** @throws KilnError DOCKERFILE_INVALID, DOCKERFILE_UNSUPPORTED, with the line */
-export function parseDockerfile(_text: string): Dockerfile {
-  throw new KilnError('DOCKERFILE_UNSUPPORTED', 'not there yet');
+/** Far above what people write; bounds the graph that a file can make. */
+const INSTRUCTION_LIMIT = 2000;
+
+/**
+ * A Dockerfile's text as frozen nodes.
+ * https://docs.docker.com/reference/dockerfile/
+ * @throws KilnError DOCKERFILE_INVALID, DOCKERFILE_UNSUPPORTED, with the line
+ */
+export function parseDockerfile(text: string): Dockerfile {
+  if (text.replace(/^\uFEFF/, '') === '') throw invalid('the Dockerfile cannot be empty');
+  const { escape, directives, lines } = readLogicalLines(text);
+  const check = directives.find(({ name }) => name === 'check');
+  const syntax = directives.find(({ name }) => name === 'syntax');
+  if (syntax !== undefined) checkSyntax(syntax.value, syntax.line);
+  const lint =
+    check === undefined ? defaultLint : onLine(check.line, () => parseLintOptions(check.value.split(' ')[0] ?? ''));
+  if (lines.length === 0) throw invalid('file with no instructions', { hint: 'a Dockerfile begins with FROM' });
+  if (lines.length > INSTRUCTION_LIMIT) {
+    throw unsupported(`a Dockerfile of ${lines.length} instructions`, { hint: `at most ${INSTRUCTION_LIMIT} may stand` });
+  }
+  const findings: Finding[] = [];
+  const nodes = lines.map((line) =>
+    onLine(line.line, () =>
+      parseLine(line, escape, (finding, own) => {
+        if (!isSkipped(finding.rule, lint, own)) findings.push(finding);
+      }),
+    ),
+  );
+  return deepFreeze({ escape, ...gather(nodes), lint, findings });
+}
+
+type Report = (finding: Finding, own: Instruction['lint']) => void;
+
+function parseLine(logical: LogicalLine, escape: EscapeToken, report: Report): From | Instruction {
+  const { text, line, endLine, heredocs, comments, emptyContinuation } = logical;
+  const command = splitCommand(text, escape);
+  const lint = lintOfComments(comments);
+  if (emptyContinuation !== undefined) {
+    const message = 'Empty continuation line';
+    report({ rule: 'NoEmptyContinuation', message, line: emptyContinuation }, lint);
+  }
+  return parseInstruction({
+    ...command,
+    escape,
+    heredocs,
+    located: { text: trim(text), keyword: command.keyword, line, endLine, lint },
+    report: (rule, message) => report({ rule, message, line }, lint),
+  });
+}
+
+/**
+ * One instruction that stands alone: an ONBUILD trigger of a base image.
+ * @param line that it is reported at
+ */
+export function parseTrigger(text: string, line: number): Instruction {
+  const { escape, lines } = readLogicalLines(text);
+  const [logical, ...more] = lines;
+  if (logical === undefined || more.length > 0) throw invalid('onbuild trigger should be a single expression', { line });
+  const endLine = line;
+  const node = onLine(line, () => parseLine({ ...logical, line, endLine }, escape, () => undefined));
+  if (node.kind === 'from') throw invalid("FROM isn't allowed as an ONBUILD trigger", { line });
+  return deepFreeze(node);
+}
+
+function gather(nodes: readonly (From | Instruction)[]): Pick<Dockerfile, 'globalArgs' | 'stages'> {
+  const globalArgs: Arg[] = [];
+  const stages: { readonly from: From; readonly instructions: Instruction[] }[] = [];
+  for (const node of nodes) {
+    const stage = stages.at(-1);
+    if (node.kind === 'from') stages.push({ from: node, instructions: [] });
+    else if (stage !== undefined) stage.instructions.push(node);
+    else if (node.kind === 'arg') globalArgs.push(node);
+    else {
+      throw invalid(`no build stage in current context: ${node.keyword} comes before the first FROM`, {
+        line: node.line,
+        hint: 'only ARG may stand before FROM',
+      });
+    }
+  }
+  if (stages.length === 0) throw invalid('dockerfile contains no stages to build', { hint: 'a Dockerfile needs a FROM' });
+  return { globalArgs, stages: stages satisfies readonly Stage[] };
 }

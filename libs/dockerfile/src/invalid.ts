@@ -1,0 +1,27 @@
+import { type ErrorDetails, isKilnError, KilnError } from '#std';
+
+/** The Dockerfile does not parse or does not make sense. */
+export function invalid(message: string, details: ErrorDetails = {}): KilnError {
+  return new KilnError('DOCKERFILE_INVALID', message, details);
+}
+
+/** The Dockerfile asks for `feature`, which Kiln does not offer. */
+export function unsupported(feature: string, details: ErrorDetails = {}): KilnError {
+  return new KilnError('DOCKERFILE_UNSUPPORTED', `${feature} is not supported`, details);
+}
+
+/** A failure that does not know its line gets this one. */
+export function atLine(thrown: unknown, line: number): unknown {
+  if (!isKilnError(thrown) || thrown.line !== undefined) return thrown;
+  const { code, message, hint, field, cause } = thrown;
+  return new KilnError(code, message, { hint, field, line, cause: cause ?? thrown });
+}
+
+/** Runs `work`; what fails in it names the line. */
+export function onLine<T>(line: number, work: () => T): T {
+  try {
+    return work();
+  } catch (thrown) {
+    throw atLine(thrown, line);
+  }
+}

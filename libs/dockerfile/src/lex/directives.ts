@@ -1,0 +1,44 @@
+import { invalid } from '../invalid.ts';
+import { trimStart } from './space.ts';
+
+export type EscapeToken = '\\' | '`';
+
+export interface Directive {
+  readonly name: 'escape' | 'syntax' | 'check';
+  readonly value: string;
+  readonly line: number;
+}
+
+const pattern = /^([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*$/;
+
+/** Parser directives: `# name=value` lines before anything else, each name once. */
+export class DirectiveReader {
+  readonly #seen = new Map<string, Directive>();
+  #done = false;
+
+  /** @returns the directive on this line, or undefined; lines are read in order */
+  read(text: string, line: number): Directive | undefined {
+    if (this.#done) return undefined;
+    const match = text.startsWith('#') ? pattern.exec(trimStart(text.slice(1))) : null;
+    const name = match?.[1]?.toLowerCase();
+    const value = match?.[2];
+    if (value === undefined || (name !== 'escape' && name !== 'syntax' && name !== 'check')) {
+      this.#done = true;
+      return undefined;
+    }
+    if (this.#seen.has(name)) throw invalid(`only one ${name} parser directive can be used`, { line });
+    const directive: Directive = { name, value, line };
+    this.#seen.set(name, directive);
+    return directive;
+  }
+
+  get(name: Directive['name']): Directive | undefined {
+    return this.#seen.get(name);
+  }
+}
+
+/** @throws KilnError DOCKERFILE_INVALID */
+export function parseEscape({ value, line }: Directive): EscapeToken {
+  if (value === '\\' || value === '`') return value;
+  throw invalid(`invalid escape token '${value}' does not match \` or \\`, { line });
+}

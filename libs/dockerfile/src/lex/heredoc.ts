@@ -1,0 +1,52 @@
+import { expandWords, noVariables } from '../expand/expand-word.ts';
+
+/** `<<NAME`, `<<-NAME`, `<<"NAME"`: what follows the line up to NAME belongs to the instruction. */
+export interface HeredocStart {
+  readonly name: string;
+  /** variables in the body are expanded: the name was not quoted */
+  readonly expand: boolean;
+  /** `<<-`: leading tabs are taken away */
+  readonly stripTabs: boolean;
+  readonly fileDescriptor: number;
+}
+
+export interface Heredoc extends HeredocStart {
+  /** with the line ends of the file */
+  readonly body: string;
+}
+
+const pattern = /^(\d*)<<(-?)\s*([^<]*)$/;
+const raw = { escape: '\\', skipUnset: true, rawQuotes: true } as const;
+
+/** @returns undefined for a word that opens no here-document */
+export function parseHeredocStart(word: string): HeredocStart | undefined {
+  const match = pattern.exec(word);
+  const rest = match?.[3];
+  if (match === null || rest === undefined || rest === '') return undefined;
+  const words = expandWords(rest, noVariables, { escape: '\\', skipUnset: true });
+  const name = words[0];
+  if (name === undefined || words.length !== 1) return undefined;
+  const quoted = expandWords(rest, noVariables, raw)[0] ?? name;
+  return {
+    name,
+    expand: countQuotes(name) === countQuotes(quoted),
+    stripTabs: match[2] === '-',
+    fileDescriptor: Number(match[1]),
+  };
+}
+
+/** All here-documents that a logical line opens, in order. */
+export function heredocStarts(line: string): readonly HeredocStart[] {
+  let words: readonly string[];
+  try {
+    words = expandWords(line, noVariables, { ...raw, rawEscapes: true });
+  } catch {
+    // Unbalanced quotes are for the shell to judge, and open no here-document.
+    return [];
+  }
+  return words.flatMap((word) => parseHeredocStart(word) ?? []);
+}
+
+function countQuotes(text: string): number {
+  return text.replace(/[^'"]/g, '').length;
+}

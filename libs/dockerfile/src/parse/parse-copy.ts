@@ -1,0 +1,41 @@
+import { invalid, unsupported } from '../invalid.ts';
+import { parseJsonArray } from '../lex/json-array.ts';
+import { splitBlank } from '../lex/space.ts';
+import type { Copy } from './ast.ts';
+import { parseFlags } from './flags.ts';
+import type { ParseRequest } from './request.ts';
+
+const rules = {
+  copy: { values: ['from', 'chown', 'chmod'], refused: ['link', 'parents', 'exclude'], switches: ['link', 'parents'] },
+  add: {
+    values: ['chown', 'chmod'],
+    refused: ['link', 'exclude', 'checksum', 'keep-git-dir', 'unpack'],
+    switches: ['link', 'keep-git-dir'],
+  },
+} as const;
+
+/** @throws KilnError DOCKERFILE_INVALID, DOCKERFILE_UNSUPPORTED */
+export function parseCopy(kind: 'copy' | 'add', { keyword, flags, rest, heredocs, located }: ParseRequest): Copy {
+  const name = keyword.toUpperCase();
+  const paths = parseJsonArray(rest) ?? (rest === '' ? [] : splitBlank(rest));
+  const dest = paths.at(-1);
+  if (dest === undefined || paths.length < 2) {
+    throw invalid(
+      `${name} requires at least two arguments, but only one was provided. Destination could not be determined`,
+      { hint: `write ${name} source destination` },
+    );
+  }
+  const parsed = parseFlags(keyword, flags, rules[kind]);
+  if (heredocs.length > 0) {
+    throw unsupported(`a here-document in ${name}`, { hint: 'put the text in a file of the context' });
+  }
+  return {
+    ...located,
+    kind,
+    sources: paths.slice(0, -1),
+    dest,
+    from: parsed.get('from') || undefined,
+    chown: parsed.get('chown') ?? '',
+    chmod: parsed.get('chmod') ?? '',
+  };
+}

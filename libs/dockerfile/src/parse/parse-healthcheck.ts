@@ -1,0 +1,58 @@
+import { parseGoDuration } from '../go-duration.ts';
+import { invalid } from '../invalid.ts';
+import { splitBlank } from '../lex/space.ts';
+import type { Healthcheck, HealthcheckInstruction } from './ast.ts';
+import { parseFlags } from './flags.ts';
+import { parseCommandForm } from './parse-run.ts';
+import type { ParseRequest } from './request.ts';
+
+const MIN_INTERVAL_NS = 1e6;
+const intervals = [
+  ['interval', 'Interval'],
+  ['timeout', 'Timeout'],
+  ['start-period', 'StartPeriod'],
+  ['start-interval', 'StartInterval'],
+] as const;
+
+/** @throws KilnError DOCKERFILE_INVALID */
+export function parseHealthcheck({ keyword, flags, rest, located }: ParseRequest): HealthcheckInstruction {
+  const [type = '', tail = ''] = splitBlank(rest, 2);
+  if (type === '') throw invalid('HEALTHCHECK requires at least one argument');
+  return { ...located, kind: 'healthcheck', healthcheck: healthcheckOf(type, tail, { keyword, flags }) };
+}
+
+function healthcheckOf(
+  type: string,
+  tail: string,
+  { keyword, flags }: Pick<ParseRequest, 'keyword' | 'flags'>,
+): Healthcheck {
+  if (type.toUpperCase() === 'NONE') {
+    if (tail !== '') throw invalid('HEALTHCHECK NONE takes no arguments');
+    parseFlags(keyword, flags);
+    return { Test: ['NONE'] };
+  }
+  const parsed = parseFlags(keyword, flags, { values: [...intervals.map(([flag]) => flag), 'retries'] });
+  if (type.toUpperCase() !== 'CMD') {
+    throw invalid(`Unknown type ${JSON.stringify(type.toUpperCase())} in HEALTHCHECK (try CMD)`);
+  }
+  const command = parseCommandForm(tail);
+  if (tail === '' || (command.form === 'exec' && command.args.length === 0)) {
+    throw invalid('Missing command after HEALTHCHECK CMD');
+  }
+  const healthcheck: Healthcheck = {
+    Test: command.form === 'exec' ? ['CMD', ...command.args] : ['CMD-SHELL', command.text],
+  };
+  for (const [flag, member] of intervals) {
+    const text = parsed.get(flag) ?? '';
+    const ns = text === '' ? 0 : parseGoDuration(text);
+    if (ns !== 0 && ns < MIN_INTERVAL_NS) throw invalid(`Interval ${JSON.stringify(flag)} cannot be less than 1ms`);
+    if (ns !== 0) healthcheck[member] = ns;
+  }
+  const retries = parsed.get('retries') ?? '';
+  if (retries !== '') {
+    if (!/^[+-]?\d{1,9}$/.test(retries)) throw invalid(`--retries is not a number: ${JSON.stringify(retries)}`);
+    if (Number(retries) < 0) throw invalid(`--retries cannot be negative (${retries})`);
+    if (Number(retries) > 0) healthcheck.Retries = Number(retries);
+  }
+  return healthcheck;
+}

@@ -1,0 +1,12 @@
+import type { EscapeToken } from '../lex/directives.ts';
+import type { Heredoc } from '../lex/heredoc.ts';
+import type { CommandLine } from '../lex/split-command.ts';
+import type { Located } from './ast.ts';
+
+/** One line on its way to a node. */
+export interface ParseRequest extends CommandLine {
+  readonly located: Located;
+  readonly escape: EscapeToken;
+  readonly heredocs: readonly Heredoc[];
+  readonly report: (rule: string, message: string) => void;
+}

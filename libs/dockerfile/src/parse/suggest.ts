@@ -1,0 +1,32 @@
+/** Further apart than this, it was meant differently. */
+const MAX_DISTANCE = 2;
+
+/** ` (did you mean X?)` for the option nearest to `word`, or nothing. */
+export function didYouMean(word: string, options: readonly string[], caseSensitive = true): string {
+  const fold = (text: string): string => (caseSensitive ? text : text.toLowerCase());
+  let best: string | undefined;
+  let least = MAX_DISTANCE + 1;
+  for (const option of options) {
+    const distance = editDistance(fold(word), fold(option), least);
+    if (distance === 0) return '';
+    if (distance < least) [best, least] = [option, distance];
+  }
+  if (best === undefined) return '';
+  return ` (did you mean ${!caseSensitive && word === word.toLowerCase() ? best.toLowerCase() : best}?)`;
+}
+
+/** Levenshtein distance, or `bound` where it is not below. */
+function editDistance(a: string, b: string, bound: number): number {
+  if (Math.abs(a.length - b.length) >= bound) return bound;
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= a.length; i += 1) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j += 1) {
+      const change = a.charAt(i - 1) === b.charAt(j - 1) ? 0 : 1;
+      next.push(Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, (row[j - 1] ?? 0) + change));
+    }
+    if (Math.min(...next) >= bound) return bound;
+    row = next;
+  }
+  return row[b.length] ?? bound;
+}
