@@ -1,1 +1,3 @@
-export {};
+export * from './build-queue.ts';
+export * from './connection.ts';
+export * from './reconciler.ts';

@@ -3,3 +3,4 @@ export * from './fault-registry.ts';
 export * from './registry-fixture.ts';
 export * from './step-clock.ts';
 export * from './tree-arbitraries.ts';
+export * from './services.ts';
