@@ -92,33 +92,43 @@ async function* readLarge(file: ContextFile): Bytes {
   }
 }
 
+type Sink = ReturnType<Pack['entry']>;
+
+/** Resolves when the sink takes more, or is gone. */
+function drained(sink: Sink): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      sink.off('drain', done);
+      sink.off('close', done);
+      resolve();
+    };
+    sink.on('drain', done);
+    sink.on('close', done);
+    if (sink.destroyed) done();
+  });
+}
+
+async function pour(source: Bytes, sink: Sink): Promise<void> {
+  for await (const chunk of source) {
+    if (sink.destroying) return;
+    if (!sink.write(chunk)) await drained(sink);
+  }
+  sink.end(null);
+}
+
 /** Adds one file; resolves when the reader of the tar has taken what is before it. */
 async function addFile(tar: Pack, file: ContextFile): Promise<void> {
   const header = headerOf(file);
+  const large = file.sizeBytes > SMALL_BYTES;
+  const bytes = file.type === 'file' && !large ? readSmall(file) : undefined;
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const done = (failure?: Error | null): void => (failure ? reject(failure) : resolve());
-  if (file.type !== 'file') tar.entry(header, done);
-  else if (file.sizeBytes <= SMALL_BYTES) tar.entry(header, readSmall(file), done);
-  else {
-    const sink = tar.entry(header, done);
-    try {
-      for await (const chunk of readLarge(file)) {
-        if (!sink.write(chunk)) await drained(sink);
-      }
-      sink.end(undefined);
-    } catch (thrown) {
-      promise.catch(() => {});
-      throw thrown;
-    }
-  }
+  const sink = bytes === undefined ? tar.entry(header, done) : tar.entry(header, bytes, done);
+  // Told by `done`, and awaited below; without a listener it would end the process.
+  sink.on('error', () => {});
+  promise.catch(() => {});
+  if (large) await pour(readLarge(file), sink);
   await promise;
-}
-
-function drained(sink: ReturnType<Pack['entry']>): Promise<void> {
-  return new Promise((resolve) => {
-    sink.on('drain', resolve);
-    sink.on('close', resolve);
-  });
 }
 
 /** The archive as its reader takes it; a reader that leaves ends the packing. */

@@ -35,12 +35,14 @@ export function unreadable(path: string, cause: unknown): KilnError {
   });
 }
 
-/** Calls the file system; undefined when the file went away between two calls. */
+const gone = (thrown: unknown): boolean => systemCode(thrown) === 'ENOENT' || systemCode(thrown) === 'ENOTDIR';
+
+/** Calls the file system; undefined when the file is not there, or went away between two calls. */
 function look<T>(path: string, call: () => T): T | undefined {
   try {
     return call();
   } catch (thrown) {
-    if (systemCode(thrown) === 'ENOENT') return undefined;
+    if (gone(thrown)) return undefined;
     throw unreadable(path, thrown);
   }
 }
@@ -103,9 +105,8 @@ function names({ path, diskPath, state }: Directory): Buffer[] {
   try {
     return readdirSync(diskPath, { encoding: 'buffer' }).sort((a, b) => a.compare(b));
   } catch (thrown) {
-    const gone = systemCode(thrown) === 'ENOENT' || systemCode(thrown) === 'ENOTDIR';
     // Of an ignored directory, only exceptions would have been taken.
-    if (gone || (state.ignored && systemCode(thrown) === 'EACCES')) return [];
+    if (gone(thrown) || (state.ignored && systemCode(thrown) === 'EACCES')) return [];
     throw unreadable(path, thrown);
   }
 }
