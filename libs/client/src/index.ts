@@ -1,1 +1,6 @@
-export {};
+export { packContext, type PackedContext } from '#context';
+export type { ConnectionOptions } from './connection.ts';
+export * from './docker-credentials.ts';
+export type { EventOptions } from './event-stream.ts';
+export * from './kiln-client.ts';
+export type { ExpectedBytes } from './verify-output.ts';

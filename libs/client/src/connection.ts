@@ -1,0 +1,186 @@
+import { Agent, type Dispatcher, request } from 'undici';
+import type { z } from 'zod';
+import {
+  type Bytes,
+  collect,
+  isKilnError,
+  KilnError,
+  messageOf,
+  retry,
+  systemClock,
+  systemCode,
+  type Clock,
+} from '#std';
+import { readProblem } from './problem.ts';
+
+export interface ConnectionOptions {
+  /** `http` or `https` URL of the farm */
+  readonly baseUrl: string;
+  readonly token?: string | undefined;
+  readonly clock?: Clock | undefined;
+  /** how requests travel: proxies, certificates, fakes */
+  readonly dispatcher?: Dispatcher | undefined;
+  /** what to do when nobody answers; by default to check KILN_URL */
+  readonly unreachableHint?: string | undefined;
+}
+
+export interface Call {
+  readonly method?: 'GET' | 'POST';
+  /** below the farm's URL, such as `/v1/builds` */
+  readonly path: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: NonNullable<Dispatcher.DispatchOptions['body']>;
+  readonly signal?: AbortSignal | undefined;
+  /** until the first byte of the answer */
+  readonly answerMs?: number;
+  /** between two pieces of the answer */
+  readonly idleMs?: number;
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly body: Bytes;
+}
+
+const ANSWER_MS = 30_000;
+const IDLE_MS = 60_000;
+const MAX_JSON_BYTES = 32 * 1024 * 1024;
+const RETRIES = { attempts: 4, firstDelayMs: 250, maxDelayMs: 2_000 };
+
+/** Why no connection came about, as people say it. */
+const unreachable: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'connection refused',
+  ENOTFOUND: 'no such host',
+  EAI_AGAIN: 'the name does not resolve',
+  EHOSTUNREACH: 'no route to the host',
+  ENETUNREACH: 'the network is unreachable',
+  ETIMEDOUT: 'no answer',
+  UND_ERR_CONNECT_TIMEOUT: 'no answer',
+  ERR_TLS_CERT_ALTNAME_INVALID: 'its certificate is for another name',
+  CERT_HAS_EXPIRED: 'its certificate has expired',
+  DEPTH_ZERO_SELF_SIGNED_CERT: 'its certificate is not trusted; NODE_EXTRA_CA_CERTS names more authorities',
+  SELF_SIGNED_CERT_IN_CHAIN: 'its certificate is not trusted; NODE_EXTRA_CA_CERTS names more authorities',
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'its certificate is not trusted; NODE_EXTRA_CA_CERTS names more authorities',
+};
+
+/** HTTP to one farm: every failure is a KilnError that names the farm and the next step. */
+export class Connection {
+  readonly clock: Clock;
+  readonly #options: ConnectionOptions;
+  readonly #own: Agent | undefined;
+
+  constructor(options: ConnectionOptions) {
+    this.#options = { ...options, baseUrl: options.baseUrl.replace(/\/+$/, '') };
+    this.clock = options.clock ?? systemClock;
+    this.#own = options.dispatcher === undefined ? new Agent() : undefined;
+  }
+
+  /**
+   * One request.
+   * @throws KilnError FARM_UNREACHABLE, UNAVAILABLE when the connection breaks; what the farm's problem document says
+   */
+  async call(call: Call): Promise<Answer> {
+    const { baseUrl, token, dispatcher = this.#own } = this.#options;
+    const answer = await this.#named(call.signal, () =>
+      request(`${baseUrl}${call.path}`, {
+        method: call.method ?? 'GET',
+        headers: {
+          accept: 'application/json',
+          ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+          ...call.headers,
+        },
+        headersTimeout: call.answerMs ?? ANSWER_MS,
+        bodyTimeout: call.idleMs ?? IDLE_MS,
+        ...(dispatcher === undefined ? {} : { dispatcher }),
+        ...(call.body === undefined ? {} : { body: call.body }),
+        ...(call.signal === undefined ? {} : { signal: call.signal }),
+      }),
+    );
+    const body = this.#chunks(answer.body, call.signal);
+    if (answer.statusCode >= 400) throw await readProblem(answer.statusCode, body);
+    return { status: answer.statusCode, headers: answer.headers, body };
+  }
+
+  /** An answer in JSON; GETs are tried again while the farm is away for a moment. */
+  async json<T>(schema: z.ZodType<T>, call: Call): Promise<T> {
+    const once = async (): Promise<T> => {
+      const { body } = await this.call(call);
+      const text = (await collect(body, MAX_JSON_BYTES)).toString();
+      return parseAnswer(schema, text, call.path);
+    };
+    if ((call.method ?? 'GET') !== 'GET') return once();
+    return this.retrying(call.signal, once);
+  }
+
+  /** Runs what may be repeated, a few times with pauses, while the farm is away for a moment. */
+  retrying<T>(signal: AbortSignal | undefined, work: (attempt: number) => Promise<T>): Promise<T> {
+    // A farm that never answered is not there; one that broke off may be restarting.
+    let answered = false;
+    const retryable = (thrown: unknown): boolean => {
+      if (isKilnError(thrown, 'FARM_UNREACHABLE')) return answered;
+      answered = true;
+      return isKilnError(thrown, 'UNAVAILABLE', 'RATE_LIMITED');
+    };
+    return retry({ ...RETRIES, clock: this.clock, retryable, signal }, work);
+  }
+
+  async close(): Promise<void> {
+    await this.#own?.destroy();
+  }
+
+  async *#chunks(body: AsyncIterable<Uint8Array>, signal: AbortSignal | undefined): Bytes {
+    const chunks = body[Symbol.asyncIterator]();
+    try {
+      for (;;) {
+        const next = await this.#named(signal, () => chunks.next());
+        if (next.done === true) return;
+        yield next.value;
+      }
+    } finally {
+      await chunks.return?.();
+    }
+  }
+
+  async #named<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (cause) {
+      signal?.throwIfAborted();
+      if (isKilnError(cause)) throw cause;
+      const { baseUrl, unreachableHint } = this.#options;
+      const code = systemCode(cause) ?? '';
+      const reason = unreachable[code];
+      if (reason === undefined) {
+        throw new KilnError('UNAVAILABLE', `the connection to the farm at ${baseUrl} broke (${messageOf(cause)})`, {
+          hint: 'try again; if it stays, look at the farm',
+          cause,
+        });
+      }
+      throw new KilnError('FARM_UNREACHABLE', `cannot reach the farm at ${baseUrl} (${reason})`, {
+        hint: unreachableHint ?? 'check KILN_URL, or run without it to use an embedded farm',
+        cause,
+      });
+    }
+  }
+}
+
+/** @throws KilnError INTERNAL when the farm's answer is not what its API promises */
+export function parseAnswer<T>(schema: z.ZodType<T>, text: string, path: string): T {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (cause) {
+    throw new KilnError('INTERNAL', `the farm's answer to ${path} is not JSON`, { hint: wrongFarm, cause });
+  }
+  const parsed = schema.safeParse(json);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  throw new KilnError(
+    'INTERNAL',
+    `the farm's answer to ${path} cannot be understood: ${issue?.path.join('.') ?? ''} ${issue?.message ?? ''}`,
+    { hint: wrongFarm, cause: parsed.error },
+  );
+}
+
+const wrongFarm = 'check that KILN_URL is a Kiln farm of the same version';

@@ -1,0 +1,146 @@
+import { BuildList, type BuildRequestInput, BuildView, type NumberedEvent, StepList, type StepView } from '#protocol';
+import { type Bytes, isKilnError } from '#std';
+import { Connection, type ConnectionOptions } from './connection.ts';
+import { type EventOptions, followEvents } from './event-stream.ts';
+import { multipartBody } from './multipart.ts';
+import { type ExpectedBytes, verifyBytes } from './verify-output.ts';
+
+export interface SubmitOptions {
+  /** makes a repeated submission the same build */
+  readonly idempotencyKey: string;
+  readonly signal?: AbortSignal | undefined;
+  /** told how many bytes of the context have been sent, of this attempt */
+  readonly onSent?: (bytes: number) => void;
+}
+
+export interface ListOptions {
+  readonly limit?: number | undefined;
+  /** `next` of the page before */
+  readonly cursor?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface LogOptions {
+  readonly follow?: boolean | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** The farm takes in and digests a whole context before it answers. */
+const SUBMIT_ANSWER_MS = 15 * 60_000;
+const LOG_IDLE_MS = 15 * 60_000;
+
+const buildPath = (id: string, rest = ''): string => `/v1/builds/${encodeURIComponent(id)}${rest}`;
+
+/**
+ * A farm's API. Every method throws KilnError: FARM_UNREACHABLE, UNAVAILABLE when the farm is away, else what the farm's
+ * problem document says.
+ */
+export class KilnClient {
+  readonly #connection: Connection;
+
+  constructor(options: ConnectionOptions) {
+    this.#connection = new Connection(options);
+  }
+
+  /** Sends a context (a tar, plain or compressed) with what to do with it. `open` is called anew for every attempt. */
+  submitBuild(request: BuildRequestInput, open: () => Bytes, options: SubmitOptions): Promise<BuildView> {
+    const json = JSON.stringify(request);
+    const boundary = `kiln-${options.idempotencyKey}`;
+    const attempt = async (): Promise<BuildView> => {
+      const body = multipartBody(json, counted(open(), options.onSent), boundary);
+      try {
+        return await this.#connection.json(BuildView, {
+          method: 'POST',
+          path: '/v1/builds',
+          headers: {
+            'content-type': `multipart/form-data; boundary=${boundary}`,
+            'idempotency-key': options.idempotencyKey,
+          },
+          body,
+          signal: options.signal,
+          answerMs: SUBMIT_ANSWER_MS,
+        });
+      } finally {
+        body.destroy();
+      }
+    };
+    return this.#connection.retrying(options.signal, attempt);
+  }
+
+  build(id: string, signal?: AbortSignal): Promise<BuildView> {
+    return this.#connection.json(BuildView, { path: buildPath(id), signal });
+  }
+
+  /** One page, newest first. */
+  builds({ limit, cursor, signal }: ListOptions = {}): Promise<BuildList> {
+    const query = new URLSearchParams();
+    if (limit !== undefined) query.set('limit', String(limit));
+    if (cursor !== undefined) query.set('cursor', cursor);
+    const search = query.size === 0 ? '' : `?${query.toString()}`;
+    return this.#connection.json(BuildList, { path: `/v1/builds${search}`, signal });
+  }
+
+  async steps(id: string, signal?: AbortSignal): Promise<readonly StepView[]> {
+    return (await this.#connection.json(StepList, { path: buildPath(id, '/steps'), signal })).steps;
+  }
+
+  /** Asks the farm to end the build; one that has ended stays as it is. */
+  async cancel(id: string, signal?: AbortSignal): Promise<void> {
+    const { body } = await this.#connection.call({ method: 'POST', path: buildPath(id, '/cancel'), signal });
+    for await (const _ of body);
+  }
+
+  /** The log for people, as UTF-8. Ends where the log ends, or with `follow` when the build has. */
+  async *logsText(id: string, { follow = false, signal }: LogOptions = {}): Bytes {
+    const path = buildPath(id, follow ? '/logs?follow=true' : '/logs');
+    const { body } = await this.#connection.call({
+      path,
+      headers: { accept: 'text/plain' },
+      signal,
+      idleMs: LOG_IDLE_MS,
+    });
+    yield* body;
+  }
+
+  /** What happens in the build, in order, none twice, to its final event; reconnects where the stream breaks. */
+  events(id: string, options: EventOptions = {}): AsyncGenerator<NumberedEvent> {
+    return followEvents(this.#connection, buildPath(id, '/logs'), options);
+  }
+
+  /**
+   * The bytes of output `n` (from 0) of a build that succeeded; `expected` is what its result says of it.
+   * @throws KilnError BLOB_CORRUPT at the end of a stream that is not what was promised
+   */
+  async *output(id: string, n: number, expected: ExpectedBytes, signal?: AbortSignal): Bytes {
+    const { body } = await this.#connection.call({
+      path: buildPath(id, `/outputs/${n}`),
+      headers: { accept: 'application/octet-stream, */*' },
+      signal,
+    });
+    yield* verifyBytes(body, expected);
+  }
+
+  /** Breaks what is still open. */
+  close(): Promise<void> {
+    return this.#connection.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+/** Whether a failure means that nobody listens at the farm's address. */
+export function isUnreachable(thrown: unknown): boolean {
+  return isKilnError(thrown, 'FARM_UNREACHABLE');
+}
+
+async function* counted(source: Bytes, onSent: SubmitOptions['onSent']): Bytes {
+  let sent = 0;
+  for await (const chunk of source) {
+    yield chunk;
+    // Reached when the chunk has been taken.
+    sent += chunk.byteLength;
+    onSent?.(sent);
+  }
+}
