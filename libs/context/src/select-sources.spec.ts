@@ -188,6 +188,18 @@ describe('selectionDigest', () => {
     expect(digest(changed(path, change), 'd', 'e')).not.toBe(whole);
   });
 
+  it('hashes the bytes that its comment promises', () => {
+    const lines = [
+      'kiln.selection 1',
+      'dir',
+      `["f","file",420,0,0,"${digestOf('x')}",null,null,null,null]`,
+      '["l","symlink",511,0,0,null,"f",null,null,null]',
+      'file',
+      `["e","file",420,0,0,"${digestOf('y')}",null,null,null,null]`,
+    ];
+    expect(whole).toBe(digestOf(lines.map((line) => `${line}\n`).join('')));
+  });
+
   it('changes with what is added and removed', () => {
     expect(digest([...entries, dir('d/new')], 'd', 'e')).not.toBe(whole);
     expect(

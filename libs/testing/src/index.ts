@@ -4,3 +4,5 @@ export * from './registry-fixture.ts';
 export * from './step-clock.ts';
 export * from './tree-arbitraries.ts';
 export * from './services.ts';
+export * from './tar-of.ts';
+export * from './memory-cache-store.ts';
