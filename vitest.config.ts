@@ -2,7 +2,7 @@ import { defineConfig } from 'vitest/config';
 
 const conditions = {
   resolve: { conditions: ['kiln-source'] },
-  ssr: { resolve: { conditions: ['kiln-source', 'node', 'import', 'module', 'default'] } },
+  ssr: { resolve: { conditions: ['kiln-source', 'node', 'default'] } },
 };
 
 export default defineConfig({

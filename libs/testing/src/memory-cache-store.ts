@@ -1,0 +1,116 @@
+import {
+  blobsOf,
+  type CacheKey,
+  type CacheRecord,
+  type CacheStore,
+  type ExplainedKey,
+  type LookupAnswer,
+  MAX_CANDIDATES,
+  type OpKey,
+  type Result,
+} from '#cache';
+import type { Descriptor, Digest } from '#oci';
+import { KilnError } from '#std';
+
+interface Entry {
+  readonly project: string;
+  readonly scope: string;
+  readonly record: CacheRecord;
+  readonly op: OpKey;
+}
+
+/** A record index in memory, shared by the stores that it opens. */
+export class MemoryRecords {
+  /** the newest last */
+  entries: Entry[] = [];
+  readonly deltas = new Map<string, Map<Digest, Descriptor>>();
+
+  /** @param scopes the own first, then the inherited ones */
+  open(project: string, scopes: readonly [string, ...string[]]): MemoryCacheStore {
+    return new MemoryCacheStore(this, project, scopes);
+  }
+}
+
+/** A cache store in memory that keeps the contract. */
+export class MemoryCacheStore implements CacheStore {
+  readonly #records: MemoryRecords;
+  readonly #project: string;
+  readonly #scopes: readonly [string, ...string[]];
+  #lost = false;
+
+  constructor(records: MemoryRecords, project: string, scopes: readonly [string, ...string[]]) {
+    this.#records = records;
+    this.#project = project;
+    this.#scopes = scopes;
+  }
+
+  /** The build goes to another builder. */
+  lose(): void {
+    this.#lost = true;
+  }
+
+  async lookup(keys: readonly CacheKey[], ops: readonly OpKey[], signal?: AbortSignal): Promise<LookupAnswer> {
+    signal?.throwIfAborted();
+    const readable = this.#scopes.flatMap((scope) =>
+      this.#records.entries.filter((entry) => entry.project === this.#project && entry.scope === scope).reverse(),
+    );
+    const records = new Map<CacheKey, readonly CacheRecord[]>();
+    for (const key of keys) {
+      const found = readable.filter(({ record }) => record.key === key).map(({ record }) => record);
+      const distinct = found.filter((record, at) => found.findIndex((r) => r.result.id === record.result.id) === at);
+      if (distinct.length > 0) records.set(key, distinct.slice(0, MAX_CANDIDATES));
+    }
+    return { records, ops: new Set(ops.filter((op) => readable.some((entry) => entry.op === op))) };
+  }
+
+  async save(keys: readonly ExplainedKey[], result: Result, signal?: AbortSignal): Promise<void> {
+    signal?.throwIfAborted();
+    this.#checkFence();
+    const [scope] = this.#scopes;
+    const project = this.#project;
+    const mine = (entry: Entry): boolean =>
+      entry.project === project && entry.scope === scope && entry.record.result.id === result.id;
+    // What is made of the same is the same result: the first to be stored stays.
+    const stored = this.#records.entries.find(mine)?.record.result ?? result;
+    const named = new Set(keys.map(({ key }) => key));
+    this.#records.entries = this.#records.entries.filter((entry) => !mine(entry) || !named.has(entry.record.key));
+    for (const { key, kind, op } of keys) {
+      this.#records.entries.push({ project, scope, op, record: { key, kind, result: stored } });
+    }
+  }
+
+  async forget(blobs: ReadonlySet<Digest>, signal?: AbortSignal): Promise<void> {
+    signal?.throwIfAborted();
+    const lost = ({ project, scope, record }: Entry): boolean =>
+      project === this.#project &&
+      this.#scopes.includes(scope) &&
+      blobsOf(record.result).some((digest) => blobs.has(digest));
+    this.#records.entries = this.#records.entries.filter((entry) => !lost(entry));
+    const deltas = this.#deltas();
+    for (const [diffId, { digest }] of deltas) if (blobs.has(digest)) deltas.delete(diffId);
+  }
+
+  async findDeltas(diffIds: readonly Digest[], signal?: AbortSignal): Promise<ReadonlyMap<Digest, Descriptor>> {
+    signal?.throwIfAborted();
+    const wanted = new Set(diffIds);
+    return new Map([...this.#deltas()].filter(([diffId]) => wanted.has(diffId)));
+  }
+
+  async saveDelta(diffId: Digest, delta: Descriptor, signal?: AbortSignal): Promise<void> {
+    signal?.throwIfAborted();
+    this.#checkFence();
+    this.#deltas().set(diffId, delta);
+  }
+
+  #deltas(): Map<Digest, Descriptor> {
+    const known = this.#records.deltas.get(this.#project);
+    if (known !== undefined) return known;
+    const deltas = new Map<Digest, Descriptor>();
+    this.#records.deltas.set(this.#project, deltas);
+    return deltas;
+  }
+
+  #checkFence(): void {
+    if (this.#lost) throw new KilnError('FENCED', 'the build is no longer held');
+  }
+}

@@ -1,0 +1,95 @@
+import { type CacheKey, type Result } from '#cache';
+import { type Digest, digestOf } from '#oci';
+import { createCacheStore } from '#storage';
+import { flushRedis } from '#testing';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { cacheStoreContract } from '../../libs/cache/src/cache-store.contract.ts';
+import { claimBuild, startStorage, type Storage } from './farm.ts';
+
+async function open(storage: Storage, project: string, scope: string) {
+  const claim = await claimBuild(storage, 'one', project, scope);
+  const store = createCacheStore({ db: storage.db, redis: storage.link, claim });
+  return { store, claim };
+}
+
+describe('PostgresCacheStore', () => {
+  cacheStoreContract(async () => {
+    const storage = await startStorage();
+    return {
+      async build(project, scope) {
+        const { store, claim } = await open(storage, project, scope);
+        return {
+          store,
+          async lose() {
+            await storage.db.execute("UPDATE builds SET fence = nextval('build_fences') WHERE id = $1", [
+              claim.buildId,
+            ]);
+          },
+        };
+      },
+      [Symbol.asyncDispose]: () => storage[Symbol.asyncDispose](),
+    };
+  });
+});
+
+describe('the hot copy in Redis', () => {
+  let storage: Storage;
+  beforeAll(async () => {
+    storage = await startStorage();
+  });
+  afterAll(() => storage[Symbol.asyncDispose]());
+
+  const key = digestOf('key') as Digest as CacheKey;
+  const saved = (name: string): Result => ({
+    id: digestOf(name) as Digest as Result['id'],
+    parents: [],
+    layers: [],
+    tree: digestOf('tree'),
+    empty: true,
+    costMs: 1,
+    startedAtMs: 1,
+    finishedAtMs: 2,
+    producer: { buildId: 'b', builderId: 'n', scope: 'main' },
+  });
+  const explained = { key, kind: 'definition' as const, op: digestOf('op') as Digest as never, preimage: {} };
+
+  it('may be flushed, damaged or away: answers stay the same', async () => {
+    const { store } = await open(storage, 'hot', 'main');
+    await store.save([explained], saved('x'));
+    const answer = await store.lookup([key], []);
+    expect(answer.records.get(key)).toHaveLength(1);
+    expect(await store.lookup([key], [])).toEqual(answer);
+    await flushRedis(storage.redis);
+    expect(await store.lookup([key], [])).toEqual(answer);
+    const { version, project } = await soleResult(storage);
+    await storage.link.setMany(new Map([[`result:${project}:${version}`, '{"id":1}']]), 60);
+    expect(await store.lookup([key], [])).toEqual(answer);
+    await storage.redis.stop();
+    expect(await store.lookup([key], [])).toEqual(answer);
+    await store.save([explained], saved('y'));
+    expect((await store.lookup([key], [])).records.get(key)).toHaveLength(2);
+    await storage.redis.start();
+    expect((await store.lookup([key], [])).records.get(key)).toHaveLength(2);
+  });
+
+  it('is used: what Postgres would answer is not asked again', async () => {
+    const { store, claim } = await open(storage, 'warm', 'main');
+    await store.save([explained], saved('z'));
+    await store.lookup([key], []);
+    // Nothing ever changes a result; here it shows where the body came from.
+    await storage.db.execute('UPDATE results SET cost_ms = 77 WHERE project_id = $1', [claim.projectId]);
+    expect((await store.lookup([key], [])).records.get(key)?.[0]?.result.costMs).toBe(1);
+    await flushRedis(storage.redis);
+    expect((await store.lookup([key], [])).records.get(key)?.[0]?.result.costMs).toBe(77);
+  });
+});
+
+async function soleResult({ db }: Storage): Promise<{ version: string; project: string }> {
+  const { z } = await import('zod');
+  const [row] = await db.query(
+    z.object({ version: z.string(), project: z.string() }),
+    'SELECT version::text, project_id AS project FROM results LIMIT 1',
+  );
+  if (row === undefined) throw new Error('no result');
+  return row;
+}
