@@ -1,0 +1,56 @@
+import type { CommandForm, Run, Single } from '../parse/ast.ts';
+import { goQuote } from '../go-format.ts';
+import { expandIn, type StageLowering } from './stage-lowering.ts';
+import type { StageState } from './stage-state.ts';
+import { expandedName, writtenName } from './vertex-names.ts';
+
+const DEFAULT_SHELL = ['/bin/sh', '-c'] as const;
+
+/** The shell form is one argument of the SHELL. */
+export function commandArgs(command: CommandForm, { config }: StageState): readonly string[] {
+  if (command.form === 'exec') return command.args;
+  const shell = config.Shell !== undefined && config.Shell.length > 0 ? config.Shell : DEFAULT_SHELL;
+  return [...shell, command.text];
+}
+
+export function lowerRun(run: Run, lowering: StageLowering): void {
+  const { state, builder, names, options, onbuild } = lowering;
+  const args = commandArgs(run.command, state);
+  const network = run.network === 'none' ? 'none' : options.network;
+  const { cwd, user, platform, root } = state;
+  state.root = builder.add(
+    { kind: 'exec', args, env: state.env.toArray(), cwd, user, network },
+    platform,
+    [root],
+    names.label(writtenName(run), { line: run.line, onbuild }),
+  );
+  state.commit(`RUN ${[...argsInScope(state), ...args].join(' ')} # buildkit`, true);
+}
+
+/** `|2 A=1 B=2`: the ARGs that the command saw. */
+function argsInScope({ buildArgs, env }: StageState): readonly string[] {
+  const values = new Map(buildArgs.map(({ name, value }) => [name, env.get(name) ?? value ?? '']));
+  return values.size === 0 ? [] : [`|${values.size}`, ...[...values].map(([name, value]) => `${name}=${value}`)];
+}
+
+/** Makes the directory where it is missing; always a layer, save for the root. */
+export function lowerWorkdir(workdir: Single, lowering: StageLowering): void {
+  const { state, builder, names, findings, onbuild, file } = lowering;
+  const path = expandIn(lowering, workdir, workdir.argument);
+  if (!state.workdirSet && !path.startsWith('/')) {
+    const message = `Relative workdir ${goQuote(path)} can have unexpected results if the base image changes`;
+    findings.report('WorkdirRelativePath', message, workdir);
+  }
+  state.workdirSet = true;
+  const written = state.changeDirectory(path);
+  const { cwd, user, platform, root } = state;
+  if (written !== '/') {
+    state.root = builder.add(
+      { kind: 'mkdir', path: cwd, mode: 0o755, ...(user === '' ? {} : { chown: user }) },
+      platform,
+      [root],
+      names.label(expandedName(workdir, state.env, file.escape), { line: workdir.line, onbuild }),
+    );
+  }
+  state.commit(`WORKDIR ${written}`, written !== '/');
+}

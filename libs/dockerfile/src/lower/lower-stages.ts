@@ -1,0 +1,108 @@
+import { DefinitionBuilder, type Edge } from '#graph';
+import { formatReference, parseReference, type Platform } from '#oci';
+import { KilnError } from '#std';
+import { onLine } from '../invalid.ts';
+import type { Dockerfile } from '../parse/ast.ts';
+import type { Environment } from './environment.ts';
+import type { Findings } from './findings.ts';
+import { lowerInstruction } from './lower-instruction.ts';
+import type { LowerOptions } from './lower-options.ts';
+import type { ImageBook } from './resolve-images.ts';
+import type { ImageSource, Source, StagePlan } from './stage-plan.ts';
+import { DEFAULT_PATH, StageState } from './stage-state.ts';
+import { VertexNames } from './vertex-names.ts';
+
+export interface LoweringContext {
+  readonly file: Dockerfile;
+  readonly options: LowerOptions;
+  readonly scope: Environment;
+  readonly findings: Findings;
+  readonly images: ImageBook;
+  /** the file has more than one stage, or takes files from an image: then the names of steps tell the stage */
+  readonly nameStages: boolean;
+}
+
+/** Lowers stages in the order of the file, what they need before them. */
+export class StageLowerer {
+  readonly builder = new DefinitionBuilder();
+  readonly #context: LoweringContext;
+  readonly #states = new Map<StagePlan, StageState>();
+
+  constructor(context: LoweringContext) {
+    this.#context = context;
+  }
+
+  /** @throws KilnError DOCKERFILE_INVALID, DOCKERFILE_UNSUPPORTED, with the line */
+  lower(plan: StagePlan): void {
+    const { nameStages, ...context } = this.#context;
+    const { from } = plan;
+    const names = new VertexNames(plan, nameStages ? (from.name ?? `stage-${plan.index}`) : '');
+    const state = onLine(from.line, () => this.#start(plan, names));
+    for (const planned of plan.instructions) {
+      onLine(planned.instruction.line, () =>
+        lowerInstruction(planned, {
+          ...context,
+          builder: this.builder,
+          state,
+          names,
+          onbuild: planned.onbuild,
+          sourceOf: (source) => this.#tree(source),
+        }),
+      );
+    }
+    this.#states.set(plan, state);
+  }
+
+  #start({ base, platform, from, index }: StagePlan, names: VertexNames): StageState {
+    if (base.kind === 'stage') return this.done(base.plan).child();
+    if (base.kind === 'scratch') {
+      const target = this.#context.options.platform;
+      const config = { WorkingDir: '/', Env: [`PATH=${DEFAULT_PATH}`] };
+      const root = this.#scratch(target, { stage: from.name ?? String(index), line: from.line });
+      return new StageState({ root, platform: target, image: undefined, config, author: undefined });
+    }
+    const image = this.#context.images.get(base);
+    const stage = from.name ?? String(index);
+    const root = this.#image(base, (text) => ({ ...names.label(text), stage, ignoreCache: false }));
+    return new StageState({
+      root,
+      platform: platform ?? this.#context.options.platform,
+      image,
+      config: image.config.config ?? {},
+      author: image.config.author,
+    });
+  }
+
+  /** What COPY --from takes files from. */
+  #tree(source: Source): Edge {
+    switch (source.kind) {
+      case 'stage':
+        return this.done(source.plan).root;
+      case 'scratch':
+        return this.#scratch(this.#context.options.platform, { stage: '', line: 0 });
+      case 'image':
+        return this.#image(source, (name) => ({ name, stage: '', line: source.line, ignoreCache: false }));
+    }
+  }
+
+  /** @throws KilnError INTERNAL for a stage that was not lowered */
+  done(plan: StagePlan): StageState {
+    const state = this.#states.get(plan);
+    if (state === undefined) throw new KilnError('INTERNAL', `the stage at line ${plan.from.line} is not lowered yet`);
+    return state;
+  }
+
+  #scratch(platform: Platform, at: { readonly stage: string; readonly line: number }): Edge {
+    return this.builder.add({ kind: 'scratch' }, platform, [], { name: 'FROM scratch', ...at, ignoreCache: false });
+  }
+
+  #image(source: ImageSource, label: (name: string) => Parameters<DefinitionBuilder['add']>[3]): Edge {
+    const { digest, reference, config } = this.#context.images.get(source);
+    const pinned = formatReference({ ...parseReference(source.reference), digest });
+    // An image without layers is the empty tree, which nobody has to fetch.
+    if ((config.rootfs.diff_ids ?? []).length === 0) {
+      return this.builder.add({ kind: 'scratch' }, source.platform, [], label(`FROM ${pinned}`));
+    }
+    return this.builder.add({ kind: 'image', reference, digest }, source.platform, [], label(`FROM ${pinned}`));
+  }
+}

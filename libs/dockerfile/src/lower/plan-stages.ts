@@ -1,0 +1,165 @@
+import { formatReference, parseReference, type Platform } from '#oci';
+import { isKilnError } from '#std';
+import { expandWord, noVariables } from '../expand/expand-word.ts';
+import { invalid, onLine } from '../invalid.ts';
+import type { Dockerfile, From, Instruction } from '../parse/ast.ts';
+import { didYouMean } from '../parse/suggest.ts';
+import type { Environment } from './environment.ts';
+import type { Findings } from './findings.ts';
+import type { LowerOptions } from './lower-options.ts';
+import { stagePlatform } from './stage-platform.ts';
+import { type PlannedInstruction, reachable, type Source, type StagePlan } from './stage-plan.ts';
+
+/** All stages of a file, linked to each other; pure. */
+export class StagePlanner {
+  readonly #file: Dockerfile;
+  readonly #options: LowerOptions;
+  readonly #scope: Environment;
+  readonly #findings: Findings;
+  readonly #plans: StagePlan[] = [];
+  readonly #byName = new Map<string, StagePlan>();
+
+  constructor(file: Dockerfile, options: LowerOptions, scope: Environment, findings: Findings) {
+    this.#file = file;
+    this.#options = options;
+    this.#scope = scope;
+    this.#findings = findings;
+  }
+
+  /** @throws KilnError DOCKERFILE_INVALID */
+  plan(): readonly StagePlan[] {
+    for (const { from } of this.#file.stages) this.#plans.push(onLine(from.line, () => this.#stage(from)));
+    for (const [index, { instructions }] of this.#file.stages.entries()) {
+      const plan = this.#plans[index];
+      if (plan !== undefined) plan.instructions = instructions.map((each) => this.#linked(each, false));
+    }
+    for (const plan of this.#plans) checkCircle(plan);
+    return this.#plans;
+  }
+
+  /** The stage to build. @throws KilnError DOCKERFILE_INVALID */
+  target(): StagePlan {
+    const { target } = this.#options;
+    const found = target ? this.#byName.get(target.toLowerCase()) : this.#plans.at(-1);
+    if (found !== undefined) return found;
+    const names = [...this.#byName.keys()];
+    throw invalid(
+      `target stage ${JSON.stringify(target)} could not be found${didYouMean(target ?? '', names)}`,
+      { hint: names.length === 0 ? 'no stage of the Dockerfile has a name' : `stages are ${names.join(', ')}` },
+    );
+  }
+
+  /** Puts the triggers of its base before a stage's own instructions. */
+  addTriggers(plan: StagePlan, triggers: readonly Instruction[]): void {
+    plan.instructions = [...triggers.map((each) => this.#linked(each, true)), ...plan.instructions];
+    checkCircle(plan);
+  }
+
+  #stage(from: From): StagePlan {
+    const { value, unmatched } = expandWord(from.base, this.#scope, { escape: this.#file.escape });
+    for (const name of unmatched) {
+      const near = didYouMean(name, this.#scope.names());
+      this.#findings.report('UndefinedArgInFrom', `FROM argument '${name}' is not declared${near}`, from);
+    }
+    if (value === '') {
+      throw invalid(`base name (${from.base}) should not be blank`, {
+        hint: 'declare the argument with a default before the first FROM, or pass it with --build-arg',
+      });
+    }
+    const platform = stagePlatform(from, this.#file, this.#scope, this.#options);
+    const earlier = this.#byName.get(value);
+    const base: Source =
+      earlier === undefined
+        ? imageSource(value, platform ?? this.#options.platform, from.line)
+        : { kind: 'stage', plan: earlier };
+    const { name } = from;
+    const ignoreCache =
+      this.#options.noCache || this.#options.noCacheFilter.some((each) => each.toLowerCase() === (name ?? ''));
+    const plan: StagePlan = {
+      index: this.#plans.length,
+      from,
+      base,
+      platform,
+      instructions: [],
+      triggersKnown: false,
+      ignoreCache,
+    };
+    if (name !== undefined) this.#name(name, plan);
+    return plan;
+  }
+
+  #name(name: string, plan: StagePlan): void {
+    const { from } = plan;
+    if (this.#byName.has(name)) {
+      const message = `Duplicate stage name ${JSON.stringify(name)}, stage names should be unique`;
+      this.#findings.report('DuplicateStageName', message, from);
+    }
+    if (name === 'scratch' || name === 'context') {
+      const message = `Stage name should not use the same name as reserved stage ${JSON.stringify(name)}`;
+      this.#findings.report('ReservedStageName', message, from);
+    }
+    this.#byName.set(name, plan);
+  }
+
+  #linked(instruction: Instruction, onbuild: boolean): PlannedInstruction {
+    const from = instruction.kind === 'copy' ? instruction.from : undefined;
+    const { line } = instruction;
+    const source = from === undefined ? undefined : onLine(line, () => this.#copySource(from, line));
+    return { instruction, source, onbuild };
+  }
+
+  #copySource(from: string, line: number): Source {
+    if (expandWord(from, noVariables, { escape: this.#file.escape }).value !== from) {
+      throw invalid(
+        'variable expansion is not supported for --from, define a new stage with FROM using ARG from global scope as a workaround',
+      );
+    }
+    if (/^[+-]?\d+$/.test(from)) {
+      const plan = this.#plans[Number(from)];
+      if (plan === undefined) throw invalid(`invalid stage index ${Number(from)}`);
+      return { kind: 'stage', plan };
+    }
+    const plan = this.#byName.get(from.toLowerCase());
+    return plan === undefined ? imageSource(from, this.#options.platform, line) : { kind: 'stage', plan };
+  }
+}
+
+function imageSource(name: string, platform: Platform, line: number): Source {
+  if (name === 'scratch') return { kind: 'scratch' };
+  try {
+    return { kind: 'image', name, reference: formatReference(parseReference(name)), platform, line };
+  } catch (thrown) {
+    if (!isKilnError(thrown)) throw thrown;
+    throw invalid(`failed to parse stage name ${JSON.stringify(name)}: ${thrown.message}`, {
+      hint: thrown.hint,
+      cause: thrown,
+    });
+  }
+}
+
+/** Only a stage that copies from itself or from a later one can be part of a circle. */
+function checkCircle(plan: StagePlan): void {
+  for (const { instruction, source } of plan.instructions) {
+    if (source?.kind !== 'stage' || source.plan.index < plan.index) continue;
+    if (reachable(source.plan).includes(plan)) {
+      throw invalid(`circular dependency detected on stage: ${plan.from.name ?? `stage-${plan.index}`}`, {
+        line: instruction.line,
+      });
+    }
+  }
+}
+
+/**
+ * A stage cannot use what comes after it.
+ * @throws KilnError DOCKERFILE_INVALID
+ */
+export function checkOrder(plan: StagePlan): void {
+  for (const { instruction, source } of plan.instructions) {
+    if (source?.kind !== 'stage' || source.plan.index < plan.index) continue;
+    const from = instruction.kind === 'copy' ? (instruction.from ?? '') : '';
+    throw invalid(
+      `cannot copy from stage ${JSON.stringify(from)}, it needs to be defined before current stage ${JSON.stringify(plan.from.name ?? `stage-${plan.index}`)}`,
+      { line: instruction.line },
+    );
+  }
+}

@@ -1,0 +1,36 @@
+import type { DefinitionBuilder, Edge } from '#graph';
+import { expandWord } from '../expand/expand-word.ts';
+import type { Dockerfile, Located } from '../parse/ast.ts';
+import { didYouMean } from '../parse/suggest.ts';
+import type { Environment } from './environment.ts';
+import type { Findings } from './findings.ts';
+import type { LowerOptions } from './lower-options.ts';
+import type { Source } from './stage-plan.ts';
+import type { StageState } from './stage-state.ts';
+import type { VertexNames } from './vertex-names.ts';
+
+/** All that the lowering of one instruction reads and writes. */
+export interface StageLowering {
+  readonly builder: DefinitionBuilder;
+  readonly file: Dockerfile;
+  readonly options: LowerOptions;
+  readonly scope: Environment;
+  readonly findings: Findings;
+  readonly state: StageState;
+  readonly names: VertexNames;
+  /** whether this instruction is a trigger of the base */
+  readonly onbuild: boolean;
+  /** the tree of a COPY --from */
+  readonly sourceOf: (source: Source) => Edge;
+}
+
+/** Expands a word of an instruction; names that mean nothing are told. */
+export function expandIn({ state, file, findings }: StageLowering, node: Located, word: string): string {
+  const { value, unmatched } = expandWord(word, state.env, { escape: file.escape });
+  for (const name of unmatched) {
+    if (state.buildArgs.some((arg) => arg.name === name)) continue;
+    const near = didYouMean(name, state.env.names()).replace('did you mean ', 'did you mean $');
+    findings.report('UndefinedVar', `Usage of undefined variable '$${name}'${near}`, node);
+  }
+  return value;
+}

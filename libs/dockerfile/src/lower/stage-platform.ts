@@ -1,0 +1,36 @@
+import { isKilnError } from '#std';
+import { parsePlatform, type Platform } from '#oci';
+import { expandWord } from '../expand/expand-word.ts';
+import { invalid } from '../invalid.ts';
+import type { Dockerfile, From } from '../parse/ast.ts';
+import type { Environment } from './environment.ts';
+import type { LowerOptions } from './lower-options.ts';
+
+const systems = ['linux', 'windows', 'darwin', 'freebsd', 'wasip1'];
+
+/**
+ * Of `FROM --platform`; one word alone is a system or an architecture.
+ * @throws KilnError DOCKERFILE_INVALID
+ */
+export function stagePlatform(
+  from: From,
+  file: Dockerfile,
+  scope: Environment,
+  { buildPlatform }: LowerOptions,
+): Platform | undefined {
+  if (from.platform === undefined) return undefined;
+  const { value } = expandWord(from.platform, scope, { escape: file.escape });
+  if (value === '') throw invalid(`empty platform value from expression ${from.platform}`);
+  const text = value.toLowerCase();
+  const whole = text.includes('/')
+    ? text
+    : systems.includes(text)
+      ? `${text}/${buildPlatform.architecture}`
+      : `linux/${text}`;
+  try {
+    return parsePlatform(whole);
+  } catch (thrown) {
+    if (!isKilnError(thrown)) throw thrown;
+    throw invalid(`failed to parse platform ${from.platform}: ${thrown.message}`, { hint: thrown.hint, cause: thrown });
+  }
+}
