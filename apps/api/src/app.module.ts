@@ -1,0 +1,34 @@
+import { type DynamicModule, Module } from '@nestjs/common';
+import { APP_FILTER, APP_GUARD, APP_PIPE } from '@nestjs/core';
+import { StandardSchemaValidationPipe } from '@nestjs/common';
+import { AcceptBuild } from './builds/accept-build.ts';
+import { BuildLogsController } from './builds/build-logs.controller.ts';
+import { BuildOutputsController } from './builds/build-outputs.controller.ts';
+import { BuildsController } from './builds/builds.controller.ts';
+import { HealthController } from './health/health.controller.ts';
+import { AuthGuard } from './http/auth.guard.ts';
+import { ProblemFilter } from './http/problem.filter.ts';
+import { invalid } from './http/problem.ts';
+import { type Environment, InfrastructureModule } from './infrastructure.module.ts';
+import { Reconciliation } from './reconciliation.ts';
+
+@Module({})
+export class AppModule {
+  static for(environment: Environment): DynamicModule {
+    return {
+      module: AppModule,
+      imports: [InfrastructureModule.for(environment)],
+      controllers: [BuildsController, BuildLogsController, BuildOutputsController, HealthController],
+      providers: [
+        AcceptBuild,
+        Reconciliation,
+        { provide: APP_GUARD, useClass: AuthGuard },
+        { provide: APP_FILTER, useClass: ProblemFilter },
+        {
+          provide: APP_PIPE,
+          useFactory: () => new StandardSchemaValidationPipe({ exceptionFactory: (issues) => invalid(issues) }),
+        },
+      ],
+    };
+  }
+}

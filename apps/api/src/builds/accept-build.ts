@@ -1,0 +1,117 @@
+import { Inject, Injectable } from '@nestjs/common';
+import type { ContentStore } from '#content';
+import { encodeManifest, type IngestedContext, ingestTar } from '#context';
+import { type BuildQueue, enqueue } from '#dispatch';
+import { digestOf } from '#oci';
+import type { BuildRequest, StoredRequest } from '#protocol';
+import { type Bytes, canonicalJson, KilnError, type Logger, type Random, randomId, seal, single } from '#std';
+import type { BlobIndex, BuildLedger, Principal, StoredBuild, StoredContext } from '#storage';
+import type { ApiConfig } from '../config.ts';
+import * as tokens from '../tokens.ts';
+import type { Submission } from './submission.ts';
+
+const ID_LENGTH = 20;
+const PATH_BYTES = 4_096;
+
+export interface AcceptOptions {
+  readonly idempotencyKey: string | undefined;
+  readonly signal: AbortSignal;
+}
+
+/** Context into blobs, blobs granted, build into the ledger, job into the queue. */
+@Injectable()
+export class AcceptBuild {
+  readonly #config: ApiConfig;
+  readonly #random: Random;
+  readonly #logger: Logger;
+  readonly #content: ContentStore;
+  readonly #blobs: BlobIndex;
+  readonly #ledger: BuildLedger;
+  readonly #queue: BuildQueue;
+
+  constructor(
+    @Inject(tokens.CONFIG) config: ApiConfig,
+    @Inject(tokens.RANDOM) random: Random,
+    @Inject(tokens.LOGGER) logger: Logger,
+    @Inject(tokens.CONTENT) content: ContentStore,
+    @Inject(tokens.BLOBS) blobs: BlobIndex,
+    @Inject(tokens.LEDGER) ledger: BuildLedger,
+    @Inject(tokens.QUEUE) queue: BuildQueue,
+  ) {
+    this.#config = config;
+    this.#random = random;
+    this.#logger = logger;
+    this.#content = content;
+    this.#blobs = blobs;
+    this.#ledger = ledger;
+    this.#queue = queue;
+  }
+
+  /** @throws KilnError CONTEXT_INVALID, LIMIT_EXCEEDED, INVALID_ARGUMENT, CONFLICT, UNAVAILABLE */
+  async accept(caller: Principal, submission: Submission, options: AcceptOptions): Promise<StoredBuild> {
+    const ingested = await this.#ingest(submission.context, options.signal);
+    await submission.finish();
+    const context = await this.#store(caller, ingested, options.signal);
+    const id = randomId(this.#random, ID_LENGTH);
+    const { credentials, ...request } = submission.request;
+    const { build } = await this.#ledger.create({
+      projectId: caller.projectId,
+      scopeId: caller.scopeId,
+      id,
+      request,
+      context,
+      sealed: this.#seal(id, credentials),
+      idempotencyKey: options.idempotencyKey,
+      fingerprint: fingerprintOf(caller, request, context),
+    });
+    await this.#enqueue(build);
+    return build;
+  }
+
+  #ingest(source: Bytes, signal: AbortSignal): Promise<IngestedContext> {
+    const { KILN_CONTEXT_MAX_BYTES: maxBytes, KILN_CONTEXT_MAX_FILES: maxFiles } = this.#config;
+    const limits = { maxBytes, maxFiles, maxPathBytes: PATH_BYTES };
+    return ingestTar(bounded(source, maxBytes), this.#content, limits, signal);
+  }
+
+  async #store(caller: Principal, ingested: IngestedContext, signal: AbortSignal): Promise<StoredContext> {
+    const { manifest, digests, bytesReceived: sentBytes } = ingested;
+    const blob = await this.#content.put(single(encodeManifest(manifest)), undefined, signal);
+    const files = [...digests].map(([digest, sizeBytes]) => ({ digest, sizeBytes }));
+    await this.#blobs.grant(caller.projectId, [blob, ...files]);
+    const sizeBytes = manifest.entries.reduce((sum, { size = 0 }) => sum + size, 0);
+    return { digest: blob.digest, files: manifest.entries.length, sizeBytes, sentBytes };
+  }
+
+  #seal(id: string, credentials: BuildRequest['credentials']): Uint8Array | null {
+    if (Object.keys(credentials).length === 0) return null;
+    const key = Buffer.from(this.#config.KILN_SECRET_KEY, 'hex');
+    return seal(key, `build:${id}`, Buffer.from(JSON.stringify(credentials)), this.#random);
+  }
+
+  /** The build is accepted: where the queue is away, the reconciler finds it in Postgres. */
+  async #enqueue({ id: buildId, state, attempt }: StoredBuild): Promise<void> {
+    if (state !== 'queued') return;
+    try {
+      await enqueue(this.#queue, { buildId, attempt });
+    } catch (error) {
+      this.#logger.warn('a build is not in the queue yet', { buildId, error });
+    }
+  }
+}
+
+/** Two requests under one idempotency key are the same when they ask for the same; credentials may have been renewed. */
+function fingerprintOf({ scopeId }: Principal, request: StoredRequest, { digest }: StoredContext): string {
+  return digestOf(canonicalJson({ scopeId, request, context: digest }));
+}
+
+/** However little an archive unpacks to, no more than what it may unpack to is read. */
+async function* bounded(source: Bytes, maxBytes: number): Bytes {
+  let left = maxBytes + maxBytes / 64 + 1024 * 1024;
+  for await (const chunk of source) {
+    left -= chunk.byteLength;
+    if (left < 0)
+      throw new KilnError('LIMIT_EXCEEDED', `the context is larger than ${maxBytes} bytes`, { field: 'context' });
+    yield chunk;
+  }
+}

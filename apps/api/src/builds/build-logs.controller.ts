@@ -1,0 +1,70 @@
+import { Controller, Get, Headers, Inject, Param, Query, Res } from '@nestjs/common';
+import type { FastifyReply } from 'fastify';
+import { z } from 'zod';
+import { isFinal, type NumberedEvent } from '#protocol';
+import type { Clock } from '#std';
+import type { BuildLedger, EventFeed, Principal } from '#storage';
+import { Caller } from '../http/auth.guard.ts';
+import { clientSignal } from '../http/leaving.ts';
+import { parseHeader } from '../http/problem.ts';
+import { CLOCK, FEED, LEDGER, SHUTDOWN } from '../tokens.ts';
+import { readable } from './readable.ts';
+import { eventStream } from './event-source.ts';
+import { logText } from './log-text.ts';
+
+const PAGE = 100;
+const seq = z.coerce.number().int().min(0);
+const LogsQuery = z.object({ follow: z.enum(['0', '1', 'true', 'false']).default('0'), after: seq.default(0) });
+const LastEventId = seq.optional();
+
+@Controller('v1/builds/:id/logs')
+export class BuildLogsController {
+  readonly #ledger: BuildLedger;
+  readonly #feed: EventFeed;
+  readonly #clock: Clock;
+  readonly #shutdown: AbortController;
+
+  constructor(
+    @Inject(LEDGER) ledger: BuildLedger,
+    @Inject(FEED) feed: EventFeed,
+    @Inject(CLOCK) clock: Clock,
+    @Inject(SHUTDOWN) shutdown: AbortController,
+  ) {
+    this.#ledger = ledger;
+    this.#feed = feed;
+    this.#clock = clock;
+    this.#shutdown = shutdown;
+  }
+
+  @Get()
+  async logs(
+    @Caller() caller: Principal,
+    @Param('id') id: string,
+    @Query({ schema: LogsQuery }) { follow, after }: z.infer<typeof LogsQuery>,
+    @Headers('accept') accept: string | undefined,
+    @Headers('last-event-id') lastEventId: string | undefined,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
+    await this.#ledger.get(caller.projectId, id);
+    const signal = clientSignal(reply, this.#shutdown.signal);
+    void reply.header('cache-control', 'no-store').header('x-accel-buffering', 'no');
+    if (accept?.includes('text/event-stream') === true) {
+      const events = this.#feed.watch(id, parseHeader('Last-Event-ID', LastEventId, lastEventId) ?? after, signal);
+      await reply.type('text/event-stream; charset=utf-8').send(readable(eventStream(events, this.#clock)));
+      return;
+    }
+    const live = follow === '1' || follow === 'true';
+    const events = live ? this.#feed.watch(id, 0, signal) : this.#soFar(id, signal);
+    await reply.type('text/plain; charset=utf-8').send(readable(logText(events)));
+  }
+
+  async *#soFar(id: string, signal: AbortSignal): AsyncGenerator<NumberedEvent> {
+    for (let seen = 0; !signal.aborted; ) {
+      const page = await this.#ledger.readEvents(id, seen, PAGE);
+      yield* page;
+      const last = page.at(-1);
+      if (last === undefined || page.length < PAGE || isFinal(last.event)) return;
+      seen = last.seq;
+    }
+  }
+}

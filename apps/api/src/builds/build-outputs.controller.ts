@@ -1,0 +1,65 @@
+import { Controller, Get, Inject, Param, Res } from '@nestjs/common';
+import type { FastifyReply } from 'fastify';
+import { z } from 'zod';
+import type { ContentStore } from '#content';
+import { type Bytes, KilnError } from '#std';
+import type { BuildLedger, Principal } from '#storage';
+import { Caller } from '../http/auth.guard.ts';
+import { clientSignal } from '../http/leaving.ts';
+import { CONTENT, LEDGER, SHUTDOWN } from '../tokens.ts';
+import { readable } from './readable.ts';
+
+const OutputNumber = z.coerce.number().int().min(0).max(1_000);
+
+@Controller('v1/builds/:id/outputs')
+export class BuildOutputsController {
+  readonly #ledger: BuildLedger;
+  readonly #content: ContentStore;
+  readonly #shutdown: AbortController;
+
+  constructor(
+    @Inject(LEDGER) ledger: BuildLedger,
+    @Inject(CONTENT) content: ContentStore,
+    @Inject(SHUTDOWN) shutdown: AbortController,
+  ) {
+    this.#ledger = ledger;
+    this.#content = content;
+    this.#shutdown = shutdown;
+  }
+
+  @Get(':n')
+  async output(
+    @Caller() caller: Principal,
+    @Param('id') id: string,
+    @Param('n', { schema: OutputNumber }) n: number,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
+    const { result, state } = await this.#ledger.get(caller.projectId, id);
+    const output = result?.outputs[n];
+    if (output === undefined) {
+      throw new KilnError('NOT_FOUND', `the build ${id} has no output ${n}`, {
+        hint: state === 'queued' || state === 'running' ? 'wait until the build has ended' : undefined,
+      });
+    }
+    const signal = clientSignal(reply, this.#shutdown.signal);
+    const body = await begun(this.#content.get(output.digest, signal));
+    await reply
+      .type('application/x-tar')
+      .header('content-length', output.sizeBytes)
+      .header('etag', `"${output.digest}"`)
+      .send(readable(body));
+  }
+}
+
+/** A stream whose first bytes are there: what is missing is known before an answer is begun. */
+async function begun(source: Bytes): Promise<Bytes> {
+  const iterator = source[Symbol.asyncIterator]();
+  const first = await iterator.next();
+  return (async function* () {
+    try {
+      for (let next = first; next.done !== true; next = await iterator.next()) yield next.value;
+    } finally {
+      await iterator.return?.();
+    }
+  })();
+}

@@ -1,0 +1,45 @@
+import { readFileSync } from 'node:fs';
+import { isKilnError } from '#std';
+import { describe, expect, it } from 'vitest';
+import { AdminEnv, ApiEnv, publicUrl, readConfig } from './config.ts';
+
+const whole = {
+  KILN_DATABASE_URL: 'postgres://kiln:pw@127.0.0.1:5432/kiln',
+  KILN_REDIS_URL: 'redis://:pw@127.0.0.1:6379',
+  KILN_CONTENT_DIR: '/var/lib/kiln/content',
+  KILN_SECRET_KEY: 'ab'.repeat(32),
+};
+
+describe('the environment', () => {
+  it('is documented, defaults included', () => {
+    const example = readFileSync(new URL('../../../.env.example', import.meta.url), 'utf8');
+    const documented = new Map(
+      [...example.matchAll(/^#?(KILN_[A-Z_]+)=(.*)$/gm)].map(([, key, value]) => [key ?? '', value ?? '']),
+    );
+    const keys = [...Object.keys(ApiEnv.shape), ...Object.keys(AdminEnv.shape)];
+    expect(keys.filter((key) => !documented.has(key))).toEqual([]);
+    const shown = Object.fromEntries(keys.map((key) => [key, documented.get(key)]));
+    const { KILN_PUBLIC_URL: _, ...defaults } = readConfig(ApiEnv, { ...shown, ...whole });
+    expect(defaults).toEqual(readConfig(ApiEnv, whole));
+  });
+
+  it('may hold what is not ours, and empty settings', () => {
+    const config = readConfig(ApiEnv, { ...whole, PATH: '/bin', KILN_API_PORT: '' });
+    expect(publicUrl(config)).toBe('http://127.0.0.1:7650');
+    expect(publicUrl({ ...config, KILN_PUBLIC_URL: 'https://kiln.example.com' })).toBe('https://kiln.example.com');
+    expect(readConfig(ApiEnv, { ...whole, KILN_PUBLIC_URL: 'https://x.example/' }).KILN_PUBLIC_URL).toBe(
+      'https://x.example',
+    );
+  });
+
+  it('names all that is wrong, without values', () => {
+    try {
+      readConfig(ApiEnv, { ...whole, KILN_API_PORT: '99999', KILN_SECRET_KEY: 'hunter2', KILN_REDIS_URL: 'x' });
+      expect.unreachable();
+    } catch (thrown) {
+      if (!isKilnError(thrown, 'INVALID_ARGUMENT')) throw thrown;
+      expect(thrown.message).toMatch(/KILN_API_PORT.*KILN_REDIS_URL.*KILN_SECRET_KEY/);
+      expect(thrown.message).not.toContain('hunter2');
+    }
+  });
+});

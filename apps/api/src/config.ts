@@ -1,0 +1,60 @@
+import { z } from 'zod';
+import { KilnError } from '#std';
+
+const GIB = 1024 ** 3;
+const integer = (min: number, max: number) => z.coerce.number().int().min(min).max(max);
+
+/** The API's environment; .env.example says what each is for. */
+export const ApiEnv = z.strictObject({
+  KILN_API_HOST: z.string().min(1).default('127.0.0.1'),
+  KILN_API_PORT: integer(0, 65_535).default(7650),
+  /** where clients find the API, when that is not host and port */
+  KILN_PUBLIC_URL: z
+    .url({ protocol: /^https?$/ })
+    .transform((url) => url.replace(/\/+$/, ''))
+    .optional(),
+  KILN_DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/ }),
+  KILN_DATABASE_CONNECTIONS: integer(2, 200).default(10),
+  KILN_REDIS_URL: z.url({ protocol: /^rediss?$/ }),
+  KILN_CONTENT_DIR: z.string().startsWith('/'),
+  KILN_SECRET_KEY: z.string().regex(/^[0-9a-f]{64}$/, '64 hexadecimal digits'),
+  /** of a context, unpacked */
+  KILN_CONTEXT_MAX_BYTES: integer(1, 2 ** 50).default(8 * GIB),
+  KILN_CONTEXT_MAX_FILES: integer(1, 10_000_000).default(500_000),
+});
+
+export type ApiConfig = z.infer<typeof ApiEnv>;
+
+/** What apps/api/src/admin.ts needs of it. */
+export const AdminEnv = z.strictObject({
+  KILN_DATABASE_URL: ApiEnv.shape.KILN_DATABASE_URL,
+  /** the token that `ensure-token` makes known */
+  KILN_BOOTSTRAP_TOKEN: z.string().optional(),
+});
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/**
+ * The settings of a schema; those that are empty count as absent.
+ * @throws KilnError INVALID_ARGUMENT naming every variable that is wrong, and no value
+ */
+export function readConfig<Shape extends z.ZodRawShape>(
+  schema: z.ZodObject<Shape, z.core.$strict>,
+  env: Environment,
+): z.infer<z.ZodObject<Shape, z.core.$strict>> {
+  const given = Object.keys(schema.shape).flatMap((key) => {
+    const value = env[key];
+    return value === undefined || value === '' ? [] : [[key, value] as const];
+  });
+  const parsed = schema.safeParse(Object.fromEntries(given));
+  if (parsed.success) return parsed.data;
+  const wrong = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; ');
+  throw new KilnError('INVALID_ARGUMENT', `the environment is not as it should be: ${wrong}`, {
+    hint: '.env.example lists all settings',
+  });
+}
+
+/** Where clients find the API, without a slash at its end. */
+export function publicUrl({ KILN_PUBLIC_URL, KILN_API_HOST, KILN_API_PORT }: ApiConfig): string {
+  return KILN_PUBLIC_URL ?? `http://${KILN_API_HOST}:${KILN_API_PORT}`;
+}

@@ -1,0 +1,61 @@
+import {
+  type CanActivate,
+  createParamDecorator,
+  type CustomDecorator,
+  type ExecutionContext,
+  Inject,
+  Injectable,
+  SetMetadata,
+} from '@nestjs/common';
+import { Reflector } from '@nestjs/core';
+import type { FastifyRequest } from 'fastify';
+import { KilnError } from '#std';
+import type { Permission, Principal, TokenStore } from '#storage';
+import { TOKENS } from '../tokens.ts';
+
+const PUBLIC = Symbol('public');
+const principals = new WeakMap<FastifyRequest, Principal>();
+
+/** A route for everyone: health and documentation, nothing of a project. */
+export const Public = (): CustomDecorator<symbol> => SetMetadata(PUBLIC, true);
+
+/** Who asks. */
+export const Caller = createParamDecorator((_: unknown, context: ExecutionContext): Principal => {
+  const principal = principals.get(context.switchToHttp().getRequest<FastifyRequest>());
+  if (principal === undefined) throw new KilnError('INTERNAL', 'a route without its guard');
+  return principal;
+});
+
+/** Every route needs a bearer token; those that only read need one that may read. */
+@Injectable()
+export class AuthGuard implements CanActivate {
+  readonly #tokens: TokenStore;
+  readonly #reflector: Reflector;
+
+  constructor(@Inject(TOKENS) tokens: TokenStore, @Inject(Reflector) reflector: Reflector) {
+    this.#tokens = tokens;
+    this.#reflector = reflector;
+  }
+
+  async canActivate(context: ExecutionContext): Promise<boolean> {
+    if (this.#reflector.getAllAndOverride<boolean | undefined>(PUBLIC, [context.getHandler(), context.getClass()])) {
+      return true;
+    }
+    const request = context.switchToHttp().getRequest<FastifyRequest>();
+    const principal = await this.#tokens.verify(bearerOf(request.headers.authorization));
+    const needed: Permission = request.method === 'GET' || request.method === 'HEAD' ? 'builds:read' : 'builds:write';
+    if (!principal.permissions.includes(needed)) {
+      throw new KilnError('PERMISSION_DENIED', `this token may not do that: it lacks ${needed}`);
+    }
+    principals.set(request, principal);
+    return true;
+  }
+}
+
+function bearerOf(header: string | undefined): string {
+  const token = /^Bearer +([^ ]+) *$/i.exec(header ?? '')?.[1];
+  if (token !== undefined) return token;
+  throw new KilnError('UNAUTHENTICATED', 'there is no bearer token', {
+    hint: 'send the header Authorization: Bearer with a token of this farm; the CLI takes it from KILN_TOKEN',
+  });
+}

@@ -1,0 +1,80 @@
+import { HttpException } from '@nestjs/common';
+import type { Problem } from '#protocol';
+import { type ErrorCode, errorTraits, isKilnError, KilnError } from '#std';
+import { z } from 'zod';
+
+/** What else answers: the framework, by status. */
+const byStatus: Readonly<Record<number, ErrorCode>> = {
+  401: 'UNAUTHENTICATED',
+  403: 'PERMISSION_DENIED',
+  404: 'NOT_FOUND',
+  409: 'CONFLICT',
+  413: 'LIMIT_EXCEEDED',
+  429: 'RATE_LIMITED',
+  503: 'UNAVAILABLE',
+};
+
+const FrameworkError = z.looseObject({ statusCode: z.int().min(400).max(499), message: z.string() });
+
+function statusOf(thrown: unknown): { readonly status: number; readonly message: string } | undefined {
+  if (thrown instanceof HttpException) return { status: thrown.getStatus(), message: thrown.message };
+  const parsed = FrameworkError.safeParse(thrown);
+  return parsed.success ? { status: parsed.data.statusCode, message: parsed.data.message } : undefined;
+}
+
+/** `a.b[0]` */
+export function fieldOf(path: readonly (PropertyKey | { readonly key: PropertyKey })[]): string | undefined {
+  if (path.length === 0) return undefined;
+  const keys = path.map((segment) => (typeof segment === 'object' ? segment.key : segment));
+  return keys.map((key, at) => (typeof key === 'number' ? `[${key}]` : `${at > 0 ? '.' : ''}${String(key)}`)).join('');
+}
+
+/** Anything thrown, as an error of the table. Of what nobody foresaw, nothing is told but that it happened. */
+export function toKilnError(thrown: unknown): KilnError {
+  if (isKilnError(thrown)) return thrown;
+  if (thrown instanceof z.ZodError) return invalid(thrown.issues);
+  const known = statusOf(thrown);
+  if (known === undefined || known.status >= 500) return new KilnError('INTERNAL', 'unforeseen', { cause: thrown });
+  return new KilnError(byStatus[known.status] ?? 'INVALID_ARGUMENT', known.message, { cause: thrown });
+}
+
+interface Issue {
+  readonly message: string;
+  readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined;
+}
+
+/** What a schema says, with the first field that is wrong. */
+export function invalid(issues: readonly Issue[]): KilnError {
+  const shown = issues.slice(0, 5).map(({ path = [], message }) => [fieldOf(path), message].filter(Boolean).join(': '));
+  return new KilnError('INVALID_ARGUMENT', shown.join('; '), { field: fieldOf(issues[0]?.path ?? []) });
+}
+
+/** @throws KilnError INVALID_ARGUMENT naming the header */
+export function parseHeader<T>(name: string, schema: z.ZodType<T>, value: string | undefined): T {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const why = parsed.error.issues.map((issue) => issue.message).join('; ');
+  throw new KilnError('INVALID_ARGUMENT', `the header ${name}: ${why}`, { field: name });
+}
+
+/** https://www.rfc-editor.org/rfc/rfc9457 */
+export function problemOf(error: KilnError, status: number): Problem {
+  // What went wrong inside is for the log: it may name what the caller must not see.
+  const inside = error.code === 'INTERNAL';
+  return {
+    type: `urn:kiln:problem:${error.code.toLowerCase().replaceAll('_', '-')}`,
+    title: error.code.toLowerCase().replaceAll('_', ' '),
+    status,
+    detail: inside ? 'the farm made a mistake; its log says more' : error.message,
+    code: error.code,
+    ...(error.field === undefined ? {} : { field: error.field }),
+    ...(error.hint === undefined || inside ? {} : { hint: error.hint }),
+  };
+}
+
+/** The status of the framework where it says more than the table (404 for a route, 405, 415). */
+export function httpStatus(thrown: unknown, error: KilnError): number {
+  return isKilnError(thrown)
+    ? errorTraits[error.code].http
+    : (statusOf(thrown)?.status ?? errorTraits[error.code].http);
+}

@@ -1,0 +1,104 @@
+import { BullModule, getQueueToken } from '@nestjs/bullmq';
+import { type DynamicModule, type FactoryProvider, Inject, Module, type OnApplicationShutdown } from '@nestjs/common';
+import { FolderContentStore } from '#content';
+import { BUILD_QUEUE, bullQueue, producerOptions } from '#dispatch';
+import type { Clock, Logger, Random } from '#std';
+import {
+  BlobIndex,
+  BuildLedger,
+  type Database,
+  EventFeed,
+  openDatabase,
+  openRedis,
+  type RedisLink,
+  TokenStore,
+} from '#storage';
+import type { ApiConfig } from './config.ts';
+import * as tokens from './tokens.ts';
+
+/** What comes into the process from outside. */
+export interface Environment {
+  readonly config: ApiConfig;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+}
+
+type QueueEvents = Parameters<typeof bullQueue>[0] & { on(event: 'error', listener: (error: Error) => void): unknown };
+
+const stores: readonly FactoryProvider[] = [
+  {
+    provide: tokens.LEDGER,
+    inject: [tokens.DATABASE, tokens.REDIS, tokens.CLOCK, tokens.LOGGER],
+    useFactory: (db: Database, redis: RedisLink, clock: Clock, logger: Logger) =>
+      new BuildLedger({ db, redis, clock, logger }),
+  },
+  {
+    provide: tokens.FEED,
+    inject: [tokens.DATABASE, tokens.REDIS, tokens.CLOCK],
+    useFactory: (db: Database, redis: RedisLink, clock: Clock) => new EventFeed({ db, redis, clock }),
+  },
+  { provide: tokens.BLOBS, inject: [tokens.DATABASE], useFactory: (db: Database) => new BlobIndex(db) },
+  { provide: tokens.TOKENS, inject: [tokens.DATABASE], useFactory: (db: Database) => new TokenStore(db) },
+];
+
+const queue: FactoryProvider = {
+  provide: tokens.QUEUE,
+  inject: [getQueueToken(BUILD_QUEUE), tokens.CLOCK, tokens.LOGGER],
+  useFactory: (bull: QueueEvents, clock: Clock, logger: Logger) => {
+    let told = '';
+    // Unheard, the event would end the process. Reconnecting says the same again and again.
+    bull.on('error', ({ message }) => {
+      if (message !== told) logger.warn('the queue cannot be reached', { error: message });
+      told = message;
+    });
+    return bullQueue(bull, clock);
+  },
+};
+
+/** Postgres, Redis, the content store and the queue, opened once and closed last. */
+@Module({})
+export class InfrastructureModule implements OnApplicationShutdown {
+  readonly #db: Database;
+  readonly #redis: RedisLink;
+
+  constructor(@Inject(tokens.DATABASE) db: Database, @Inject(tokens.REDIS) redis: RedisLink) {
+    this.#db = db;
+    this.#redis = redis;
+  }
+
+  static for({ config, clock, random, logger }: Environment): DynamicModule {
+    const values = [
+      { provide: tokens.CONFIG, useValue: config },
+      { provide: tokens.CLOCK, useValue: clock },
+      { provide: tokens.RANDOM, useValue: random },
+      { provide: tokens.LOGGER, useValue: logger },
+      { provide: tokens.SHUTDOWN, useFactory: () => new AbortController() },
+      {
+        provide: tokens.DATABASE,
+        useFactory: () =>
+          openDatabase({ url: config.KILN_DATABASE_URL, max: config.KILN_DATABASE_CONNECTIONS, logger }),
+      },
+      { provide: tokens.REDIS, useFactory: () => openRedis({ url: config.KILN_REDIS_URL, logger }) },
+      {
+        provide: tokens.CONTENT,
+        useFactory: () => new FolderContentStore({ root: config.KILN_CONTENT_DIR, random }),
+      },
+    ];
+    return {
+      global: true,
+      module: InfrastructureModule,
+      imports: [
+        BullModule.forRoot(producerOptions(config.KILN_REDIS_URL)),
+        BullModule.registerQueue({ name: BUILD_QUEUE }),
+      ],
+      providers: [...values, ...stores, queue],
+      exports: [...values, ...stores, queue].map(({ provide }) => provide),
+    };
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.#redis[Symbol.asyncDispose]();
+    await this.#db[Symbol.asyncDispose]();
+  }
+}

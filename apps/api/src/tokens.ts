@@ -1,0 +1,15 @@
+/** What Nest injects by. */
+export const CONFIG = Symbol('ApiConfig');
+export const CLOCK = Symbol('Clock');
+export const RANDOM = Symbol('Random');
+export const LOGGER = Symbol('Logger');
+export const DATABASE = Symbol('Database');
+export const REDIS = Symbol('RedisLink');
+export const CONTENT = Symbol('ContentStore');
+export const LEDGER = Symbol('BuildLedger');
+export const FEED = Symbol('EventFeed');
+export const BLOBS = Symbol('BlobIndex');
+export const TOKENS = Symbol('TokenStore');
+export const QUEUE = Symbol('BuildQueue');
+/** An AbortController: aborted when the process is asked to end, before connections are drained. */
+export const SHUTDOWN = Symbol('Shutdown');
