@@ -1,6 +1,5 @@
 import type { EscapeToken } from '../lex/directives.ts';
 import { invalid } from '../invalid.ts';
-import { isSpace } from '../lex/space.ts';
 import { replace, trimPrefix, trimSuffix } from './substitute.ts';
 import { WordSplitter } from './word-splitter.ts';
 
@@ -31,7 +30,10 @@ const nameStart = /^[\p{L}_]$/u;
 const namePart = /^[\p{L}\p{Nd}_]$/u;
 const digit = /^\p{Nd}$/u;
 
-/** One pass over one word. A modifier's word is expanded by the same rules, so it recurses. */
+/**
+ * One pass over one word. A modifier's word is expanded by the same rules, so that quotes, names and modifiers all call
+ * each other: one class holds them together.
+ */
 export class Expander {
   readonly matched = new Set<string>();
   readonly unmatched = new Set<string>();

@@ -40,7 +40,9 @@ export function replace(value: string, pattern: string, replacement: string, all
 
 function prepare(value: string, pattern: string): { glob: Glob; text: readonly string[] } {
   if (value.length * pattern.length > WORK_LIMIT) {
-    throw invalid(`value and pattern are too long for a substitution (${value.length} and ${pattern.length} characters)`);
+    throw invalid(
+      `value and pattern are too long for a substitution (${value.length} and ${pattern.length} characters)`,
+    );
   }
   return { glob: parseGlob(pattern), text: [...value] };
 }

@@ -127,4 +127,3 @@ class LineReader {
 function continuationOf(escape: EscapeToken): RegExp {
   return escape === '\\' ? /(^|[^\\])\\[ \t]*$/ : /(^|[^`])`[ \t]*$/;
 }
-

@@ -110,7 +110,10 @@ function reportRepeated(node: Command | HealthcheckInstruction, { state, finding
   const last = state.lastOf.get(node.kind);
   if (last !== undefined) {
     const message = `Multiple ${name} instructions should not be used in the same stage because only the last one will be used`;
-    findings.report('MultipleInstructionsDisallowed', message, { line: last, lint: node.lint } satisfies Pick<Located, 'line' | 'lint'>);
+    findings.report('MultipleInstructionsDisallowed', message, { line: last, lint: node.lint } satisfies Pick<
+      Located,
+      'line' | 'lint'
+    >);
   }
   state.lastOf.set(node.kind, node.line);
 }

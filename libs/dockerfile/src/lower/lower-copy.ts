@@ -48,7 +48,10 @@ function contextEdge({ builder, options }: StageLowering): Edge {
 }
 
 function checkLocal(name: string, source: string): void {
-  const git = /^(?:git|ssh):\/\//i.test(source) || /^[\w-]+@[\w.-]+:/.test(source) || /^https?:\/\/[^?#]*\.git(?:[?#].*)?$/i.test(source);
+  const git =
+    /^(?:git|ssh):\/\//i.test(source) ||
+    /^[\w-]+@[\w.-]+:/.test(source) ||
+    /^https?:\/\/[^?#]*\.git(?:[?#].*)?$/i.test(source);
   const url = /^https?:\/\//.test(source);
   if (!git && !url) return;
   const what = git ? 'a git repository' : 'a URL';

@@ -28,7 +28,11 @@ export async function lowerDockerfile(
   const plans = planner.plan();
   const target = planner.target();
   checkBuildArgs(file, options, scope, findings);
-  const images = new ImageBook(resolver, plans.flatMap(({ from }) => from.name ?? []), signal);
+  const images = new ImageBook(
+    resolver,
+    plans.flatMap(({ from }) => from.name ?? []),
+    signal,
+  );
   const needed = await resolveNeeded(target, planner, images);
   const nameStages = plans.length > 1 || needed.some((plan) => neededImages(plan).some((image) => image !== plan.base));
   const lowerer = new StageLowerer({ file, options, scope, findings, images, nameStages });

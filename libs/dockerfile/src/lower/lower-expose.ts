@@ -1,4 +1,3 @@
-import { isIP } from 'node:net';
 import { invalid } from '../invalid.ts';
 import { expandWords } from '../expand/expand-word.ts';
 import { goList } from '../go-format.ts';
@@ -28,13 +27,17 @@ function parsePorts(text: string, expose: Listed, { findings }: StageLowering): 
     throw invalid(`invalid port: ${JSON.stringify(text)}: invalid proto: ${protocol}`);
   }
   if (protocol !== protocol.toLowerCase()) {
-    findings.report('ExposeProtoCasing', `Defined protocol '${text}' in EXPOSE instruction should be lowercase`, expose);
+    findings.report(
+      'ExposeProtoCasing',
+      `Defined protocol '${text}' in EXPOSE instruction should be lowercase`,
+      expose,
+    );
   }
   if (address !== '' || hostPort !== '') {
     const message = `EXPOSE instruction should not define an IP address or host-port mapping, found '${text}'`;
     findings.report('ExposeInvalidFormat', message, expose);
   }
-  if (address !== '' && isIP(address) === 0) throw invalid(`invalid IP address: ${address}`);
+  if (address !== '' && !isAddress(address)) throw invalid(`invalid IP address: ${address}`);
   const ports = parseRange(range, 'containerPort');
   if (hostPort !== '') {
     const host = parseRange(hostPort, 'hostPort');
@@ -53,7 +56,9 @@ function parseRange(text: string, what: string): { readonly from: number; readon
   const from = parsePort(start);
   const to = parsePort(end);
   if (from === undefined || to === undefined || to < from) {
-    throw invalid(`invalid ${what}: ${text}`, { hint: `ports are numbers from 0 to ${MAX_PORT}, such as 80 or 8000-8010/udp` });
+    throw invalid(`invalid ${what}: ${text}`, {
+      hint: `ports are numbers from 0 to ${MAX_PORT}, such as 80 or 8000-8010/udp`,
+    });
   }
   return { from, to };
 }
@@ -61,4 +66,10 @@ function parseRange(text: string, what: string): { readonly from: number; readon
 function parsePort(text: string): number | undefined {
   const port = /^\+?\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
   return port <= MAX_PORT ? port : undefined;
+}
+
+function isAddress(text: string): boolean {
+  if (text.includes(':')) return URL.canParse(`http://[${text}]`);
+  const parts = text.split('.');
+  return parts.length === 4 && parts.every((part) => /^\d{1,3}$/.test(part) && Number(part) <= 255);
 }

@@ -3,7 +3,7 @@ import type { Platform } from '#oci';
 
 /** What a build adds to its Dockerfile. */
 export interface LowerOptions {
-  /** stage to build, by name or number; the last one when it is left out */
+  /** name of the stage to build; the last one when it is left out or empty */
   readonly target?: string | undefined;
   readonly buildArgs: Readonly<Record<string, string>>;
   /** of the image; they win over those of LABEL */

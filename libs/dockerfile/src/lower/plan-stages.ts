@@ -43,10 +43,9 @@ export class StagePlanner {
     const found = target ? this.#byName.get(target.toLowerCase()) : this.#plans.at(-1);
     if (found !== undefined) return found;
     const names = [...this.#byName.keys()];
-    throw invalid(
-      `target stage ${JSON.stringify(target)} could not be found${didYouMean(target ?? '', names)}`,
-      { hint: names.length === 0 ? 'no stage of the Dockerfile has a name' : `stages are ${names.join(', ')}` },
-    );
+    throw invalid(`target stage ${JSON.stringify(target)} could not be found${didYouMean(target ?? '', names)}`, {
+      hint: names.length === 0 ? 'no stage of the Dockerfile has a name' : `stages are ${names.join(', ')}`,
+    });
   }
 
   /** Puts the triggers of its base before a stage's own instructions. */
@@ -57,7 +56,9 @@ export class StagePlanner {
 
   #stage(from: From): StagePlan {
     const { value, unmatched } = expandWord(from.base, this.#scope, { escape: this.#file.escape });
+    const declared = this.#file.globalArgs.flatMap(({ args }) => args.map(({ name }) => name));
     for (const name of unmatched) {
+      if (declared.includes(name)) continue;
       const near = didYouMean(name, this.#scope.names());
       this.#findings.report('UndefinedArgInFrom', `FROM argument '${name}' is not declared${near}`, from);
     }

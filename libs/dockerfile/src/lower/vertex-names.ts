@@ -18,7 +18,7 @@ export class VertexNames {
   constructor(plan: StagePlan, name: string) {
     this.#plan = plan;
     this.#name = name;
-    const steps = plan.instructions.filter(({ instruction, onbuild }) => onbuild || counted.has(instruction.kind));
+    const steps = plan.instructions.filter(({ instruction }) => counted.has(instruction.kind));
     this.#total = steps.length + (plan.base.kind === 'image' ? 1 : 0);
   }
 

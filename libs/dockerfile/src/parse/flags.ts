@@ -14,7 +14,11 @@ export interface FlagRules {
  * The flags of one instruction.
  * @throws KilnError DOCKERFILE_INVALID, DOCKERFILE_UNSUPPORTED
  */
-export function parseFlags(keyword: string, flags: readonly string[], rules: FlagRules = {}): ReadonlyMap<string, string> {
+export function parseFlags(
+  keyword: string,
+  flags: readonly string[],
+  rules: FlagRules = {},
+): ReadonlyMap<string, string> {
   const { values = [], refused = [], switches = [] } = rules;
   const parsed = new Map<string, string>();
   for (const flag of flags) {

@@ -27,7 +27,9 @@ export function parseLintOptions(text: string): LintOptions {
         // Turns on further rules; there are none here.
         break;
       default:
-        throw invalid(`invalid check option ${JSON.stringify(name)}`, { hint: 'known are skip, error and experimental' });
+        throw invalid(`invalid check option ${JSON.stringify(name)}`, {
+          hint: 'known are skip, error and experimental',
+        });
     }
   }
   return { skip, error };

@@ -27,7 +27,9 @@ export function parseDockerfile(text: string): Dockerfile {
     check === undefined ? defaultLint : onLine(check.line, () => parseLintOptions(check.value.split(' ')[0] ?? ''));
   if (lines.length === 0) throw invalid('file with no instructions', { hint: 'a Dockerfile begins with FROM' });
   if (lines.length > INSTRUCTION_LIMIT) {
-    throw unsupported(`a Dockerfile of ${lines.length} instructions`, { hint: `at most ${INSTRUCTION_LIMIT} may stand` });
+    throw unsupported(`a Dockerfile of ${lines.length} instructions`, {
+      hint: `at most ${INSTRUCTION_LIMIT} may stand`,
+    });
   }
   const findings: Finding[] = [];
   const nodes = lines.map((line) =>
@@ -66,7 +68,8 @@ function parseLine(logical: LogicalLine, escape: EscapeToken, report: Report): F
 export function parseTrigger(text: string, line: number): Instruction {
   const { escape, lines } = readLogicalLines(text);
   const [logical, ...more] = lines;
-  if (logical === undefined || more.length > 0) throw invalid('onbuild trigger should be a single expression', { line });
+  if (logical === undefined || more.length > 0)
+    throw invalid('onbuild trigger should be a single expression', { line });
   const endLine = line;
   const node = onLine(line, () => parseLine({ ...logical, line, endLine }, escape, () => undefined));
   if (node.kind === 'from') throw invalid("FROM isn't allowed as an ONBUILD trigger", { line });
@@ -88,6 +91,7 @@ function gather(nodes: readonly (From | Instruction)[]): Pick<Dockerfile, 'globa
       });
     }
   }
-  if (stages.length === 0) throw invalid('dockerfile contains no stages to build', { hint: 'a Dockerfile needs a FROM' });
+  if (stages.length === 0)
+    throw invalid('dockerfile contains no stages to build', { hint: 'a Dockerfile needs a FROM' });
   return { globalArgs, stages: stages satisfies readonly Stage[] };
 }

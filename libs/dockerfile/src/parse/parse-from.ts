@@ -27,5 +27,11 @@ export function parseFrom({ keyword, flags, rest, located, report }: ParseReques
     }
   }
   const platform = parseFlags(keyword, flags, { values: ['platform'] }).get('platform');
-  return { ...located, kind: 'from', base, name: named ? name.toLowerCase() : undefined, platform: platform || undefined };
+  return {
+    ...located,
+    kind: 'from',
+    base,
+    name: named ? name.toLowerCase() : undefined,
+    platform: platform || undefined,
+  };
 }

@@ -33,10 +33,7 @@ const parsers: Readonly<Record<string, Parser>> = {
   healthcheck: parseHealthcheck,
   label: (request) => parsePairs('label', request),
   maintainer: (request) => {
-    request.report(
-      'MaintainerDeprecated',
-      'Maintainer instruction is deprecated in favor of using label',
-    );
+    request.report('MaintainerDeprecated', 'Maintainer instruction is deprecated in favor of using label');
     return parseSingle('maintainer', request);
   },
   onbuild: (request) =>
@@ -73,7 +70,10 @@ export function parseInstruction(request: ParseRequest): From | Instruction {
   });
 }
 
-function parsePairs(kind: 'env' | 'label', { keyword, flags, rest, escape, located, report }: ParseRequest): Instruction {
+function parsePairs(
+  kind: 'env' | 'label',
+  { keyword, flags, rest, escape, located, report }: ParseRequest,
+): Instruction {
   parseFlags(keyword, flags);
   const name = keyword.toUpperCase();
   const { pairs, legacy } = parseKeyValues(name, rest, escape);

@@ -7,9 +7,12 @@ export function didYouMean(word: string, options: readonly string[], caseSensiti
   let best: string | undefined;
   let least = MAX_DISTANCE + 1;
   for (const option of options) {
-    const distance = editDistance(fold(word), fold(option), least);
+    const distance = editDistance(fold(word), fold(option), MAX_DISTANCE + 1);
     if (distance === 0) return '';
-    if (distance < least) [best, least] = [option, distance];
+    // RNU is as far from ENV as from RUN; who mistypes rarely mistypes the first letter.
+    const nearer =
+      distance === least && best !== undefined && fold(best)[0] !== fold(word)[0] && fold(option)[0] === fold(word)[0];
+    if (distance < least || nearer) [best, least] = [option, distance];
   }
   if (best === undefined) return '';
   return ` (did you mean ${!caseSensitive && word === word.toLowerCase() ? best.toLowerCase() : best}?)`;
