@@ -1,0 +1,60 @@
+import type { ImageResolver, Lowered, Vertex } from '#graph';
+import { type Digest, digestOf, formatPlatform, type Platform, type RunConfig } from '#oci';
+import { KilnError } from '#std';
+import { parseDockerfile } from '../parse/parse-dockerfile.ts';
+import { lowerDockerfile } from './lower-dockerfile.ts';
+import type { LowerOptions } from './lower-options.ts';
+
+export const amd64: Platform = { os: 'linux', architecture: 'amd64' };
+export const path = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+/** Images by their full names; counts what is asked. */
+export class FakeRegistry implements ImageResolver {
+  readonly asked: string[] = [];
+  readonly #configs: Readonly<Record<string, RunConfig>>;
+
+  constructor(configs: Readonly<Record<string, RunConfig>> = {}) {
+    this.#configs = configs;
+  }
+
+  digest(reference: string, platform = amd64): Digest {
+    return digestOf(`${reference} ${formatPlatform(platform)}`);
+  }
+
+  async resolve(reference: string, platform: Platform): ReturnType<ImageResolver['resolve']> {
+    this.asked.push(`${reference} ${formatPlatform(platform)}`);
+    if (reference.includes('missing')) throw new KilnError('IMAGE_NOT_FOUND', `no ${reference}`);
+    const config = this.#configs[reference] ?? { Env: [path], Cmd: ['/bin/sh'] };
+    return {
+      reference: reference.replace(/:[^:/]+$/, ''),
+      digest: this.digest(reference, platform),
+      config: { ...platform, config, rootfs: { type: 'layers', diff_ids: [digestOf(reference)] } },
+    };
+  }
+}
+
+/** What the specs change of. */
+export const plainOptions: LowerOptions = {
+  buildArgs: {},
+  labels: {},
+  platform: amd64,
+  buildPlatform: amd64,
+  noCache: false,
+  noCacheFilter: [],
+  network: 'default',
+};
+
+export async function lower(
+  text: string,
+  options: Partial<LowerOptions> = {},
+  registry: ImageResolver = new FakeRegistry(),
+): Promise<Lowered> {
+  return lowerDockerfile(parseDockerfile(text), { ...plainOptions, ...options }, registry);
+}
+
+export const vertices = ({ definition }: Lowered): readonly Vertex[] => [...definition.vertices.values()];
+export const names = (lowered: Lowered): readonly string[] => vertices(lowered).map(({ label }) => label.name);
+export const ops = (lowered: Lowered): readonly unknown[] => vertices(lowered).map(({ op }) => op);
+export const created = ({ history }: Lowered): readonly string[] =>
+  history.map(({ createdBy, emptyLayer }) => `${emptyLayer ? 'e' : 'L'} ${createdBy}`);
+export const warnings = (lowered: Lowered): readonly string[] => lowered.warnings.map(({ message }) => message);

@@ -1,0 +1,131 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { isKilnError, KilnError } from '#std';
+import { parseDockerfile } from '../parse/parse-dockerfile.ts';
+import { lowerDockerfile } from './lower-dockerfile.ts';
+import { FakeRegistry, lower, plainOptions } from './lowered.fixture.ts';
+
+describe('refusals name the line', () => {
+  test.each([
+    ['FROM $NONE', 1, 'base name ($NONE) should not be blank'],
+    ['FROM UPPER', 1, 'failed to parse stage name "UPPER"'],
+    ['FROM --platform=lin_ux/a/b/c x', 1, 'failed to parse platform'],
+    ['FROM a AS x\nCOPY --from=7 a b', 2, 'invalid stage index 7'],
+    ['FROM a AS x\nCOPY --from=x a b', 2, 'circular dependency detected on stage: x'],
+    ['FROM a AS x\nCOPY --from=y a b\nFROM x AS y\nRUN z', 2, 'circular dependency detected on stage: x'],
+    [
+      'FROM b AS y\nCOPY --from=z a b\nFROM a AS z\nFROM y',
+      2,
+      'cannot copy from stage "z", it needs to be defined before current stage "y"',
+    ],
+    ['FROM a\nCOPY --from=$x a b', 2, 'variable expansion is not supported for --from'],
+    ['FROM a\nCOPY a b c', 2, 'When using COPY with more than one source file'],
+    ['FROM a\nCOPY --chmod=999 a c', 2, "invalid chmod parameter: '999'"],
+    ['FROM a\nCOPY https://x/y /z', 2, "source can't be a URL for COPY"],
+    ['FROM a\nENV x=${y', 2, "syntax error: missing '}'"],
+    ['FROM a\nENV x="y', 2, 'matching double-quote'],
+    ['FROM a\nRUN x\nEXPOSE eighty', 3, 'invalid containerPort: eighty'],
+    ['FROM a\nEXPOSE 70000', 2, 'invalid containerPort: 70000'],
+    ['FROM a\nEXPOSE 1.2.3.400:80:80', 2, 'invalid IP address: 1.2.3.400'],
+    ['FROM a\nEXPOSE 80/http', 2, 'invalid proto: http'],
+    ['FROM a\nSTOPSIGNAL SIGNOPE', 2, 'invalid signal: SIGNOPE'],
+    ['FROM a\nVOLUME $x', 2, 'VOLUME specified can not be an empty string'],
+    ['# check=error=true\nFROM a\nMAINTAINER x', 3, 'lint violation found for rules: MaintainerDeprecated'],
+  ])('%j', async (text, line, message) => {
+    const thrown: unknown = await lower(text).catch((reason: unknown) => reason);
+    expect(thrown).toMatchObject({ code: 'DOCKERFILE_INVALID', line });
+    expect((thrown as KilnError).message).toContain(message);
+  });
+
+  test.each([
+    ['ADD https://x/y /z', 'ADD of a URL'],
+    ['ADD https://x/y.git#v1 /z', 'ADD of a git repository'],
+    ['ADD git@x.org:y/z /z', 'ADD of a git repository'],
+    ['COPY --chmod=u+x a b', 'COPY --chmod=u+x'],
+  ])('%s is not there yet', async (line, feature) => {
+    await expect(lower(`FROM a\n${line}`)).rejects.toMatchObject({
+      code: 'DOCKERFILE_UNSUPPORTED',
+      line: 2,
+      message: `${feature} is not supported`,
+    });
+  });
+
+  test('an unknown target lists the stages', async () => {
+    await expect(lower('FROM a AS build\nFROM b AS run', { target: 'buidl' })).rejects.toMatchObject({
+      code: 'DOCKERFILE_INVALID',
+      message: 'target stage "buidl" could not be found (did you mean build?)',
+      hint: 'stages are build, run',
+    });
+  });
+
+  test('an image that is not there', async () => {
+    await expect(lower('FROM a\nFROM missing')).rejects.toMatchObject({ code: 'IMAGE_NOT_FOUND', line: 2 });
+  });
+
+  test('a cancelled build', async () => {
+    const file = parseDockerfile('FROM a');
+    const reason = new KilnError('CANCELLED', 'stop');
+    const signal = AbortSignal.abort(reason);
+    await expect(lowerDockerfile(file, plainOptions, new FakeRegistry(), signal)).rejects.toBe(reason);
+  });
+});
+
+test('any file lowers, or is refused by name', async () => {
+  const line = fc.constantFrom(
+    ...[
+      'FROM a',
+      'FROM a AS b',
+      'FROM b',
+      'FROM scratch AS c',
+      'FROM $X',
+      'ARG X=a',
+      'ARG X',
+      'ENV X=$X',
+      'ENV Y=${X:?}',
+    ],
+    ...[
+      'COPY --from=b /x /',
+      'COPY --from=c $X .',
+      'COPY --from=0 a b',
+      'ADD a b',
+      'RUN $X',
+      'WORKDIR $X',
+      'EXPOSE $X',
+      'USER $X',
+    ],
+    ...[
+      'VOLUME $X',
+      'LABEL a=${X#*}',
+      'CMD a',
+      'ENTRYPOINT ["a"]',
+      'ONBUILD COPY --from=b a b',
+      'ONBUILD RUN a',
+      'STOPSIGNAL 9',
+    ],
+  );
+  await fc.assert(
+    fc.asyncProperty(fc.array(line, { maxLength: 14 }), async (lines) => {
+      try {
+        const { definition, history } = await lower(['FROM a AS b', ...lines].join('\n'));
+        const seen = new Set<string>();
+        for (const vertex of definition.vertices.values()) {
+          expect(vertex.inputs.every((edge) => seen.has(edge.vertex))).toBe(true);
+          seen.add(vertex.digest);
+        }
+        expect(seen.has(definition.root.vertex)).toBe(true);
+        expect(history.length).toBeLessThanOrEqual(lines.length * lines.length);
+      } catch (thrown) {
+        expect(isKilnError(thrown, 'DOCKERFILE_INVALID')).toBe(true);
+        expect((thrown as KilnError).line).toBeGreaterThan(0);
+      }
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test('the longest file that is allowed lowers', async () => {
+  const lowered = await lower(`FROM a\n${'RUN x\n'.repeat(1999)}`);
+  expect(lowered.definition.vertices.size).toBe(2000);
+  const stages = Array.from({ length: 1000 }, (_, index) => `FROM s${index} AS s${index + 1}\nRUN x`).join('\n');
+  expect((await lower(stages)).definition.vertices.size).toBe(1001);
+});
