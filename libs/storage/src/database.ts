@@ -58,6 +58,11 @@ export class Database implements Sql, AsyncDisposable {
   async transaction<T>(work: (sql: Sql) => Promise<T>): Promise<T> {
     const client = await this.#connect();
     let broken = false;
+    // Between two statements too a connection can break; unheard, that would end the process. The next statement says it.
+    const onBroken = (): void => {
+      broken = true;
+    };
+    client.on('error', onBroken);
     const ask = async (text: string, values: readonly unknown[] = []): Promise<pg.QueryResult> => {
       try {
         return await client.query(text, [...values]);
@@ -80,6 +85,7 @@ export class Database implements Sql, AsyncDisposable {
       });
       throw thrown;
     } finally {
+      client.off('error', onBroken);
       client.release(broken);
     }
   }

@@ -80,7 +80,12 @@ export class AcceptBuild {
     const files = [...digests].map(([digest, sizeBytes]) => ({ digest, sizeBytes }));
     await this.#blobs.grant(caller.projectId, [blob, ...files]);
     const sizeBytes = manifest.entries.reduce((sum, { size = 0 }) => sum + size, 0);
-    return { digest: blob.digest, files: manifest.entries.length, sizeBytes, sentBytes };
+    return {
+      digest: blob.digest,
+      files: manifest.entries.filter(({ type }) => type !== 'dir').length,
+      sizeBytes,
+      sentBytes,
+    };
   }
 
   #seal(id: string, credentials: BuildRequest['credentials']): Uint8Array | null {

@@ -9,7 +9,7 @@ import { clientSignal } from '../http/leaving.ts';
 import { CONTENT, LEDGER, SHUTDOWN } from '../tokens.ts';
 import { readable } from './readable.ts';
 
-const OutputNumber = z.coerce.number().int().min(0).max(1_000);
+const OutputParams = z.object({ id: z.string(), n: z.coerce.number().int().min(0).max(1_000) });
 
 @Controller('v1/builds/:id/outputs')
 export class BuildOutputsController {
@@ -30,8 +30,7 @@ export class BuildOutputsController {
   @Get(':n')
   async output(
     @Caller() caller: Principal,
-    @Param('id') id: string,
-    @Param('n', { schema: OutputNumber }) n: number,
+    @Param({ schema: OutputParams }) { id, n }: z.infer<typeof OutputParams>,
     @Res() reply: FastifyReply,
   ): Promise<void> {
     const { result, state } = await this.#ledger.get(caller.projectId, id);

@@ -1,0 +1,123 @@
+import { digestOf } from '#oci';
+import { BlobIndex, BuilderRegistry, ImageTagCache, Permission, TokenStore } from '#storage';
+import { isKilnError } from '#std';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startStorage, type Storage } from './farm.ts';
+
+let storage: Storage;
+beforeAll(async () => {
+  storage = await startStorage();
+});
+afterAll(() => storage[Symbol.asyncDispose]());
+
+const code = (wanted: Parameters<typeof isKilnError>[1]) => (thrown: unknown) => isKilnError(thrown, wanted);
+
+describe('tokens', () => {
+  it('stand for a project and a scope until they expire or are revoked', async () => {
+    const tokens = new TokenStore(storage.db);
+    const ids = await storage.projects.ensure('acme', 'main');
+    const token = await tokens.create({ ...ids, permissions: ['builds:read'] });
+    expect(token).toMatch(/^kiln_[0-9a-z]{40}$/);
+    const principal = await tokens.verify(token);
+    expect(principal).toMatchObject({ ...ids, project: 'acme', scope: 'main', permissions: ['builds:read'] });
+    const old = await tokens.create({ ...ids, permissions: Permission.options, expiresAt: new Date(Date.now() - 1) });
+    for (const bad of [old, '', 'kiln_', `${token}x`, token.replace(/.$/, (last) => (last === '0' ? '1' : '0'))]) {
+      await expect(tokens.verify(bad)).rejects.toSatisfy(code('UNAUTHENTICATED'));
+    }
+    await tokens.revoke(ids.projectId, principal.tokenId);
+    await expect(tokens.verify(token)).rejects.toSatisfy(code('UNAUTHENTICATED'));
+  });
+
+  it('are kept as hashes, and made known once', async () => {
+    const tokens = new TokenStore(storage.db);
+    const ids = await storage.projects.ensure('acme', 'main');
+    const token = `kiln_${'0123456789'.repeat(4)}`;
+    await tokens.ensure(token, { ...ids, permissions: Permission.options });
+    await tokens.ensure(token, { ...ids, permissions: Permission.options });
+    expect((await tokens.verify(token)).scopeId).toBe(ids.scopeId);
+    const other = await storage.projects.ensure('acme', 'other', 'main');
+    await expect(tokens.ensure(token, { ...other, permissions: [] })).rejects.toSatisfy(code('CONFLICT'));
+    const text = "SELECT 1 FROM tokens t WHERE t::text LIKE '%' || $1 || '%'";
+    expect(await storage.db.execute(text, [token.slice(5)])).toBe(0);
+  });
+});
+
+describe('projects', () => {
+  it('are made once, however many ask', async () => {
+    const all = await Promise.all(Array.from({ length: 6 }, () => storage.projects.ensure('same', 'main')));
+    expect(new Set(all.map((ids) => JSON.stringify(ids))).size).toBe(1);
+    const child = await storage.projects.ensure('same', 'pr-1', 'main');
+    expect(await storage.projects.ensure('same', 'pr-1')).toEqual(child);
+    await expect(storage.projects.ensure('same', 'pr-2', 'nowhere')).rejects.toSatisfy(code('NOT_FOUND'));
+    await expect(storage.projects.ensure('same', 'main', 'pr-1')).rejects.toSatisfy(code('CONFLICT'));
+    await expect(storage.projects.ensure('../x', 'main')).rejects.toSatisfy(code('INVALID_ARGUMENT'));
+  });
+});
+
+describe('blobs', () => {
+  it('are seen through grants alone', async () => {
+    const blobs = new BlobIndex(storage.db);
+    const [mine, other] = [
+      await storage.projects.ensure('mine', 'main'),
+      await storage.projects.ensure('other', 'main'),
+    ];
+    const many = Array.from({ length: 12_000 }, (_, index) => ({ digest: digestOf(`${index}`), sizeBytes: index }));
+    await Promise.all([blobs.grant(mine.projectId, many), blobs.grant(mine.projectId, [...many].reverse())]);
+    const digests = many.map(({ digest }) => digest);
+    expect((await blobs.missing(mine.projectId, [...digests, digestOf('x')])).size).toBe(1);
+    expect((await blobs.missing(other.projectId, digests)).size).toBe(many.length);
+  });
+});
+
+describe('image tags', () => {
+  it('are kept for one project, the later resolution winning', async () => {
+    const [mine, other] = [
+      await storage.projects.ensure('mine', 'main'),
+      await storage.projects.ensure('other', 'main'),
+    ];
+    const tags = new ImageTagCache(storage.db, mine.projectId);
+    const descriptor = { mediaType: 'application/vnd.oci.image.config.v1+json', digest: digestOf('c'), size: 1 };
+    const image = (name: string) => ({
+      digest: digestOf(name),
+      manifest: { schemaVersion: 2 as const, config: descriptor, layers: [] },
+      config: { architecture: 'amd64', os: 'linux', rootfs: { type: 'layers' as const, diff_ids: [] } },
+      standIn: name === 'two',
+    });
+    expect(await tags.get('debian:12', 'linux/amd64')).toBeNull();
+    await tags.put('debian:12', 'linux/amd64', image('two'), 2_000);
+    await tags.put('debian:12', 'linux/amd64', image('one'), 1_000);
+    const found = await tags.get('debian:12', 'linux/amd64');
+    expect([found?.image.digest, found?.image.standIn, found?.resolvedAtMs]).toEqual([digestOf('two'), true, 2_000]);
+    expect(await tags.get('debian:12', 'linux/arm64')).toBeNull();
+    expect(await new ImageTagCache(storage.db, other.projectId).get('debian:12', 'linux/amd64')).toBeNull();
+  });
+});
+
+describe('builders', () => {
+  it('are listed while they are heard of', async () => {
+    const builders = new BuilderRegistry(storage.db);
+    await builders.register('b-1', 42);
+    await builders.register('b-2');
+    await builders.heartbeat('b-1', 'draining');
+    await storage.db.execute("UPDATE builders SET heartbeat_at = now() - interval '1 hour' WHERE id = 'b-2'");
+    expect(await builders.list(10_000)).toMatchObject([{ id: 'b-1', state: 'draining', pid: 42 }]);
+  });
+});
+
+describe('a database that is away', () => {
+  it('is UNAVAILABLE, in and out of transactions, and is found again', async () => {
+    const ask = () => storage.db.execute('SELECT 1');
+    const tell = () => storage.db.transaction((sql) => sql.execute('SELECT 1'));
+    await ask();
+    const during = storage.db.transaction(async (sql) => {
+      await sql.execute('SELECT 1');
+      await storage.postgres.stop();
+      await sql.execute('SELECT 1');
+    });
+    await expect(during).rejects.toSatisfy(code('UNAVAILABLE'));
+    for (const work of [ask, tell, ask]) await expect(work()).rejects.toSatisfy(code('UNAVAILABLE'));
+    await storage.postgres.start();
+    await ask();
+    await tell();
+  });
+});

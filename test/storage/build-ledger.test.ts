@@ -1,0 +1,346 @@
+import { digestOf } from '#oci';
+import { type BuildEvent, isFinal, type NumberedEvent } from '#protocol';
+import { BuildLedger, createCacheStore, EventFeed, openDatabase, openRedis } from '#storage';
+import { isKilnError } from '#std';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { claimBuild, context, createBuild, goSilent, nextId, request, startStorage, type Storage } from './farm.ts';
+
+let storage: Storage;
+let ledger: BuildLedger;
+beforeAll(async () => {
+  storage = await startStorage();
+  ({ ledger } = storage);
+});
+afterAll(() => storage[Symbol.asyncDispose]());
+
+const vertex = digestOf('v');
+const log = (text: string): BuildEvent => ({ type: 'log', atMs: 1, vertex, stream: 1, text });
+const cancelled = { type: 'cancelled', atMs: 9, reason: 'test' } as const;
+const code =
+  (...codes: Parameters<typeof isKilnError>[1][]) =>
+  (thrown: unknown) =>
+    isKilnError(thrown, ...codes);
+const fenced = code('FENCED');
+const seqs = (events: readonly NumberedEvent[]): readonly number[] => events.map(({ seq }) => seq);
+/** The database has to have been up for as long as builders may be silent. */
+const TTL_MS = 50;
+
+async function takeOver(buildId: string): Promise<readonly { buildId: string; attempt: number }[]> {
+  await goSilent(storage, buildId);
+  return (await ledger.expired(TTL_MS)).filter((job) => job.buildId === buildId);
+}
+
+describe('accepting', () => {
+  it('keeps what was asked for, NUL and broken text included', async () => {
+    const ids = await storage.projects.ensure('default', 'main');
+    const id = nextId();
+    const asked = request({ buildArgs: { A: 'x\u0000y' }, dockerfileText: 'FROM a\u0000\udc80', tags: ['a/b:c'] });
+    const { build, created } = await ledger.create({
+      ...ids,
+      id,
+      request: asked,
+      context,
+      sealed: null,
+      fingerprint: 'f',
+    });
+    expect([created, build.state, build.attempt, build.project, build.scope]).toEqual([
+      true,
+      'queued',
+      1,
+      'default',
+      'main',
+    ]);
+    expect(build.request).toEqual(asked);
+    expect(build.context).toEqual({ digest: context.digest, files: 3, sizeBytes: 30 });
+    expect((await ledger.claim(id, 1, 'one'))?.request).toEqual(asked);
+    const listed = (await ledger.list(ids.projectId, { limit: 1 })).builds[0];
+    expect(listed?.request).toEqual({ ...asked, dockerfileText: undefined });
+  });
+
+  it('gives one build for one idempotency key, also at the same moment', async () => {
+    const ids = await storage.projects.ensure('idempotent', 'main');
+    const create = (fingerprint: string, key = 'k') =>
+      ledger.create({
+        ...ids,
+        id: nextId(),
+        request: request(),
+        context,
+        sealed: null,
+        idempotencyKey: key,
+        fingerprint,
+      });
+    const all = await Promise.all(Array.from({ length: 8 }, () => create('same')));
+    expect(new Set(all.map(({ build }) => build.id)).size).toBe(1);
+    expect(all.filter(({ created }) => created)).toHaveLength(1);
+    await expect(create('other')).rejects.toSatisfy(code('CONFLICT'));
+    expect((await create('other', 'k2')).created).toBe(true);
+    const elsewhere = await storage.projects.ensure('idempotent-2', 'main');
+    const same = { id: nextId(), request: request(), context, sealed: null, idempotencyKey: 'k', fingerprint: 'other' };
+    expect((await ledger.create({ ...elsewhere, ...same })).created).toBe(true);
+  });
+
+  it('shows a build to its project alone, and pages without losing any', async () => {
+    const ids = await storage.projects.ensure('pages', 'main');
+    const made: string[] = [];
+    for (let index = 0; index < 5; index++) made.push(await createBuild(storage, 'pages'));
+    const first = await ledger.list(ids.projectId, { limit: 2 });
+    const second = await ledger.list(ids.projectId, { limit: 2, before: first.next ?? undefined });
+    const third = await ledger.list(ids.projectId, { limit: 2, before: second.next ?? undefined });
+    expect([first, second, third].flatMap(({ builds }) => builds.map(({ id }) => id))).toEqual([...made].reverse());
+    expect(third.next).toBeNull();
+    const other = await storage.projects.ensure('pages-other', 'main');
+    const id = made[0] ?? '';
+    await expect(ledger.get(other.projectId, id)).rejects.toSatisfy(code('NOT_FOUND'));
+    await expect(ledger.steps(other.projectId, id)).rejects.toSatisfy(code('NOT_FOUND'));
+    await expect(ledger.requestCancel(other.projectId, id)).rejects.toSatisfy(code('NOT_FOUND'));
+    expect((await ledger.get(ids.projectId, id)).state).toBe('queued');
+  });
+});
+
+describe('claims', () => {
+  it('are given once, for the current attempt, with ever higher fences and the scopes that are read', async () => {
+    const id = await createBuild(storage, 'claims', 'pr-1');
+    const all = await Promise.all(['a', 'b', 'c', 'd'].map((builder) => ledger.claim(id, 1, builder)));
+    const [claim] = all.filter((got) => got !== null);
+    expect(all.filter((got) => got !== null)).toHaveLength(1);
+    expect(claim?.scopes.map(({ name }) => name)).toEqual(['pr-1', 'main']);
+    expect(claim?.context).toEqual(context);
+    expect(claim?.sealed).toEqual(Buffer.from('sealed'));
+    expect(await ledger.claim(id, 2, 'e')).toBeNull();
+    expect(await takeOver(id)).toEqual([{ buildId: id, attempt: 2 }]);
+    expect(await ledger.claim(id, 1, 'e')).toBeNull();
+    expect((await ledger.claim(id, 2, 'e'))?.fence).toBeGreaterThan(claim?.fence ?? Number.MAX_SAFE_INTEGER);
+  });
+
+  it('that were lost can neither write, nor finish, nor save, nor live on', async () => {
+    const old = await claimBuild(storage, 'old');
+    await ledger.append(old, [log('one')]);
+    await takeOver(old.buildId);
+    const cache = createCacheStore({ db: storage.db, redis: storage.link, claim: old });
+    const attempts = async (): Promise<void> => {
+      await expect(ledger.append(old, [log('two')])).rejects.toSatisfy(fenced);
+      await expect(ledger.finish(old, cancelled)).rejects.toSatisfy(fenced);
+      await expect(ledger.heartbeat(old)).rejects.toSatisfy(fenced);
+      await expect(ledger.checkFence(old)).rejects.toSatisfy(fenced);
+      await expect(cache.saveDelta(vertex, { mediaType: 'x', digest: vertex, size: 1 })).rejects.toSatisfy(fenced);
+    };
+    await attempts();
+    const taken = await ledger.claim(old.buildId, 2, 'new');
+    if (taken === null) throw new Error('not taken over');
+    expect(taken.lastSeq).toBe(1);
+    await attempts();
+    expect(await ledger.append(taken, [log('three')])).toBe(2);
+    await ledger.finish(taken, cancelled);
+    await attempts();
+    const events = await ledger.readEvents(old.buildId, 0, 10);
+    expect(events.map(({ event }) => (event.type === 'log' ? event.text : event.type))).toEqual([
+      'one',
+      'three',
+      'cancelled',
+    ]);
+    expect(seqs(events)).toEqual([1, 2, 3]);
+  });
+
+  it('are kept by heartbeats', async () => {
+    const claim = await claimBuild(storage);
+    await goSilent(storage, claim.buildId);
+    expect(await ledger.heartbeat(claim)).toEqual({ cancelRequested: false });
+    expect((await ledger.expired(60_000)).filter((job) => job.buildId === claim.buildId)).toEqual([]);
+    await ledger.checkFence(claim);
+  });
+});
+
+describe('events', () => {
+  it('are numbered without gaps, however many are written at once', async () => {
+    const claim = await claimBuild(storage);
+    const batches = Array.from({ length: 20 }, (_, batch) => Array.from({ length: batch % 4 }, () => log(`${batch}`)));
+    const lasts = await Promise.all(batches.map((batch) => ledger.append(claim, batch)));
+    const events = await ledger.readEvents(claim.buildId, 0, 1000);
+    expect(seqs(events)).toEqual(Array.from({ length: 30 }, (_, index) => index + 1));
+    for (const [index, batch] of batches.entries()) {
+      const last = lasts[index] ?? 0;
+      expect(events.slice(last - batch.length, last).map(({ event }) => event)).toEqual(batch);
+    }
+  });
+
+  it('are kept as they were, NUL and broken text included', async () => {
+    const claim = await claimBuild(storage);
+    await ledger.append(claim, [log('a\u0000b\udc80 ✓')]);
+    expect((await ledger.readEvents(claim.buildId, 0, 1))[0]?.event).toEqual(log('a\u0000b\udc80 ✓'));
+  });
+
+  it('are stored once when the answer to their commit was lost', async () => {
+    const claim = await claimBuild(storage);
+    await using shaky = openDatabase({ url: storage.postgres.url, max: 1 });
+    const flaky = new BuildLedger({ db: losingCommits(shaky), redis: storage.link });
+    const batch = [log('once'), log('twice')];
+    await expect(flaky.append(claim, batch)).rejects.toSatisfy(code('UNAVAILABLE'));
+    expect(await flaky.append(claim, batch)).toBe(2);
+    expect(await flaky.append(claim, [log('more')])).toBe(3);
+    expect(seqs(await ledger.readEvents(claim.buildId, 0, 10))).toEqual([1, 2, 3]);
+  });
+
+  it('fold into steps', async () => {
+    const claim = await claimBuild(storage);
+    const [a, b, c] = ['a', 'b', 'c'].map((name) => digestOf(name));
+    if (a === undefined || b === undefined || c === undefined) throw new Error('no digests');
+    const planned = [a, b, c].map((of, line) => ({
+      vertex: of,
+      name: `#${line}\u0000`,
+      stage: 's',
+      line,
+      step: true,
+      inputs: [],
+    }));
+    await ledger.append(claim, [
+      { type: 'planned', atMs: 1, vertices: planned },
+      { type: 'vertexStarted', atMs: 1_000, vertex: a },
+      { type: 'vertexDone', atMs: 2, vertex: a, outcome: 'run', durationMs: 1.5, miss: 'new' },
+      { type: 'vertexStarted', atMs: 3, vertex: b },
+    ]);
+    const { projectId } = claim;
+    const steps = await ledger.steps(projectId, claim.buildId);
+    expect(steps.map(({ state }) => state)).toEqual(['run', 'running', 'pending']);
+    expect(steps[0]).toMatchObject({
+      name: '#0\ufffd',
+      startedAt: new Date(1_000).toISOString(),
+      durationMs: 1.5,
+      miss: 'new',
+    });
+    await ledger.append(claim, [{ type: 'vertexFailed', atMs: 4, vertex: b, durationMs: 2, message: 'no' }]);
+    await ledger.finish(claim, { type: 'failed', atMs: 5, failure: { code: 'STEP_FAILED', message: 'no' } });
+    expect((await ledger.steps(projectId, claim.buildId)).map(({ state }) => state)).toEqual([
+      'run',
+      'failed',
+      'cancelled',
+    ]);
+    expect(await ledger.get(projectId, claim.buildId)).toMatchObject({ state: 'failed', failure: { message: 'no' } });
+  });
+});
+
+describe('ends', () => {
+  it('come once, with the credentials gone', async () => {
+    const claim = await claimBuild(storage);
+    await Promise.all([ledger.finish(claim, cancelled), ledger.finish(claim, cancelled)]);
+    await ledger.finish(claim, cancelled);
+    const events = await ledger.readEvents(claim.buildId, 0, 10);
+    expect(events.filter(({ event }) => isFinal(event))).toHaveLength(1);
+    await expect(ledger.append(claim, [log('late')])).rejects.toSatisfy(fenced);
+    const sealed = await storage.db.execute('SELECT 1 FROM builds WHERE id = $1 AND sealed IS NULL', [claim.buildId]);
+    expect(sealed).toBe(1);
+  });
+
+  it('a queued build that is cancelled ends at once, and is never claimed', async () => {
+    const id = await createBuild(storage);
+    const { projectId } = await storage.projects.ensure('default', 'main');
+    expect((await ledger.requestCancel(projectId, id)).state).toBe('cancelled');
+    expect((await ledger.requestCancel(projectId, id)).state).toBe('cancelled');
+    expect(await ledger.claim(id, 1, 'one')).toBeNull();
+    expect((await ledger.readEvents(id, 0, 10)).map(({ event }) => event.type)).toEqual(['cancelled']);
+  });
+
+  it('a running build that is cancelled is ended by its builder, or by the farm when that is lost', async () => {
+    const claim = await claimBuild(storage);
+    expect((await ledger.requestCancel(claim.projectId, claim.buildId)).state).toBe('running');
+    expect(await ledger.heartbeat(claim)).toEqual({ cancelRequested: true });
+    expect(await takeOver(claim.buildId)).toEqual([]);
+    expect((await ledger.get(claim.projectId, claim.buildId)).state).toBe('cancelled');
+    await expect(ledger.finish(claim, cancelled)).rejects.toSatisfy(fenced);
+  });
+
+  it('a build that costs every builder its life fails', async () => {
+    const id = await createBuild(storage);
+    for (let attempt = 1; attempt <= 10; attempt++) {
+      expect(await ledger.claim(id, attempt, 'one')).not.toBeNull();
+      expect(await takeOver(id)).toEqual(attempt === 10 ? [] : [{ buildId: id, attempt: attempt + 1 }]);
+    }
+    const { projectId } = await storage.projects.ensure('default', 'main');
+    expect(await ledger.get(projectId, id)).toMatchObject({ state: 'failed', failure: { code: 'INTERNAL' } });
+  });
+});
+
+describe('recovery', () => {
+  it('finds what waits', async () => {
+    const id = await createBuild(storage);
+    expect((await ledger.queuedOlderThan(60_000)).some((job) => job.buildId === id)).toBe(false);
+    expect(await ledger.queuedOlderThan(0)).toContainEqual({ buildId: id, attempt: 1 });
+  });
+
+  it('blames no builder while the database has been up for less than they may be silent', async () => {
+    const claim = await claimBuild(storage);
+    await goSilent(storage, claim.buildId);
+    expect(await ledger.expired(3_600_000 - 1)).toEqual([]);
+    await ledger.checkFence(claim);
+  });
+});
+
+describe('the feed', () => {
+  const feed = (redis = storage.link): EventFeed => new EventFeed({ db: storage.db, redis });
+
+  async function read(events: AsyncIterable<NumberedEvent>): Promise<readonly number[]> {
+    const read: number[] = [];
+    for await (const { seq } of events) read.push(seq);
+    return read;
+  }
+
+  it('follows from anywhere to the end, in order', async () => {
+    const claim = await claimBuild(storage);
+    await ledger.append(claim, [log('1'), log('2')]);
+    const { signal } = new AbortController();
+    const readers = [0, 1, 2, 350].map((after) => read(feed().watch(claim.buildId, after, signal)));
+    for (let index = 0; index < 30; index++)
+      await ledger.append(
+        claim,
+        Array.from({ length: 10 }, () => log('x')),
+      );
+    await ledger.finish(claim, cancelled);
+    const all = Array.from({ length: 303 }, (_, index) => index + 1);
+    expect(await Promise.all(readers)).toEqual([all, all.slice(1), all.slice(2), []]);
+    expect(await read(feed().watch(claim.buildId, 303, signal))).toEqual([]);
+  });
+
+  it('is woken by Redis, and goes on by itself without it', async () => {
+    const claim = await claimBuild(storage);
+    const iterator = feed().watch(claim.buildId, 0, new AbortController().signal);
+    const first = iterator.next();
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    const beganMs = performance.now();
+    await ledger.append(claim, [log('1')]);
+    await first;
+    expect(performance.now() - beganMs).toBeLessThan(500);
+    await using gone = openRedis({ url: 'redis://127.0.0.1:1' });
+    const deaf = feed(gone).watch(claim.buildId, 1, new AbortController().signal);
+    const second = deaf.next();
+    await ledger.append(claim, [log('2')]);
+    expect((await second).value?.seq).toBe(2);
+    await iterator.return();
+    await deaf.return();
+  });
+
+  it('ends when its reader leaves', async () => {
+    const claim = await claimBuild(storage);
+    const leave = new AbortController();
+    const reading = read(feed().watch(claim.buildId, 0, leave.signal));
+    leave.abort();
+    expect(await reading).toEqual([]);
+  });
+});
+
+/** The first commit succeeds, and its answer is lost. */
+function losingCommits(db: Storage['db']): Storage['db'] {
+  let lost = false;
+  return new Proxy(db, {
+    get(target, name) {
+      if (name !== 'transaction' || lost) {
+        const value: unknown = Reflect.get(target, name, target);
+        return typeof value === 'function' ? value.bind(target) : value;
+      }
+      return async (work: Parameters<typeof db.transaction>[0]) => {
+        lost = true;
+        await target.transaction(work);
+        const { KilnError } = await import('#std');
+        throw new KilnError('UNAVAILABLE', 'the answer was lost');
+      };
+    },
+  });
+}
