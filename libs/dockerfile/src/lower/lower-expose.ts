@@ -5,12 +5,18 @@ import type { Listed } from '../parse/ast.ts';
 import type { StageLowering } from './stage-lowering.ts';
 
 const MAX_PORT = 65_535;
+/** Each once, for the three protocols. */
+const PORTS_LIMIT = 3 * (MAX_PORT + 1);
 
 /** `80`, `80/udp`, `8000-8010/tcp`; what comes before a colon is for the person who runs the container. */
 export function lowerExpose(expose: Listed, lowering: StageLowering): void {
   const { state, file } = lowering;
   const raw = expose.items.flatMap((item) => expandWords(item, state.env, { escape: file.escape }));
-  const ports = raw.flatMap((text) => parsePorts(text, expose, lowering));
+  const ports: string[] = [];
+  for (const text of raw) {
+    ports.push(...parsePorts(text, expose, lowering));
+    if (ports.length > PORTS_LIMIT) throw invalid(`EXPOSE of more than ${PORTS_LIMIT} ports`);
+  }
   const exposed = Object.fromEntries(ports.map((port) => [port, {}]));
   state.config = { ...state.config, ExposedPorts: { ...state.config.ExposedPorts, ...exposed } };
   state.commit(`EXPOSE ${goList(ports)}`);

@@ -123,6 +123,11 @@ test('any file lowers, or is refused by name', async () => {
   );
 });
 
+test('a few lines cannot make a config of any size', async () => {
+  await expect(lower(`FROM a\nEXPOSE ${'0-65535 '.repeat(100)}`)).rejects.toMatchObject({ line: 2 });
+  await expect(lower(`FROM a\n${'EXPOSE 0-65535\n'.repeat(100)}`)).rejects.toThrow('history is larger');
+});
+
 test('the longest file that is allowed lowers', async () => {
   const lowered = await lower(`FROM a\n${'RUN x\n'.repeat(1999)}`);
   expect(lowered.definition.vertices.size).toBe(2000);

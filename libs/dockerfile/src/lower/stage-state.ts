@@ -1,9 +1,13 @@
 import { posix } from 'node:path';
 import type { Edge, HistoryEntry, ResolvedImage } from '#graph';
 import type { Platform, RunConfig } from '#oci';
+import { invalid } from '../invalid.ts';
 import { Environment, splitVariable } from './environment.ts';
 
 export const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+/** Of all entries together: registries and runtimes take no larger config. */
+const HISTORY_LIMIT = 4 * 1024 * 1024;
 
 /** A stage's ARG, with the value it came to; undefined when it has none. */
 export interface BuildArg {
@@ -31,6 +35,7 @@ export class StageState {
   readonly env: Environment;
   author: string | undefined;
   readonly history: HistoryEntry[];
+  #historySize: number;
   readonly buildArgs: BuildArg[];
   workdirSet: boolean;
   /** instructions of which only the last counts, with the line of the last */
@@ -48,6 +53,7 @@ export class StageState {
     this.env = new Environment(parent?.env);
     for (const [name, value] of this.configEnv) this.env.set(name, value);
     this.history = [...(parent?.history ?? [])];
+    this.#historySize = parent === undefined ? 0 : parent.#historySize;
     this.buildArgs = [...(parent?.buildArgs ?? [])];
     this.workdirSet = parent?.workdirSet ?? false;
     if (config.WorkingDir) this.config = { ...config, WorkingDir: this.#resolved(config.WorkingDir) };
@@ -84,8 +90,14 @@ export class StageState {
     this.configEnv.set(name, value);
   }
 
-  /** An entry without a layer, or with the one that the tree just got. */
+  /**
+   * An entry without a layer, or with the one that the tree just got.
+   * @throws KilnError DOCKERFILE_INVALID when the history becomes too large
+   */
   commit(createdBy: string, layer = false): void {
+    this.#historySize += createdBy.length;
+    if (this.#historySize > HISTORY_LIMIT)
+      throw invalid(`the image's history is larger than ${HISTORY_LIMIT} characters`);
     this.history.push({ createdBy, emptyLayer: !layer, comment: 'buildkit.dockerfile.v0' });
   }
 
