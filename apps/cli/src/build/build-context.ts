@@ -1,0 +1,147 @@
+import { lstat, readFile, realpath, stat } from 'node:fs/promises';
+import { basename, isAbsolute, join, relative, resolve, sep } from 'node:path';
+import { packContext } from '#client';
+import { type Bytes, KilnError, messageOf, single, systemCode } from '#std';
+import type { ContextCount } from '../progress/client-event.ts';
+import { usageError } from '../usage.ts';
+import { type Input, readContextInput, readDockerfile } from './stdin.ts';
+
+export interface ContextSource {
+  /** as given: a directory, or `-` for standard input */
+  readonly path: string;
+  /** as given with --file: relative to the working directory, or `-` */
+  readonly file: string | undefined;
+  readonly cwd: string;
+  readonly stdin: Input;
+  readonly signal: AbortSignal;
+}
+
+/** A context that is ready to be sent, more than once if need be. */
+export interface BuildContext extends AsyncDisposable {
+  readonly count: ContextCount;
+  /** path in the context, or what a Dockerfile from elsewhere is called */
+  readonly dockerfile: string;
+  /** what the request carries, for a Dockerfile that is not in the context */
+  readonly dockerfileText: string | undefined;
+  /** what the Dockerfile says, where this side can read it */
+  readonly text: string | undefined;
+  open(): Bytes;
+}
+
+/** Two empty blocks: https://pubs.opengroup.org/onlinepubs/9799919799/utilities/pax.html */
+const EMPTY_TAR = Buffer.alloc(1024);
+const MAX_DOCKERFILE_BYTES = 4 * 1024 * 1024;
+const nothing = async (): Promise<void> => {};
+
+/**
+ * The context that a command line means.
+ * @throws KilnError INVALID_ARGUMENT for wrong use, DOCKERFILE_INVALID when there is no Dockerfile, what packing throws
+ */
+export async function openContext(source: ContextSource): Promise<BuildContext> {
+  if (source.path === '-') return fromStandardInput(source);
+  if (/^[a-z][a-z0-9+.-]*:\/\//i.test(source.path) || source.path.startsWith('git@')) {
+    throw usageError(
+      `a context from a URL is not supported yet: ${source.path}`,
+      'name a directory, or - for a tar on standard input',
+    );
+  }
+  const directory = resolve(source.cwd, source.path);
+  const found = await stat(directory).catch((cause: unknown) => {
+    throw usageError(
+      `the context ${source.path} cannot be read: ${messageOf(cause)}`,
+      'name the directory to build',
+      cause,
+    );
+  });
+  if (!found.isDirectory())
+    throw usageError(
+      `the context ${source.path} is no directory`,
+      'name the directory to build; -f names the Dockerfile',
+    );
+  const dockerfile = await findDockerfile(directory, source);
+  const pack = (): ReturnType<typeof packContext> =>
+    packContext(directory, { signal: source.signal, dockerfile: dockerfile.dockerfile });
+  const first = await pack();
+  let fresh: Bytes | undefined = first.tar;
+  const open = (): Bytes => {
+    const tar = fresh ?? again(pack);
+    fresh = undefined;
+    return tar;
+  };
+  return {
+    ...dockerfile,
+    count: { files: first.files, sizeBytes: first.sizeBytes },
+    open,
+    [Symbol.asyncDispose]: nothing,
+  };
+}
+
+async function* again(pack: () => ReturnType<typeof packContext>): Bytes {
+  yield* (await pack()).tar;
+}
+
+async function fromStandardInput({ file, stdin }: ContextSource): Promise<BuildContext> {
+  if (file === '-') throw usageError('context and Dockerfile cannot both come from standard input');
+  const input = await readContextInput(stdin);
+  if (input.kind === 'archive') {
+    const { archive } = input;
+    const dockerfile = (file ?? 'Dockerfile').replace(/^(?:\.?\/)+/, '');
+    return {
+      count: { files: undefined, sizeBytes: archive.sizeBytes },
+      dockerfile,
+      dockerfileText: undefined,
+      text: undefined,
+      open: () => archive.open(),
+      [Symbol.asyncDispose]: () => archive[Symbol.asyncDispose](),
+    };
+  }
+  if (file !== undefined) {
+    throw usageError('standard input gave a Dockerfile, and -f names another', 'leave one of them out');
+  }
+  return {
+    count: { files: 0, sizeBytes: 0 },
+    dockerfile: 'Dockerfile',
+    dockerfileText: input.text,
+    text: input.text,
+    open: () => single(EMPTY_TAR),
+    [Symbol.asyncDispose]: nothing,
+  };
+}
+
+type Dockerfile = Pick<BuildContext, 'dockerfile' | 'dockerfileText' | 'text'>;
+
+async function findDockerfile(directory: string, { file, cwd, stdin }: ContextSource): Promise<Dockerfile> {
+  if (file === '-') {
+    const text = await readDockerfile(stdin);
+    return { dockerfile: 'Dockerfile', dockerfileText: text, text };
+  }
+  const path = file === undefined ? join(directory, 'Dockerfile') : resolve(cwd, file);
+  const text = await readText(path, file ?? 'Dockerfile');
+  // A link may lead out of the context, where the farm cannot follow it.
+  const inside = (await lstat(path)).isFile() ? await pathInside(directory, path) : undefined;
+  if (inside !== undefined) return { dockerfile: inside, dockerfileText: undefined, text };
+  return { dockerfile: basename(path), dockerfileText: text, text };
+}
+
+async function readText(path: string, shown: string): Promise<string> {
+  try {
+    if ((await stat(path)).size > MAX_DOCKERFILE_BYTES) {
+      throw new KilnError('DOCKERFILE_INVALID', `${shown} has more than ${MAX_DOCKERFILE_BYTES} bytes`);
+    }
+    return await readFile(path, 'utf8');
+  } catch (cause) {
+    if (cause instanceof KilnError) throw cause;
+    const why = systemCode(cause) === 'ENOENT' ? 'there is no such file' : messageOf(cause);
+    throw new KilnError('DOCKERFILE_INVALID', `cannot read the Dockerfile ${path}: ${why}`, {
+      hint: 'name it with -f; its path is relative to the working directory',
+      cause,
+    });
+  }
+}
+
+/** The path in the context with `/` between its parts; undefined for one that lies outside. */
+async function pathInside(directory: string, path: string): Promise<string | undefined> {
+  const inside = relative(await realpath(directory), await realpath(path));
+  if (inside === '' || inside === '..' || inside.startsWith(`..${sep}`) || isAbsolute(inside)) return undefined;
+  return inside.split(sep).join('/');
+}

@@ -1,0 +1,157 @@
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import type { KilnClient } from '#client';
+import type { BuildResult, BuildView } from '#protocol';
+import { KilnError } from '#std';
+import type { Config } from '../config.ts';
+import { startFarm } from '../farm/start-farm.ts';
+import { StartProgress } from '../farm/start-progress.ts';
+import { chooseRenderer } from '../progress/choose-renderer.ts';
+import type { Renderer, Terminal } from '../progress/client-event.ts';
+import { size } from '../progress/duration.ts';
+import { usageError } from '../usage.ts';
+import { openContext } from './build-context.ts';
+import type { BuildOptions } from './build-flags.ts';
+import { followBuild } from './follow.ts';
+import { Interrupt } from './interrupt.ts';
+import { metadataOf } from './metadata.ts';
+import type { Destination } from './outputs.ts';
+import type { Input } from './stdin.ts';
+import { type Submission, submit } from './submit.ts';
+import { checkTarget, replaceWithBytes, replaceWithText } from './write-file.ts';
+
+/** What a build takes from its process. */
+export interface BuildSurroundings {
+  readonly cwd: string;
+  readonly stdin: Input;
+  readonly stdout: NodeJS.WritableStream & { readonly isTTY?: boolean };
+  /** where progress goes, if it is a terminal */
+  readonly terminal: Terminal | undefined;
+  readonly writeError: (text: string) => void;
+  readonly nowMs: () => number;
+}
+
+/** `kiln build`: gives the exit code. Failures of the build have been shown; all others are thrown. */
+export async function runBuild(options: BuildOptions, config: Config, around: BuildSurroundings): Promise<number> {
+  const targets = await checkTargets(options, around);
+  using interrupt = new Interrupt();
+  const renderer = chooseRenderer({
+    mode: options.progress,
+    terminal: around.terminal,
+    live: config.live,
+    write: around.writeError,
+    nowMs: around.nowMs,
+  });
+  const restore = (): void => renderer.close();
+  process.once('exit', restore);
+  try {
+    await using context = await openContext({ ...options, ...around, signal: interrupt.signal });
+    const start = (): Promise<void> => startEmbedded(options, config, around, interrupt.signal);
+    const submission: Submission = {
+      config,
+      options,
+      context,
+      renderer,
+      nowMs: around.nowMs,
+      interrupted: interrupt.signal,
+      startFarm: start,
+    };
+    const { client, build } = await submit(submission);
+    await using _ = client;
+    const farm = { url: new URL(build.url).origin, embedded: config.farm === undefined };
+    renderer.show({ type: 'accepted', atMs: around.nowMs(), build, farm });
+    if (options.detach && !interrupt.signal.aborted) return detach(build, renderer, around);
+    const end = await followBuild({ client, buildId: build.id, renderer, interrupted: interrupt.signal });
+    renderer.close();
+    if (interrupt.signal.aborted) return 130;
+    if (end?.type !== 'succeeded') return 1;
+    await finish({ client, build, result: end.result, renderer, around, targets });
+    if (options.progress === 'quiet' && !targets.files.some(({ kind }) => kind === 'stdout')) {
+      around.stdout.write(`${end.result.digest ?? end.result.configDigest}\n`);
+    }
+    return 0;
+  } catch (thrown) {
+    if (interrupt.signal.aborted) return 130;
+    throw thrown;
+  } finally {
+    renderer.close();
+    process.off('exit', restore);
+  }
+}
+
+function detach(build: BuildView, renderer: Renderer, around: BuildSurroundings): number {
+  renderer.close();
+  around.stdout.write(`${build.id}\n`);
+  return 0;
+}
+
+async function startEmbedded(
+  options: BuildOptions,
+  config: Config,
+  { terminal, writeError }: BuildSurroundings,
+  signal: AbortSignal,
+): Promise<void> {
+  const silent = options.progress === 'quiet' || options.progress === 'rawjson';
+  const progress = new StartProgress(config.live ? terminal : undefined, silent ? () => {} : writeError);
+  try {
+    await startFarm({ dataDir: config.dataDir, onProgress: (message) => progress.show(message), signal });
+  } finally {
+    progress.end();
+  }
+}
+
+interface Targets {
+  readonly files: readonly Destination[];
+  readonly metadata: string | undefined;
+  readonly iid: string | undefined;
+}
+
+async function checkTargets(options: BuildOptions, { cwd, stdout }: BuildSurroundings): Promise<Targets> {
+  const files: Destination[] = [];
+  for (const destination of options.outputs.destinations) {
+    if (destination.kind === 'file')
+      files.push({ ...destination, path: await checkTarget('--output', destination.path, cwd) });
+    else if (stdout.isTTY === true)
+      throw usageError('--output: an archive will not be written to a terminal', 'give it dest=FILE');
+    else files.push(destination);
+  }
+  const check = async (flag: string, path: string | undefined): Promise<string | undefined> =>
+    path === undefined ? undefined : checkTarget(flag, path, cwd);
+  return {
+    files,
+    metadata: await check('--metadata-file', options.metadataFile),
+    iid: await check('--iidfile', options.iidFile),
+  };
+}
+
+interface Finished {
+  readonly client: KilnClient;
+  readonly build: BuildView;
+  readonly result: BuildResult;
+  readonly renderer: Renderer;
+  readonly around: BuildSurroundings;
+  readonly targets: Targets;
+}
+
+/** Writes what was asked for; the metadata last, so that who finds it finds the rest. */
+async function finish({ client, build, result, renderer, around, targets }: Finished): Promise<void> {
+  for (const [index, destination] of targets.files.entries()) {
+    const expected = result.outputs[index];
+    if (expected === undefined) throw new KilnError('INTERNAL', `the farm made no output ${index}`);
+    const bytes = client.output(build.id, index, expected);
+    if (destination.kind === 'file') {
+      await replaceWithBytes(destination.path, bytes);
+      renderer.note(`wrote ${destination.path} (${size(expected.sizeBytes)})`);
+    } else {
+      // A reader that goes away has not got it.
+      process.exitCode = 1;
+      await pipeline(Readable.from(bytes, { objectMode: false }), around.stdout, { end: false });
+      process.exitCode = undefined;
+    }
+  }
+  // The image ID, as docker buildx writes it: the digest of the config.
+  if (targets.iid !== undefined) await replaceWithText(targets.iid, result.configDigest);
+  if (targets.metadata !== undefined) {
+    await replaceWithText(targets.metadata, `${JSON.stringify(metadataOf(build, result), null, 2)}\n`);
+  }
+}

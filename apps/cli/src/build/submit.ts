@@ -1,0 +1,126 @@
+import { randomBytes } from 'node:crypto';
+import { dockerCredentials, type KilnClient } from '#client';
+import type { BuildRequestInput, BuildView } from '#protocol';
+import { type Bytes, isKilnError } from '#std';
+import type { Config } from '../config.ts';
+import { clientFor } from '../farm/connect.ts';
+import { readFarmFile } from '../farm/farm-file.ts';
+import type { Renderer } from '../progress/client-event.ts';
+import type { BuildContext } from './build-context.ts';
+import type { BuildOptions } from './build-flags.ts';
+import { onAbort } from './interrupt.ts';
+import { registryHosts } from './registry-hosts.ts';
+
+export interface Submission {
+  readonly config: Config;
+  readonly options: BuildOptions;
+  readonly context: BuildContext;
+  readonly renderer: Renderer;
+  readonly nowMs: () => number;
+  readonly interrupted: AbortSignal;
+  /** brings the embedded farm up */
+  readonly startFarm: () => Promise<void>;
+}
+
+export interface Submitted {
+  readonly client: KilnClient;
+  readonly build: BuildView;
+}
+
+/** How long an interrupted submission that is with the farm already may take, so that its build can be cancelled. */
+const GRACE_MS = 5_000;
+/** How often a large context tells how far it is. */
+const TELL_MS = 200;
+
+/** Sends the build, to an embedded farm that is started if nobody answers. */
+export async function submit(submission: Submission): Promise<Submitted> {
+  const { config } = submission;
+  const request = await requestOf(submission);
+  const idempotencyKey = randomBytes(16).toString('hex');
+  const send = async (client: KilnClient): Promise<Submitted> => {
+    try {
+      return { client, build: await sendOnce(submission, { client, request, idempotencyKey }) };
+    } catch (thrown) {
+      await client.close();
+      throw thrown;
+    }
+  };
+  if (config.farm !== undefined) return send(clientFor(config, undefined));
+  const known = await readFarmFile(config.dataDir);
+  if (known !== undefined) {
+    try {
+      return await send(clientFor(config, known));
+    } catch (thrown) {
+      // Another farm may have taken the address of one that is gone; it does not know our token.
+      if (!isKilnError(thrown, 'FARM_UNREACHABLE', 'UNAUTHENTICATED')) throw thrown;
+    }
+  }
+  await submission.startFarm();
+  return send(clientFor(config, await readFarmFile(config.dataDir)));
+}
+
+async function requestOf({ config, options, context, interrupted }: Submission): Promise<BuildRequestInput> {
+  const hosts = registryHosts(options.tags, context.text, options.buildArgs);
+  const credentials = await dockerCredentials(hosts, { configDir: config.dockerConfigDir, signal: interrupted });
+  return {
+    dockerfile: context.dockerfile,
+    ...(context.dockerfileText === undefined ? {} : { dockerfileText: context.dockerfileText }),
+    ...(options.target === undefined ? {} : { target: options.target }),
+    ...(options.platform === undefined ? {} : { platform: options.platform }),
+    buildArgs: options.buildArgs,
+    labels: options.labels,
+    tags: [...options.tags],
+    noCache: options.noCache,
+    noCacheFilter: [...options.noCacheFilter],
+    pull: options.pull,
+    network: options.network,
+    outputs: [...options.outputs.requests],
+    credentials,
+  };
+}
+
+interface Sending {
+  readonly client: KilnClient;
+  readonly request: BuildRequestInput;
+  readonly idempotencyKey: string;
+}
+
+async function sendOnce(
+  { context, renderer, nowMs, interrupted }: Submission,
+  { client, request, idempotencyKey }: Sending,
+): Promise<BuildView> {
+  const beganMs = nowMs();
+  let sentBytes = 0;
+  let toldMs = beganMs;
+  let whole = false;
+  const open = async function* (): Bytes {
+    whole = false;
+    yield* context.open();
+    whole = true;
+  };
+  const sending = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
+  using _ = onAbort(interrupted, () => {
+    // What the farm has in whole may be a build already: wait for its name, to cancel it.
+    if (!whole) sending.abort(interrupted.reason);
+    else timer = setTimeout(() => sending.abort(interrupted.reason), GRACE_MS);
+  });
+  try {
+    renderer.show({ type: 'sending', atMs: beganMs, context: context.count, sentBytes });
+    const build = await client.submitBuild(request, open, {
+      idempotencyKey,
+      signal: sending.signal,
+      onSent: (bytes) => {
+        sentBytes = bytes;
+        if (nowMs() - toldMs < TELL_MS) return;
+        toldMs = nowMs();
+        renderer.show({ type: 'sending', atMs: toldMs, context: context.count, sentBytes });
+      },
+    });
+    const atMs = nowMs();
+    renderer.show({ type: 'sent', atMs, context: context.count, sentBytes, durationMs: atMs - beganMs });
+    return build;
+  } finally {
+    clearTimeout(timer);
+  }
+}

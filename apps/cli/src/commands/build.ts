@@ -1,0 +1,25 @@
+import { checkFlags, type BuildFlags } from '../build/build-flags.ts';
+import { runBuild } from '../build/run-build.ts';
+import { refuseUnsupported } from '../build/unsupported-flags.ts';
+import { readConfig } from '../config.ts';
+import { Exit } from '../fail.ts';
+import { terminalOf } from '../terminal.ts';
+
+/** What commander gives, the flags that are not supported yet among it. */
+export type BuildCommandFlags = BuildFlags & Readonly<Record<string, unknown>>;
+
+/** `kiln build [PATH]` */
+export async function build(path: string, flags: BuildCommandFlags): Promise<void> {
+  refuseUnsupported(flags);
+  const config = readConfig(process.env, flags.data);
+  const options = checkFlags(path, flags, process.env);
+  const code = await runBuild(options, config, {
+    cwd: process.cwd(),
+    stdin: { stream: process.stdin, isTerminal: process.stdin.isTTY === true },
+    stdout: process.stdout,
+    terminal: terminalOf(process.stderr),
+    writeError: (text) => void process.stderr.write(text),
+    nowMs: () => Date.now(),
+  });
+  if (code !== 0) throw new Exit(code);
+}

@@ -1,0 +1,56 @@
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { KilnError } from '#std';
+import { z } from 'zod';
+
+const text = z.string().optional();
+
+/** The environment variables that `kiln` reads. */
+export const CliEnvironment = z.object({
+  /** the farm to use; without it, an embedded one */
+  KILN_URL: text,
+  /** bearer token for KILN_URL */
+  KILN_TOKEN: text,
+  /** data directory of the embedded farm */
+  KILN_DATA: text,
+  /** directory of docker's config.json */
+  DOCKER_CONFIG: text,
+  /** any value: no colours, no live view */
+  NO_COLOR: text,
+  /** any value but `false`: no live view */
+  CI: text,
+  TERM: text,
+});
+
+export interface Config {
+  /** undefined: the embedded farm */
+  readonly farm: { readonly url: string; readonly token: string | undefined } | undefined;
+  readonly dataDir: string;
+  readonly dockerConfigDir: string;
+  /** neither NO_COLOR nor CI nor a dumb terminal speaks against a live view */
+  readonly live: boolean;
+}
+
+/** @throws KilnError INVALID_ARGUMENT naming the variable */
+export function readConfig(environment: Readonly<Record<string, string | undefined>>, data?: string): Config {
+  const env = CliEnvironment.parse(environment);
+  const set = (value: string | undefined): value is string => value !== undefined && value !== '';
+  const home = homedir();
+  const dataDir = [data, env.KILN_DATA].find(set) ?? join(home, '.kiln');
+  return {
+    farm: set(env.KILN_URL) ? { url: farmUrl(env.KILN_URL), token: env.KILN_TOKEN || undefined } : undefined,
+    dataDir: resolve(dataDir),
+    dockerConfigDir: set(env.DOCKER_CONFIG) ? resolve(env.DOCKER_CONFIG) : join(home, '.docker'),
+    live: !set(env.NO_COLOR) && (!set(env.CI) || env.CI === 'false') && env.TERM !== 'dumb',
+  };
+}
+
+function farmUrl(value: string): string {
+  const url = URL.parse(value);
+  if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
+    throw new KilnError('INVALID_ARGUMENT', `KILN_URL is not a URL: ${JSON.stringify(value)}`, {
+      hint: 'write it as https://farm.example.com',
+    });
+  }
+  return value.replace(/\/+$/, '');
+}

@@ -1,0 +1,148 @@
+import { Command, CommanderError, Option } from 'commander';
+import type { BuildCommandFlags } from './commands/build.ts';
+import type { BuildsFlags } from './commands/builds.ts';
+import type { CancelFlags } from './commands/cancel.ts';
+import type { DownFlags, StatusFlags, UpFlags } from './commands/farm.ts';
+import type { LogsFlags } from './commands/logs.ts';
+import { unsupportedFlags } from './build/unsupported-flags.ts';
+import { usageError } from './usage.ts';
+
+const collect = (value: string, known: readonly string[]): string[] => [...known, value];
+const list = (flags: string, description: string): Option =>
+  new Option(flags, description).default([]).argParser(collect);
+const DATA = ['--data <dir>', 'data directory of the embedded farm (KILN_DATA, ~/.kiln)'] as const;
+
+/** Everything `kiln` understands. What a command does is loaded when it is called: help has to be quick. */
+export function createProgram(): Command {
+  const program = new Command('kiln')
+    .description('Builds container images on a farm, with one cache for the whole team.')
+    .helpCommand(false)
+    .showSuggestionAfterError(true)
+    .exitOverride()
+    .configureOutput({ outputError: () => {} });
+  addBuild(program);
+  addFarm(program);
+  addBuilds(program);
+  return program;
+}
+
+function addBuild(program: Command): void {
+  const build = program
+    .command('build')
+    .description('build an image from a Dockerfile')
+    .argument('[path]', 'context: a directory, or - for a Dockerfile or a tar on standard input', '.')
+    .option('-f, --file <path>', 'Dockerfile (PATH/Dockerfile), or - for standard input')
+    .addOption(list('-t, --tag <name>', 'name of the image; may be repeated'))
+    .option('--push', 'push the image under its tags')
+    .addOption(list('-o, --output <spec>', 'type=oci,dest=FILE, type=image[,push=true] or type=registry'))
+    .addOption(list('--build-arg <name=value>', 'value of an ARG; without =value from the environment'))
+    .option('--target <stage>', 'stage to build')
+    .addOption(list('--platform <platform>', 'such as linux/amd64'))
+    .option('--no-cache', 'run every step')
+    .addOption(list('--no-cache-filter <stage>', 'run every step of a stage'))
+    .option('--pull', 'ask the registries anew what tags stand for')
+    .addOption(list('--label <name=value>', 'label of the image'))
+    .option('--network <mode>', 'network of RUN steps: default or none', 'default')
+    .option('--metadata-file <path>', 'write digests and figures of the build as JSON')
+    .option('--iidfile <path>', 'write the image ID')
+    .option('--progress <mode>', 'auto, plain, tty, rawjson or quiet', 'auto')
+    .option('-q, --quiet', 'print nothing but the digest')
+    .option('-d, --detach', 'print the build’s id and leave it to the farm')
+    .option(...DATA);
+  for (const flags of unsupportedFlags) build.addOption(new Option(flags).hideHelp());
+  build.action(async (path: string, flags: BuildCommandFlags) =>
+    (await import('./commands/build.ts')).build(path, flags),
+  );
+}
+
+function addFarm(program: Command): void {
+  program
+    .command('up')
+    .description('start the embedded farm, or change it')
+    .option('--builders <n>', 'number of builders')
+    .option(...DATA)
+    .action(async (flags: UpFlags) => (await import('./commands/farm.ts')).up(flags));
+  program
+    .command('down')
+    .description('stop the embedded farm')
+    .option(...DATA)
+    .action(async (flags: DownFlags) => (await import('./commands/farm.ts')).down(flags));
+  program
+    .command('status')
+    .description('show the embedded farm; exit code 3 when none runs')
+    .option('--json', 'as JSON')
+    .option(...DATA)
+    .action(async (flags: StatusFlags) => (await import('./commands/farm.ts')).status(flags));
+}
+
+function addBuilds(program: Command): void {
+  program
+    .command('builds')
+    .description('list builds, newest first')
+    .option('-n, --limit <n>', 'how many', '20')
+    .option('--json', 'as JSON')
+    .option(...DATA)
+    .action(async (flags: BuildsFlags) => (await import('./commands/builds.ts')).builds(flags));
+  program
+    .command('logs')
+    .description('show the log of a build')
+    .argument('<build>', 'id of the build')
+    .option('-f, --follow', 'go on until the build ends')
+    .option('--step <n>', 'one step alone: 4 for [4/6], build:4 for [build 4/6]')
+    .option(...DATA)
+    .action(async (id: string, flags: LogsFlags) => (await import('./commands/logs.ts')).logs(id, flags));
+  program
+    .command('cancel')
+    .description('cancel a build')
+    .argument('<build>', 'id of the build')
+    .option('--json', 'as JSON')
+    .option(...DATA)
+    .action(async (id: string, flags: CancelFlags) => (await import('./commands/cancel.ts')).cancel(id, flags));
+}
+
+/** Flags that docker takes as `--flag=true` too. */
+const switches = new Set(['--push', '--load', '--pull', '--no-cache', '--quiet', '--detach', '--check']);
+
+/** Writes `--push=true` as `--push` and leaves `--push=false` out. */
+export function plainSwitches(args: readonly string[]): string[] {
+  const end = args.indexOf('--');
+  return args.flatMap((arg, index) => {
+    const equals = arg.indexOf('=');
+    if ((end >= 0 && index > end) || equals < 0 || !switches.has(arg.slice(0, equals))) return [arg];
+    const value = arg.slice(equals + 1).toLowerCase();
+    if (['true', '1', 't'].includes(value)) return [arg.slice(0, equals)];
+    if (['false', '0', 'f'].includes(value)) return [];
+    throw usageError(`${arg.slice(0, equals)} is true or false, not ${JSON.stringify(value)}`);
+  });
+}
+
+/** Runs a command line (without node and script). Commander's complaints come out as wrong use. */
+export async function runProgram(args: readonly string[]): Promise<void> {
+  const program = createProgram();
+  try {
+    await program.parseAsync(plainSwitches(args), { from: 'user' });
+  } catch (thrown) {
+    if (!(thrown instanceof CommanderError)) throw thrown;
+    if (thrown.exitCode === 0) return;
+    // `kiln` alone: commander has shown the help.
+    if (thrown.code === 'commander.help') throw usageError('a command is missing', 'kiln --help lists them', thrown);
+    throw complaint(thrown);
+  }
+}
+
+/** `unknown flag --platfrom; did you mean --platform?` */
+function complaint(thrown: CommanderError): Error {
+  const [first = '', suggestion = ''] = thrown.message.split('\n');
+  const what = first
+    .replace(/^error: /, '')
+    .replace(/^unknown option '(.*)'$/, 'unknown flag $1')
+    .replace(/^unknown command '(.*)'$/, 'unknown command $1')
+    .replace(/^option '([^']*)' argument missing$/, 'flag $1 needs a value')
+    .replace(/^missing required argument '(.*)'$/, 'missing: $1');
+  const meant = /Did you mean (?:one of )?(.*)\?/i.exec(suggestion)?.[1];
+  return usageError(
+    meant === undefined ? what : `${what}; did you mean ${meant}?`,
+    meant === undefined ? 'see kiln --help' : undefined,
+    thrown,
+  );
+}

@@ -1,0 +1,34 @@
+import type { Renderer, Terminal } from './client-event.ts';
+import { PlainRenderer } from './plain.ts';
+import { QuietRenderer } from './quiet.ts';
+import { RawJsonRenderer } from './rawjson.ts';
+import { TtyRenderer } from './tty.ts';
+
+export const progressModes = ['auto', 'plain', 'tty', 'rawjson', 'quiet'] as const;
+export type ProgressMode = (typeof progressModes)[number];
+
+export interface RendererOptions {
+  readonly mode: ProgressMode;
+  /** the stream that progress goes to: undefined when it is no terminal */
+  readonly terminal: Terminal | undefined;
+  /** the environment does not speak against a live view */
+  readonly live: boolean;
+  readonly write: (text: string) => void;
+  readonly nowMs: () => number;
+}
+
+/** A live view in a terminal, plain lines elsewhere, unless a mode is asked for. `tty` without a terminal is plain. */
+export function chooseRenderer({ mode, terminal, live, write, nowMs }: RendererOptions): Renderer {
+  switch (mode) {
+    case 'rawjson':
+      return new RawJsonRenderer(write);
+    case 'quiet':
+      return new QuietRenderer(write);
+    case 'auto':
+    case 'tty':
+      if (terminal === undefined || (mode === 'auto' && !live)) return new PlainRenderer({ write, nowMs });
+      return new TtyRenderer({ terminal, nowMs });
+    case 'plain':
+      return new PlainRenderer({ write, nowMs });
+  }
+}

@@ -1,0 +1,32 @@
+/** `0.3s`, `21s`, `1m 9s`, `2h 3m`: for people, as short as it is exact enough. */
+export function shortDuration(ms: number): string {
+  if (ms < 10_000) return `${(Math.max(0, ms) / 1000).toFixed(1)}s`;
+  const seconds = Math.round(ms / 1000);
+  if (seconds < 60) return `${seconds}s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)}m ${seconds % 60}s`;
+  return `${Math.floor(seconds / 3600)}h ${Math.floor((seconds % 3600) / 60)}m`;
+}
+
+/** `1.2s`, `81.0s`: as BuildKit's plain progress writes it. */
+export function plainDuration(ms: number): string {
+  return `${(Math.max(0, ms) / 1000).toFixed(1)}s`;
+}
+
+const units = ['B', 'kB', 'MB', 'GB', 'TB'];
+
+/** `512 B`, `18.3 MB`: powers of 1000. */
+export function size(bytes: number): string {
+  let value = bytes;
+  let unit = 0;
+  while (value >= 999.95 && unit < units.length - 1) {
+    value /= 1000;
+    unit += 1;
+  }
+  const digits = unit === 0 || value >= 100 ? 0 : 1;
+  return `${value.toFixed(digits)} ${units[unit] ?? ''}`;
+}
+
+/** `1,204` */
+export function count(value: number): string {
+  return value.toLocaleString('en-US');
+}

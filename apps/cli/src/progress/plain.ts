@@ -1,0 +1,156 @@
+import type { BuildFailure } from '#protocol';
+import type { ProgressEvent, Renderer } from './client-event.ts';
+import { count, plainDuration, size } from './duration.ts';
+import { failureLines, resultRows, summaryLine } from './ending-text.ts';
+import { cleanLine, cutLines } from './log-text.ts';
+import { type BuildModel, emptyModel, fold, isContextVertex, type VertexState } from './model.ts';
+import { TextMux } from './text-mux.ts';
+
+export interface PlainOptions {
+  readonly write: (text: string) => void;
+  readonly nowMs: () => number;
+  /** shows the farm's context vertex, where the client has sent none itself */
+  readonly showContext?: boolean;
+}
+
+const CONTEXT = 'context';
+/** Pushes tell of their bytes every few seconds. */
+const PROGRESS_MS = 5_000;
+
+/** A build as lines that are only ever added, in the manner of BuildKit's plain progress. */
+export class PlainRenderer implements Renderer {
+  readonly #options: PlainOptions;
+  readonly #mux: TextMux;
+  readonly #toldAtMs = new Map<string, number>();
+  readonly #beganMs: number;
+  #model: BuildModel = emptyModel;
+
+  constructor(options: PlainOptions) {
+    this.#options = options;
+    this.#mux = new TextMux(options.write);
+    this.#beganMs = options.nowMs();
+  }
+
+  show(event: ProgressEvent): void {
+    const before = this.#model;
+    this.#model = fold(before, event);
+    switch (event.type) {
+      case 'sending':
+        return this.#say(CONTEXT, '[internal] load build context', [], event.atMs);
+      case 'sent':
+        return this.#sent(event);
+      case 'accepted':
+        return;
+      case 'started':
+        if (event.attempt > 1) this.note(`builder ${event.builderId} takes the build over (attempt ${event.attempt})`);
+        return;
+      case 'planned':
+        return;
+      case 'progress':
+        return this.#progress(event, before);
+      case 'warning':
+        return this.note(`warning: ${clean(event.message)}${event.line === undefined ? '' : ` (line ${event.line})`}`);
+      case 'succeeded':
+      case 'failed':
+      case 'cancelled':
+        return this.#end(before, event);
+      case 'vertexStarted':
+      case 'vertexDone':
+      case 'vertexFailed':
+      case 'log':
+        return this.#vertex(event, before.vertices.get(event.vertex));
+    }
+  }
+
+  note(line: string): void {
+    this.#mux.aside([line]);
+  }
+
+  close(): void {
+    this.#mux.flush();
+  }
+
+  #say(id: string, name: string, lines: readonly string[], atMs: number, end?: string): void {
+    this.#mux.add({ id, name, lines, atMs, end });
+  }
+
+  #sent({ context, sentBytes, durationMs, atMs }: Extract<ProgressEvent, { type: 'sent' }>): void {
+    const files = context.files === undefined ? '' : `${count(context.files)} files, `;
+    const line = `transferring context: ${files}${size(sentBytes)} ${plainDuration(durationMs)} done`;
+    this.#say(CONTEXT, '[internal] load build context', [line], atMs, `DONE ${plainDuration(durationMs)}`);
+  }
+
+  #vertex(
+    event: Extract<ProgressEvent, { type: 'vertexStarted' | 'vertexDone' | 'vertexFailed' | 'log' }>,
+    vertex: VertexState | undefined,
+  ): void {
+    if (vertex === undefined) return;
+    if (isContextVertex(vertex.name) && this.#options.showContext !== true) return;
+    const say = (lines: readonly string[], end?: string): void => {
+      this.#say(vertex.id, clean(vertex.name), lines, event.atMs, end);
+    };
+    const stamp = `${(Math.max(0, event.atMs - (vertex.startedAtMs ?? event.atMs)) / 1000).toFixed(3)} `;
+    const rest = vertex.rest === '' ? [] : [stamp + cleanLine(cutLines(vertex.rest, '\n').lines[0] ?? '', false)];
+    switch (event.type) {
+      case 'vertexStarted':
+        return say([]);
+      case 'log': {
+        const { lines } = cutLines(vertex.rest, event.text);
+        return lines.length === 0 ? undefined : say(lines.map((line) => stamp + cleanLine(line, false)));
+      }
+      case 'vertexFailed':
+        return say(rest, `ERROR: ${clean(event.message)}`);
+      case 'vertexDone': {
+        const miss = event.miss === undefined ? [] : [`miss: ${clean(event.miss)}`];
+        return say([...rest, ...miss], outcomeText(event));
+      }
+    }
+  }
+
+  #progress(event: Extract<ProgressEvent, { type: 'progress' }>, before: BuildModel): void {
+    // Parts of a vertex (layers that are pulled) come in numbers; the vertex' own lines suffice here.
+    if (event.vertex !== undefined) return;
+    const { id, name, atMs, current, total, unit, done } = event;
+    const startedAtMs = before.tasks.get(id)?.startedAtMs ?? atMs;
+    const saidAtMs = this.#toldAtMs.get(id);
+    if (saidAtMs === undefined || atMs - saidAtMs >= PROGRESS_MS) {
+      this.#toldAtMs.set(id, atMs);
+      const of = unit === 'bytes' && total !== undefined ? [`${size(current)} / ${size(total)}`] : [];
+      if (!done) return this.#say(id, clean(name), saidAtMs === undefined ? [] : of, atMs);
+    }
+    if (done) this.#say(id, clean(name), [], atMs, `DONE ${plainDuration(atMs - startedAtMs)}`);
+  }
+
+  #end(before: BuildModel, event: Extract<ProgressEvent, { type: 'succeeded' | 'failed' | 'cancelled' }>): void {
+    for (const { id, name, state } of before.vertices.values()) {
+      if (state === 'running' && !isContextVertex(name)) this.#say(id, clean(name), [], event.atMs, 'CANCELED');
+    }
+    this.#mux.flush();
+    if (event.type === 'cancelled') return this.#mux.aside([`build cancelled: ${clean(event.reason)}`]);
+    if (event.type === 'failed')
+      return this.#mux.aside([...tailLines(event.failure), ...failureLines(event.failure, before)]);
+    const pushed = [...before.tasks.values()].some(({ name }) => name.startsWith('pushing '));
+    const wallMs = this.#options.nowMs() - this.#beganMs;
+    this.#mux.aside([
+      ...resultRows(event.result, pushed).map(([key, value]) => `${key} ${value}`),
+      summaryLine(event.result, { wallMs, url: before.build?.url ?? '' }),
+    ]);
+  }
+}
+
+const clean = (text: string): string => cleanLine(text.replaceAll(/\s+/g, ' ').trim(), false);
+
+function outcomeText({ outcome, durationMs, hit }: Extract<ProgressEvent, { type: 'vertexDone' }>): string {
+  const took = `DONE ${plainDuration(durationMs)}`;
+  if (outcome === 'joined') return `${took} (another build ran it)`;
+  if (outcome !== 'hit') return took;
+  if (hit === undefined) return 'CACHED';
+  const saved = hit.savedMs < 50 ? '' : `saved ${plainDuration(hit.savedMs)}, `;
+  return `CACHED (${saved}from build ${clean(hit.buildId)} on ${clean(hit.scope)})`;
+}
+
+/** The failed step's last output again, since other steps may have written after it. */
+function tailLines({ name, tail = [] }: BuildFailure): string[] {
+  if (tail.length === 0) return [];
+  return ['------', ` > ${clean(name ?? '')}:`, ...tail.map((line) => cleanLine(line, false)), '------', ''];
+}
