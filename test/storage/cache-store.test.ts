@@ -2,7 +2,7 @@ import { type CacheKey, type Result } from '#cache';
 import { type Digest, digestOf } from '#oci';
 import { createCacheStore } from '#storage';
 import { flushRedis } from '#testing';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { cacheStoreContract } from '../../libs/cache/src/cache-store.contract.ts';
 import { claimBuild, startStorage, type Storage } from './farm.ts';
 
@@ -69,6 +69,7 @@ describe('the hot copy in Redis', () => {
     await store.save([explained], saved('y'));
     expect((await store.lookup([key], [])).records.get(key)).toHaveLength(2);
     await storage.redis.start();
+    await vi.waitFor(() => storage.link.ping(), { timeout: 10_000 });
     expect((await store.lookup([key], [])).records.get(key)).toHaveLength(2);
   });
 

@@ -10,6 +10,7 @@ import type { Environment } from './infrastructure.module.ts';
 import { SHUTDOWN } from './tokens.ts';
 
 const DRAIN_MS = 5_000;
+const IDLE_CHECK_MS = 50;
 const BODY_BYTES = 1024 * 1024;
 
 /** The API, wired and not listening yet. */
@@ -32,10 +33,13 @@ export async function closeApp(app: NestFastifyApplication): Promise<void> {
   app.get<AbortController>(SHUTDOWN).abort(new Error('the farm is shutting down'));
   const server = app.getHttpServer();
   const impatience = setTimeout(() => server.closeAllConnections(), DRAIN_MS);
+  // A connection whose answer ends after the closing began would be kept for the client's next request.
+  const idle = setInterval(() => server.closeIdleConnections(), IDLE_CHECK_MS);
   try {
     await app.close();
   } finally {
     clearTimeout(impatience);
+    clearInterval(idle);
   }
 }
 

@@ -118,12 +118,7 @@ export async function startPostgres(): Promise<TestService> {
   ];
   await run(join(POSTGRES_BIN, 'initdb'), initdb, { ...user, cwd: directory });
   const port = await freePort();
-  const settings = [
-    'fsync=off',
-    'full_page_writes=off',
-    'synchronous_commit=off',
-    `unix_socket_directories=${directory}`,
-  ];
+  const settings = ['fsync=off', 'full_page_writes=off', `unix_socket_directories=${directory}`];
   const started = service(directory, `postgres://kiln:kiln@127.0.0.1:${port}/postgres`, {
     // Immediate shutdown: as after a crash, with connections cut.
     gentle: 'SIGQUIT',

@@ -50,13 +50,20 @@ export class BuildOutputsController {
   }
 }
 
-/** A stream whose first bytes are there: what is missing is known before an answer is begun. */
+/**
+ * A stream whose first bytes are there, so that what is missing is known before an answer is begun; its last ones are held
+ * back until the store has verified all, so that a damaged blob is an answer cut short, not a whole one.
+ */
 async function begun(source: Bytes): Promise<Bytes> {
   const iterator = source[Symbol.asyncIterator]();
   const first = await iterator.next();
   return (async function* () {
     try {
-      for (let next = first; next.done !== true; next = await iterator.next()) yield next.value;
+      for (let held = first; held.done !== true; ) {
+        const next = await iterator.next();
+        yield held.value;
+        held = next;
+      }
     } finally {
       await iterator.return?.();
     }

@@ -1,0 +1,275 @@
+import { writeFile } from 'node:fs/promises';
+import type { Server } from 'node:http';
+import type { Socket } from 'node:net';
+import { join } from 'node:path';
+import { FolderContentStore } from '#content';
+import { digestOf, hexOf } from '#oci';
+import { type BuildEvent, BuildView } from '#protocol';
+import { single, systemRandom } from '#std';
+import { flushRedis } from '#testing';
+import request from 'supertest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { claimed, type Farm, smallTar, startFarm } from './farm.ts';
+
+let farm: Farm;
+beforeAll(async () => {
+  farm = await startFarm();
+});
+afterAll(() => farm[Symbol.asyncDispose]());
+
+const get = (path: string, token = farm.tokens.mine) =>
+  request(farm.url).get(path).set('authorization', `Bearer ${token}`);
+const cancel = (id: string) =>
+  request(farm.url).post(`/v1/builds/${id}/cancel`).set('authorization', `Bearer ${farm.tokens.mine}`);
+
+async function submitted(): Promise<string> {
+  const answer = await request(farm.url)
+    .post('/v1/builds')
+    .set('authorization', `Bearer ${farm.tokens.mine}`)
+    .field('request', '{}')
+    .attach('context', await smallTar(), 'context.tar');
+  return BuildView.parse(answer.body).id;
+}
+
+const vertex = digestOf('v');
+const log = (text: string): BuildEvent => ({ type: 'log', atMs: 1, vertex, stream: 1, text });
+const cancelled = { type: 'cancelled', atMs: 9, reason: 'test' } as const;
+
+interface Read {
+  readonly ids: readonly number[];
+  readonly text: string;
+}
+
+/** Reads server-sent events until they end, or until `enough` have come. */
+async function readEvents(path: string, headers: Record<string, string> = {}, enough = Infinity): Promise<Read> {
+  const leave = new AbortController();
+  const answer = await fetch(`${farm.url}${path}`, {
+    headers: { authorization: `Bearer ${farm.tokens.mine}`, accept: 'text/event-stream', ...headers },
+    signal: leave.signal,
+  });
+  expect(answer.headers.get('content-type')).toContain('text/event-stream');
+  let text = '';
+  const decoder = new TextDecoder();
+  const ids = (): number[] => [...text.matchAll(/^id: (\d+)$/gm)].map(([, id]) => Number(id));
+  for await (const chunk of answer.body ?? []) {
+    text += decoder.decode(chunk as Uint8Array, { stream: true });
+    if (ids().length >= enough) break;
+  }
+  leave.abort();
+  return { ids: ids(), text };
+}
+
+describe('access', () => {
+  it('needs a bearer token on every route', async () => {
+    const paths = ['/v1/builds', '/v1/builds/x', '/v1/builds/x/steps', '/v1/builds/x/logs', '/v1/builds/x/outputs/0'];
+    for (const path of paths) {
+      for (const header of [undefined, 'Bearer', 'Bearer kiln_nope', `Basic ${farm.tokens.mine}`]) {
+        const asked = request(farm.url).get(path);
+        const answer = await (header === undefined ? asked : asked.set('authorization', header));
+        expect([path, answer.status, answer.body]).toMatchObject([path, 401, { code: 'UNAUTHENTICATED' }]);
+        expect(answer.headers['www-authenticate']).toBe('Bearer');
+      }
+    }
+    expect((await request(farm.url).post('/v1/builds')).status).toBe(401);
+    expect((await request(farm.url).post('/v1/builds/x/cancel')).status).toBe(401);
+  });
+
+  it('answers 404 for builds of other projects, as for builds that are not', async () => {
+    const id = await submitted();
+    expect((await get(`/v1/builds/${id}`, farm.tokens.reader)).status).toBe(200);
+    for (const path of ['', '/steps', '/logs', '/logs?follow=1', '/outputs/0']) {
+      const other = await get(`/v1/builds/${id}${path}`, farm.tokens.other);
+      const absent = await get(`/v1/builds/nothing${path}`, farm.tokens.other);
+      expect([other.status, absent.status]).toEqual([404, 404]);
+      expect(JSON.stringify(other.body).replaceAll(id, 'nothing')).toBe(JSON.stringify(absent.body));
+    }
+    const theirs = await request(farm.url)
+      .post(`/v1/builds/${id}/cancel`)
+      .set('authorization', `Bearer ${farm.tokens.other}`);
+    expect(theirs.status).toBe(404);
+    expect((await get('/v1/builds', farm.tokens.other)).body).toEqual({ builds: [], next: null });
+    expect((await get(`/v1/builds/${id}`)).body).toMatchObject({ state: 'queued' });
+  });
+
+  it('tells nothing of itself to those who ask for what is not there', async () => {
+    const answer = await request(farm.url).get('/nowhere');
+    expect([answer.status, answer.body]).toMatchObject([404, { code: 'NOT_FOUND', status: 404 }]);
+  });
+});
+
+describe('lists', () => {
+  it('come in pages', async () => {
+    const made = [await submitted(), await submitted(), await submitted()];
+    const first = await get('/v1/builds?limit=2');
+    const second = await get(`/v1/builds?limit=2&cursor=${(first.body as { next: string }).next}`);
+    const ids = [first, second].flatMap(({ body }) =>
+      (body as { builds: { id: string }[] }).builds.map(({ id }) => id),
+    );
+    expect(ids.slice(0, 3)).toEqual(made.reverse());
+    expect((await get('/v1/builds?limit=0')).body).toMatchObject({ status: 400, field: 'limit' });
+  });
+});
+
+describe('cancelling', () => {
+  it('ends what is queued', async () => {
+    const id = await submitted();
+    const answer = await cancel(id);
+    expect([answer.status, answer.body]).toMatchObject([202, { state: 'cancelled' }]);
+    expect((await cancel(id)).status).toBe(202);
+  });
+
+  it('tells the builder of what is running', async () => {
+    const id = await submitted();
+    const claim = await claimed(farm, id);
+    expect((await cancel(id)).body).toMatchObject({ state: 'running' });
+    expect(await farm.ledger.heartbeat(claim)).toEqual({ cancelRequested: true });
+  });
+});
+
+describe('events', () => {
+  it('come numbered while they happen, from any number on, to the final one', async () => {
+    const id = await submitted();
+    const path = `/v1/builds/${id}/logs`;
+    const early = readEvents(path);
+    const claim = await claimed(farm, id);
+    await farm.ledger.append(claim, [log('one\n'), log('two\n')]);
+    expect((await readEvents(path, {}, 2)).ids).toEqual([1, 2]);
+    const resumed = readEvents(path, { 'last-event-id': '1' });
+    const after = readEvents(`${path}?after=2`);
+    await farm.ledger.append(claim, [log('three\n')]);
+    await farm.ledger.finish(claim, cancelled);
+    expect((await early).ids).toEqual([1, 2, 3, 4]);
+    expect((await resumed).ids).toEqual([2, 3, 4]);
+    expect((await after).ids).toEqual([3, 4]);
+    expect((await readEvents(path, { 'last-event-id': '4' })).ids).toEqual([]);
+    expect((await early).text).toContain(`event: log\ndata: ${JSON.stringify(log('one\n'))}\n\n`);
+    expect((await get(path).set('accept', 'text/event-stream').set('last-event-id', 'x')).body).toMatchObject({
+      status: 400,
+      field: 'Last-Event-ID',
+    });
+  });
+
+  it('come as text, so far or to the end', async () => {
+    const id = await submitted();
+    const claim = await claimed(farm, id);
+    const planned = { vertex, name: '[2/2] RUN make', stage: 's', line: 2, step: true, inputs: [] };
+    await farm.ledger.append(claim, [
+      { type: 'planned', atMs: 1, vertices: [planned] },
+      { type: 'vertexStarted', atMs: 1, vertex },
+      log('one\ntw'),
+    ]);
+    expect((await get(`/v1/builds/${id}/logs`)).text).toBe('#1 [2/2] RUN make\n#1 one\n');
+    const following = get(`/v1/builds/${id}/logs?follow=1`).then(({ text }) => text);
+    await farm.ledger.append(claim, [
+      log('o\n'),
+      { type: 'vertexDone', atMs: 2, vertex, outcome: 'run', durationMs: 1200 },
+    ]);
+    await farm.ledger.finish(claim, cancelled);
+    expect(await following).toBe('#1 [2/2] RUN make\n#1 one\n#1 two\n#1 DONE 1.2s\nCANCELLED: test\n');
+    expect((await get(`/v1/builds/${id}/steps`)).body).toMatchObject({
+      steps: [{ name: '[2/2] RUN make', state: 'run' }],
+    });
+  });
+
+  it('are held back by a reader that does not read, and freed when it leaves', async () => {
+    const id = await submitted();
+    const claim = await claimed(farm, id);
+    for (let batch = 0; batch < 40; batch++) {
+      await farm.ledger.append(
+        claim,
+        Array.from({ length: 32 }, () => log('x'.repeat(32 * 1024))),
+      );
+    }
+    const before = process.memoryUsage().rss;
+    const leave = new AbortController();
+    const sockets = new Set<Socket>();
+    const server = farm.app.getHttpServer() as Server;
+    server.on('request', ({ socket }: { readonly socket: Socket }) => sockets.add(socket));
+    const answers = await Promise.all(
+      Array.from({ length: 8 }, () =>
+        fetch(`${farm.url}/v1/builds/${id}/logs`, {
+          headers: { authorization: `Bearer ${farm.tokens.mine}`, accept: 'text/event-stream' },
+          signal: leave.signal,
+        }),
+      ),
+    );
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    // Eight readers of 40 MiB each, none of whom reads.
+    expect(process.memoryUsage().rss - before).toBeLessThan(200 * 1024 * 1024);
+    expect(answers.map(({ status }) => status)).toEqual(Array(8).fill(200));
+    expect([...sockets].map((socket) => socket.destroyed)).toEqual(Array(8).fill(false));
+    leave.abort();
+    await vi.waitFor(() => expect([...sockets].filter((socket) => !socket.destroyed)).toEqual([]), { timeout: 5_000 });
+  });
+});
+
+describe('outputs', () => {
+  it('are streamed, whole or not at all', async () => {
+    const content = new FolderContentStore({ root: farm.contentDir, random: systemRandom });
+    const bytes = systemRandom(300_000);
+    const [whole, lost, damaged] = [bytes, bytes.subarray(1), bytes.subarray(2)];
+    const outputs = [];
+    for (const each of [whole, lost, damaged]) {
+      outputs.push({ type: 'oci' as const, ...(await content.put(single(each))) });
+    }
+    await content.remove(new Set([digestOf(lost)]));
+    const hex = hexOf(digestOf(damaged));
+    await writeFile(join(farm.contentDir, 'sha256', hex.slice(0, 2), hex), Buffer.from(damaged).fill(0, 0, 9));
+    const id = await submitted();
+    const claim = await claimed(farm, id);
+    expect((await get(`/v1/builds/${id}/outputs/0`)).body).toMatchObject({ status: 404, code: 'NOT_FOUND' });
+    await farm.ledger.finish(claim, {
+      type: 'succeeded',
+      atMs: 1,
+      result: {
+        configDigest: vertex,
+        names: [],
+        steps: { total: 1, hit: 0, run: 1, joined: 0 },
+        bytes: { contextSent: 1, pulled: 0, pushed: 0 },
+        durationMs: 1,
+        savedMs: 0,
+        outputs,
+      },
+    });
+    const fetched = (n: number): Promise<Response> =>
+      fetch(`${farm.url}/v1/builds/${id}/outputs/${n}`, { headers: { authorization: `Bearer ${farm.tokens.mine}` } });
+    const answer = await fetched(0);
+    expect([answer.status, answer.headers.get('content-length')]).toEqual([200, String(whole.byteLength)]);
+    expect(digestOf(Buffer.from(await answer.arrayBuffer()))).toBe(digestOf(whole));
+    expect((await get(`/v1/builds/${id}/outputs/1`)).body).toMatchObject({ status: 500, code: 'BLOB_MISSING' });
+    const broken = await fetched(2);
+    await expect(broken.arrayBuffer()).rejects.toThrow();
+    expect((await get(`/v1/builds/${id}/outputs/3`)).status).toBe(404);
+    expect((await get(`/v1/builds/${id}/outputs/x`)).body).toMatchObject({ status: 400, field: 'n' });
+  });
+});
+
+describe('the queue', () => {
+  it('gets back what Redis forgot', async () => {
+    const { Queue } = await import('bullmq');
+    const queue = new Queue('kiln-builds', { connection: { url: farm.redis.url } });
+    const id = await submitted();
+    await vi.waitFor(async () => expect(await queue.getJob(`${id}.1`)).toBeDefined());
+    await flushRedis(farm.redis);
+    expect(await queue.getJob(`${id}.1`)).toBeUndefined();
+    await vi.waitFor(async () => expect(await queue.getJob(`${id}.1`)).toBeDefined(), {
+      timeout: 10_000,
+      interval: 100,
+    });
+    await queue.close();
+  });
+
+  it('gets the next attempt of a build whose builder went silent', async () => {
+    const { Queue } = await import('bullmq');
+    const queue = new Queue('kiln-builds', { connection: { url: farm.redis.url } });
+    const id = await submitted();
+    await claimed(farm, id);
+    await farm.db.execute("UPDATE builds SET heartbeat_at = now() - interval '1 hour' WHERE id = $1", [id]);
+    await vi.waitFor(async () => expect(await queue.getJob(`${id}.2`)).toBeDefined(), {
+      timeout: 20_000,
+      interval: 100,
+    });
+    expect((await get(`/v1/builds/${id}`)).body).toMatchObject({ state: 'queued', attempt: 2 });
+    await queue.close();
+  });
+});

@@ -1,0 +1,105 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { type Pack, pack } from 'tar-stream';
+import { collect, silentLogger, systemClock, systemRandom } from '#std';
+import {
+  type Claim,
+  migrate,
+  openDatabase,
+  openRedis,
+  Permission,
+  BuildLedger,
+  ProjectStore,
+  TokenStore,
+} from '#storage';
+import type { Database } from '#storage';
+import { startPostgres, startRedis, type TestService } from '#testing';
+import { closeApp, createApp } from '../../apps/api/src/app.ts';
+import { ApiEnv, readConfig } from '../../apps/api/src/config.ts';
+
+/** The API on real services, with a token of each kind. */
+export interface Farm extends AsyncDisposable {
+  readonly app: NestFastifyApplication;
+  readonly url: string;
+  readonly postgres: TestService;
+  readonly redis: TestService;
+  readonly db: Database;
+  readonly ledger: BuildLedger;
+  readonly contentDir: string;
+  readonly tokens: { readonly mine: string; readonly other: string; readonly reader: string };
+  /** Ends the API process' side, as SIGTERM does. */
+  close(): Promise<void>;
+}
+
+export const secretKey = 'ab'.repeat(32);
+
+export async function startFarm(limits: Readonly<Record<string, string>> = {}): Promise<Farm> {
+  await using stack = new AsyncDisposableStack();
+  const contentDir = await mkdtemp(join(tmpdir(), 'kiln-content-'));
+  stack.defer(() => rm(contentDir, { recursive: true, force: true }));
+  const [postgres, redis] = await Promise.all([startPostgres(), startRedis()]);
+  stack.use(postgres);
+  stack.use(redis);
+  const db = stack.use(openDatabase({ url: postgres.url, max: 4 }));
+  const link = stack.use(openRedis({ url: redis.url }));
+  await migrate(db);
+  const config = readConfig(ApiEnv, {
+    KILN_DATABASE_URL: postgres.url,
+    KILN_REDIS_URL: redis.url,
+    KILN_CONTENT_DIR: contentDir,
+    KILN_SECRET_KEY: secretKey,
+    KILN_PUBLIC_URL: 'https://kiln.example.com',
+    ...limits,
+  });
+  const app = await createApp({ config, clock: systemClock, random: systemRandom, logger: silentLogger });
+  let closing: Promise<void> | undefined;
+  const close = (): Promise<void> => (closing ??= closeApp(app));
+  stack.defer(close);
+  await app.listen(0, '127.0.0.1');
+  const held = stack.move();
+  return {
+    app,
+    url: await app.getUrl(),
+    postgres,
+    redis,
+    db,
+    ledger: new BuildLedger({ db, redis: link }),
+    contentDir,
+    tokens: await createTokens(db),
+    close,
+    [Symbol.asyncDispose]: () => held.disposeAsync(),
+  };
+}
+
+async function createTokens(db: Database): Promise<Farm['tokens']> {
+  const projects = new ProjectStore(db);
+  const tokens = new TokenStore(db);
+  const mine = await projects.ensure('mine', 'main');
+  const other = await projects.ensure('other', 'main');
+  return {
+    mine: await tokens.create({ ...mine, permissions: Permission.options }),
+    other: await tokens.create({ ...other, permissions: Permission.options }),
+    reader: await tokens.create({ ...mine, permissions: ['builds:read'] }),
+  };
+}
+
+export function tar(fill: (archive: Pack) => void): Promise<Buffer> {
+  const archive = pack();
+  fill(archive);
+  archive.finalize();
+  return collect(archive as AsyncIterable<Uint8Array>, 1 << 30);
+}
+
+export const smallTar = (): Promise<Buffer> =>
+  tar((archive) => {
+    archive.entry({ name: 'Dockerfile' }, 'FROM scratch\n');
+    archive.entry({ name: 'src/index.js' }, 'console.log(1)\n');
+  });
+
+export async function claimed({ ledger }: Farm, id: string): Promise<Claim> {
+  const claim = await ledger.claim(id, 1, 'builder');
+  if (claim === null) throw new Error('not claimed');
+  return claim;
+}

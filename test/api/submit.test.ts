@@ -1,0 +1,182 @@
+import { readdir } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { gzipSync, zstdCompressSync } from 'node:zlib';
+import { BuildView } from '#protocol';
+import { unseal } from '#std';
+import request from 'supertest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { claimed, type Farm, secretKey, smallTar, startFarm, tar } from './farm.ts';
+
+let farm: Farm;
+beforeAll(async () => {
+  farm = await startFarm({ KILN_CONTEXT_MAX_BYTES: String(4 * 1024 * 1024), KILN_CONTEXT_MAX_FILES: '100' });
+});
+afterAll(() => farm[Symbol.asyncDispose]());
+
+const post = (token = farm.tokens.mine) =>
+  request(farm.url).post('/v1/builds').set('authorization', `Bearer ${token}`).buffer(true);
+const submit = (archive: Buffer, asked: object = {}, token?: string) =>
+  post(token)
+    .field('request', JSON.stringify(asked), { contentType: 'application/json' })
+    .attach('context', archive, { filename: 'context.tar' });
+const count = async (table: 'builds' | 'grants'): Promise<number> => await farm.db.execute(`SELECT 1 FROM ${table}`);
+
+describe('a submission', () => {
+  it('is accepted, with its context in blobs and its credentials sealed', async () => {
+    const credentials = { 'registry.example.com': { username: 'me', password: 'hunter2' } };
+    const answer = await submit(await smallTar(), { tags: ['acme/app:1'], credentials });
+    expect(answer.status).toBe(202);
+    const build = BuildView.parse(answer.body);
+    expect(answer.headers['location']).toBe(`/v1/builds/${build.id}`);
+    expect(build).toMatchObject({ project: 'mine', scope: 'main', state: 'queued', attempt: 1 });
+    expect(build.url).toBe(`https://kiln.example.com/v1/builds/${build.id}`);
+    expect(build.context).toMatchObject({ files: 2, sizeBytes: 28 });
+    expect(answer.text).not.toContain('hunter2');
+    expect(await count('grants')).toBe(3);
+    const leaked = await farm.db.execute("SELECT 1 FROM builds b WHERE b::text LIKE '%hunter2%'");
+    expect(leaked).toBe(0);
+    const { sealed } = await claimed(farm, build.id);
+    const opened = unseal(Buffer.from(secretKey, 'hex'), `build:${build.id}`, sealed ?? Buffer.of());
+    expect(JSON.parse(opened.toString())).toEqual(credentials);
+  });
+
+  it('is the same context plain, gzipped, in zstd, and as the whole body', async () => {
+    const archive = await smallTar();
+    const answers = [
+      await submit(archive),
+      await submit(gzipSync(archive)),
+      await submit(zstdCompressSync(archive)),
+      await post().query({ request: '{}' }).type('application/x-tar').send(archive),
+      await post().type('application/gzip').send(gzipSync(archive)),
+    ];
+    expect(answers.map(({ status }) => status)).toEqual([202, 202, 202, 202, 202]);
+    expect(new Set(answers.map(({ body }) => BuildView.parse(body).context.digest)).size).toBe(1);
+  });
+
+  it('may be repeated under an idempotency key', async () => {
+    const archive = await smallTar();
+    const first = await submit(archive, { target: 'a' }).set('idempotency-key', 'key-1');
+    const again = await submit(archive, { target: 'a' }).set('idempotency-key', 'key-1');
+    expect([first.status, again.status]).toEqual([202, 202]);
+    expect(again.body).toEqual(first.body);
+    const different = await submit(archive, { target: 'b' }).set('idempotency-key', 'key-1');
+    expect([different.status, different.body]).toMatchObject([409, { code: 'CONFLICT', field: 'Idempotency-Key' }]);
+    const otherContext = await submit(await tar((pack) => pack.entry({ name: 'x' }, 'x')), { target: 'a' }).set(
+      'idempotency-key',
+      'key-1',
+    );
+    expect(otherContext.status).toBe(409);
+    expect((await submit(archive, {}, farm.tokens.other).set('idempotency-key', 'key-1')).status).toBe(202);
+    const bad = await submit(archive).set('idempotency-key', 'a b');
+    expect([bad.status, bad.body]).toMatchObject([400, { field: 'Idempotency-Key' }]);
+  });
+});
+
+describe('what is refused', () => {
+  const context = async (): Promise<Buffer> => await smallTar();
+  const refused: Record<string, [number, object, () => Promise<request.Response>]> = {
+    'the context before the request': [
+      400,
+      { code: 'INVALID_ARGUMENT', field: 'request' },
+      async () =>
+        await post()
+          .attach('context', await context(), 'c.tar')
+          .field('request', '{}'),
+    ],
+    'a missing context': [400, { field: 'context' }, async () => await post().field('request', '{}')],
+    'a missing request': [400, { field: 'request' }, async () => await post().attach('context', await context(), 'c')],
+    'something between': [
+      400,
+      { field: 'context' },
+      async () =>
+        await post()
+          .field('request', '{}')
+          .field('x', '1')
+          .attach('context', await context(), 'c'),
+    ],
+    'something after': [400, { field: 'x' }, async () => await submit(await context()).field('x', '1')],
+    'a request that is no JSON': [
+      400,
+      {},
+      async () =>
+        await post()
+          .field('request', '{')
+          .attach('context', await context(), 'c'),
+    ],
+    'an unknown field': [400, { code: 'INVALID_ARGUMENT' }, async () => await submit(await context(), { bogus: 1 })],
+    'a wrong field': [400, { field: 'tags[1]' }, async () => await submit(await context(), { tags: ['a', 7] })],
+    'another type of body': [400, { field: 'Content-Type' }, async () => await post().send({ a: 1 })],
+    'a type nobody knows': [415, { code: 'INVALID_ARGUMENT' }, async () => await post().type('image/png').send('x')],
+    'no archive': [400, { code: 'CONTEXT_INVALID' }, async () => await submit(Buffer.alloc(2048, 'x'))],
+    'an archive cut off': [
+      400,
+      { code: 'CONTEXT_INVALID' },
+      async () => await submit((await context()).subarray(0, 700)),
+    ],
+    'a damaged gzip': [
+      400,
+      { code: 'CONTEXT_INVALID' },
+      async () => await submit(gzipSync(await context()).subarray(0, -20)),
+    ],
+    'a path out of the context': [
+      400,
+      { code: 'CONTEXT_INVALID' },
+      async () => await submit(await tar((pack) => pack.entry({ name: '../../etc/passwd' }, 'x'))),
+    ],
+    'a device': [
+      400,
+      { code: 'CONTEXT_INVALID' },
+      async () => await submit(await tar((pack) => pack.entry({ name: 'd', type: 'character-device' }))),
+    ],
+    'too many bytes, however small they are packed': [
+      413,
+      { code: 'LIMIT_EXCEEDED' },
+      async () => await submit(gzipSync(await tar((pack) => pack.entry({ name: 'z' }, Buffer.alloc(5 * 1024 * 1024))))),
+    ],
+    'too many files': [
+      413,
+      { code: 'LIMIT_EXCEEDED' },
+      async () =>
+        await submit(
+          await tar((pack) => {
+            for (let at = 0; at < 200; at++) pack.entry({ name: `f${at}` }, '');
+          }),
+        ),
+    ],
+    'a token that may only read': [
+      403,
+      { code: 'PERMISSION_DENIED' },
+      async () => await submit(await context(), {}, farm.tokens.reader),
+    ],
+  };
+  it.each(Object.entries(refused))('%s: nothing of it is kept', async (_name, [status, problem, attempt]) => {
+    const before = [await count('builds'), await count('grants')];
+    const answer = await attempt();
+    expect([answer.status, answer.body]).toMatchObject([status, { status, ...problem }]);
+    expect(answer.headers['content-type']).toContain('application/problem+json');
+    expect([await count('builds'), await count('grants')]).toEqual(before);
+    expect(await readdir(`${farm.contentDir}/tmp`)).toEqual([]);
+  });
+
+  it('an upload whose client goes away', async () => {
+    const before = [await count('builds'), await count('grants')];
+    const { hostname, port } = new URL(farm.url);
+    const socket = connect(Number(port), hostname);
+    const head = ['POST /v1/builds HTTP/1.1', 'Host: x', `Authorization: Bearer ${farm.tokens.mine}`];
+    const type = 'Content-Type: multipart/form-data; boundary=b';
+    const parts =
+      '--b\r\nContent-Disposition: form-data; name="request"\r\n\r\n{}\r\n--b\r\nContent-Disposition: form-data; name="context"; filename="c"\r\n\r\n';
+    socket.write([...head, type, 'Content-Length: 1000000', '', parts].join('\r\n'));
+    socket.write((await smallTar()).subarray(0, 1536));
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    socket.destroy();
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    expect([await count('builds'), await count('grants')]).toEqual(before);
+    expect((await submit(await smallTar())).status).toBe(202);
+  });
+
+  it('a large upload gets its answer while it is still sending', async () => {
+    const answer = await submit(Buffer.alloc(32 * 1024 * 1024, 'x'));
+    expect([answer.status, answer.body]).toMatchObject([400, { code: 'CONTEXT_INVALID' }]);
+  });
+});
