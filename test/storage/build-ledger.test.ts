@@ -1,7 +1,7 @@
 import { digestOf } from '#oci';
 import { type BuildEvent, isFinal, type NumberedEvent } from '#protocol';
-import { BuildLedger, createCacheStore, EventFeed, openDatabase, openRedis } from '#storage';
-import { isKilnError } from '#std';
+import { BuildLedger, createCacheStore, Database, EventFeed, openRedis, type Sql } from '#storage';
+import { isKilnError, KilnError } from '#std';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { claimBuild, context, createBuild, goSilent, nextId, request, startStorage, type Storage } from './farm.ts';
 
@@ -171,8 +171,8 @@ describe('events', () => {
 
   it('are stored once when the answer to their commit was lost', async () => {
     const claim = await claimBuild(storage);
-    await using shaky = openDatabase({ url: storage.postgres.url, max: 1 });
-    const flaky = new BuildLedger({ db: losingCommits(shaky), redis: storage.link });
+    await using shaky = new LosingDatabase({ url: storage.postgres.url, max: 1 });
+    const flaky = new BuildLedger({ db: shaky, redis: storage.link });
     const batch = [log('once'), log('twice')];
     await expect(flaky.append(claim, batch)).rejects.toSatisfy(code('UNAVAILABLE'));
     expect(await flaky.append(claim, batch)).toBe(2);
@@ -327,20 +327,13 @@ describe('the feed', () => {
 });
 
 /** The first commit succeeds, and its answer is lost. */
-function losingCommits(db: Storage['db']): Storage['db'] {
-  let lost = false;
-  return new Proxy(db, {
-    get(target, name) {
-      if (name !== 'transaction' || lost) {
-        const value: unknown = Reflect.get(target, name, target);
-        return typeof value === 'function' ? value.bind(target) : value;
-      }
-      return async (work: Parameters<typeof db.transaction>[0]) => {
-        lost = true;
-        await target.transaction(work);
-        const { KilnError } = await import('#std');
-        throw new KilnError('UNAVAILABLE', 'the answer was lost');
-      };
-    },
-  });
+class LosingDatabase extends Database {
+  #lost = false;
+
+  override async transaction<T>(work: (sql: Sql) => Promise<T>): Promise<T> {
+    const result = await super.transaction(work);
+    if (this.#lost) return result;
+    this.#lost = true;
+    throw new KilnError('UNAVAILABLE', 'the answer was lost');
+  }
 }

@@ -39,9 +39,9 @@ describe('the hot copy in Redis', () => {
   });
   afterAll(() => storage[Symbol.asyncDispose]());
 
-  const key = digestOf('key') as Digest as CacheKey;
+  const key = digestOf('key') as CacheKey;
   const saved = (name: string): Result => ({
-    id: digestOf(name) as Digest as Result['id'],
+    id: digestOf(name) as Result['id'],
     parents: [],
     layers: [],
     tree: digestOf('tree'),
@@ -51,7 +51,7 @@ describe('the hot copy in Redis', () => {
     finishedAtMs: 2,
     producer: { buildId: 'b', builderId: 'n', scope: 'main' },
   });
-  const explained = { key, kind: 'definition' as const, op: digestOf('op') as Digest as never, preimage: {} };
+  const explained = { key, kind: 'definition' as const, op: digestOf('op') as never, preimage: {} };
 
   it('may be flushed, damaged or away: answers stay the same', async () => {
     const { store } = await open(storage, 'hot', 'main');

@@ -2,7 +2,10 @@ import { jsonLogger, messageOf, systemClock, systemRandom } from '#std';
 import { closeApp, createApp } from './app.ts';
 import { ApiEnv, readConfig } from './config.ts';
 
-const logger = jsonLogger((line) => process.stderr.write(line), systemClock.nowMs);
+const logger = jsonLogger(
+  (line) => process.stderr.write(line),
+  () => systemClock.nowMs(),
+);
 
 try {
   const config = readConfig(ApiEnv, process.env);

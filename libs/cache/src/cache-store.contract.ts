@@ -23,8 +23,8 @@ export interface ContractFarm extends AsyncDisposable {
   build(project: string, scope: 'main' | 'pr'): Promise<ContractBuild>;
 }
 
-const key = (name: string): CacheKey => digestOf(`key ${name}`) as Digest as CacheKey;
-const op = (name: string): OpKey => digestOf(`op ${name}`) as Digest as OpKey;
+const key = (name: string): CacheKey => digestOf(`key ${name}`) as CacheKey;
+const op = (name: string): OpKey => digestOf(`op ${name}`) as OpKey;
 const blob = (name: string): Descriptor => ({ mediaType: 'application/test', digest: digestOf(name), size: 7 });
 const explained = (name: string): ExplainedKey => ({
   key: key(name),
@@ -33,8 +33,8 @@ const explained = (name: string): ExplainedKey => ({
   preimage: { v: 1, args: [name, '\u0000', '\udc80'] },
 });
 const result = (name: string, layers: readonly string[] = [name]): Result => ({
-  id: digestOf(`result ${name}`) as Digest as ResultId,
-  parents: [digestOf('base') as Digest as ResultId],
+  id: digestOf(`result ${name}`) as ResultId,
+  parents: [digestOf('base') as ResultId],
   layers: layers.map((layer) => ({
     descriptor: blob(`layer ${layer}`),
     diffId: digestOf(`diff ${layer}`),
@@ -177,9 +177,10 @@ export function cacheStoreContract(open: () => Promise<ContractFarm>): void {
 
   describe('a build that was taken over', () => {
     it('makes nothing visible any more', async () => {
-      const { store, lose } = await farm.build('lost', 'main');
+      const build = await farm.build('lost', 'main');
+      const { store } = build;
       const other = await farm.build('lost', 'main');
-      await lose();
+      await build.lose();
       const fenced = (thrown: unknown): boolean => isKilnError(thrown, 'FENCED');
       await expect(store.save([explained('k')], result('x'))).rejects.toSatisfy(fenced);
       await expect(store.saveDelta(digestOf('d'), blob('one'))).rejects.toSatisfy(fenced);

@@ -3,7 +3,7 @@ export * from './build-ledger.ts';
 export type { StoredBuild } from './build-row.ts';
 export * from './builder-registry.ts';
 export * from './claim.ts';
-export { type Database, type DatabaseOptions, openDatabase, type Sql } from './database.ts';
+export { Database, type DatabaseOptions, openDatabase, type Sql } from './database.ts';
 export type { FinalEvent } from './end-build.ts';
 export * from './event-feed.ts';
 export * from './image-tag-cache.ts';

@@ -28,11 +28,11 @@ export interface CacheStoreOptions {
 }
 
 const RecordRow = z.object({
-  key: DigestSchema.transform((digest) => digest as Digest as CacheKey),
+  key: DigestSchema.transform((digest) => digest as CacheKey),
   kind: z.enum(['definition', 'content', 'trace']) satisfies z.ZodType<KeyKind>,
   version: z.string(),
 });
-const OpRow = z.object({ op: DigestSchema.transform((digest) => digest as Digest as OpKey) });
+const OpRow = z.object({ op: DigestSchema.transform((digest) => digest as OpKey) });
 const IndexRow = z.object({ records: z.array(RecordRow), ops: z.array(OpRow) });
 const DeltaRow = z.object({
   diff_id: DigestSchema,

@@ -3,7 +3,7 @@ import { blobsOf, type Result, type ResultId } from '#cache';
 import { DescriptorSchema, type Digest, DigestSchema, LayerSchema } from '#oci';
 import type { Sql } from './database.ts';
 
-const resultId = DigestSchema.transform((digest) => digest as Digest as ResultId);
+const resultId = DigestSchema.transform((digest) => digest as ResultId);
 
 /** A result as it is kept in Redis, and as the columns of Postgres give it. */
 const ResultBody = z.object({
