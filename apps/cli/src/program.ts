@@ -7,9 +7,8 @@ import type { LogsFlags } from './commands/logs.ts';
 import { unsupportedFlags } from './build/unsupported-flags.ts';
 import { usageError } from './usage.ts';
 
-const collect = (value: string, known: readonly string[]): string[] => [...known, value];
-const list = (flags: string, description: string): Option =>
-  new Option(flags, description).default([]).argParser(collect);
+const collect = (value: string, known: readonly string[] = []): string[] => [...known, value];
+const list = (flags: string, description: string): Option => new Option(flags, description).argParser(collect);
 const DATA = ['--data <dir>', 'data directory of the embedded farm (KILN_DATA, ~/.kiln)'] as const;
 
 /** Everything `kiln` understands. What a command does is loaded when it is called: help has to be quick. */
@@ -39,7 +38,7 @@ function addBuild(program: Command): void {
     .option('--target <stage>', 'stage to build')
     .addOption(list('--platform <platform>', 'such as linux/amd64'))
     .option('--no-cache', 'run every step')
-    .addOption(list('--no-cache-filter <stage>', 'run every step of a stage'))
+    .addOption(list('--no-cache-filter <stage>', 'run every step of a stage').default([], 'none'))
     .option('--pull', 'ask the registries anew what tags stand for')
     .addOption(list('--label <name=value>', 'label of the image'))
     .option('--network <mode>', 'network of RUN steps: default or none', 'default')

@@ -5,19 +5,19 @@ import { type Outputs, parseOutputs } from './outputs.ts';
 /** The flags of `kiln build` as commander gives them. */
 export interface BuildFlags {
   readonly file?: string;
-  readonly tag: readonly string[];
+  readonly tag?: readonly string[];
   readonly push?: boolean;
-  readonly buildArg: readonly string[];
+  readonly buildArg?: readonly string[];
   readonly target?: string;
-  readonly platform: readonly string[];
+  readonly platform?: readonly string[];
   /** false for --no-cache */
   readonly cache: boolean;
   /** --no-cache-filter: commander takes the `no-` off */
-  readonly cacheFilter: readonly string[];
+  readonly cacheFilter?: readonly string[];
   readonly pull?: boolean;
-  readonly label: readonly string[];
+  readonly label?: readonly string[];
   readonly network: string;
-  readonly output: readonly string[];
+  readonly output?: readonly string[];
   readonly metadataFile?: string;
   readonly iidfile?: string;
   readonly progress: string;
@@ -52,8 +52,8 @@ export function checkFlags(
   flags: BuildFlags,
   environment: Readonly<Record<string, string | undefined>>,
 ): BuildOptions {
-  const outputs = parseOutputs(flags.output, flags.push === true);
-  const tags = [...flags.tag, ...outputs.names];
+  const outputs = parseOutputs(flags.output ?? [], flags.push === true);
+  const tags = [...(flags.tag ?? []), ...outputs.names];
   if (tags.length === 0 && outputs.requests.some((output) => output.type === 'image' && output.push === true)) {
     throw usageError('an image is pushed under its tags, and there is none', 'add -t registry/name:tag');
   }
@@ -63,12 +63,12 @@ export function checkFlags(
     path,
     file: flags.file,
     tags,
-    buildArgs: readArguments(flags.buildArg, environment),
-    labels: readLabels(flags.label),
+    buildArgs: readArguments(flags.buildArg ?? [], environment),
+    labels: readLabels(flags.label ?? []),
     target: flags.target,
-    platform: readPlatform(flags.platform),
+    platform: readPlatform(flags.platform ?? []),
     noCache: !flags.cache,
-    noCacheFilter: flags.cacheFilter.flatMap((value) => value.split(',')).filter((stage) => stage !== ''),
+    noCacheFilter: (flags.cacheFilter ?? []).flatMap((value) => value.split(',')).filter((stage) => stage !== ''),
     pull: flags.pull === true,
     network: readNetwork(flags.network),
     outputs,

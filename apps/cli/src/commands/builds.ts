@@ -1,3 +1,4 @@
+import type { KilnClient } from '#client';
 import type { BuildView } from '#protocol';
 import { readConfig } from '../config.ts';
 import { connect } from '../farm/connect.ts';
@@ -15,9 +16,23 @@ export interface BuildsFlags {
 export async function builds(flags: BuildsFlags): Promise<void> {
   if (!/^[1-9]\d{0,3}$/.test(flags.limit)) throw usageError(`--limit is no number: ${JSON.stringify(flags.limit)}`);
   await using client = await connect(readConfig(process.env, flags.data));
-  const list = await client.builds({ limit: Number(flags.limit) });
-  if (flags.json === true) process.stdout.write(`${JSON.stringify(list, null, 2)}\n`);
-  else process.stdout.write(table([['BUILD', 'STATE', 'CREATED', 'TOOK', 'STEPS', 'TAGS'], ...list.builds.map(row)]));
+  const list = await newest(client, Number(flags.limit));
+  if (flags.json === true) process.stdout.write(`${JSON.stringify({ builds: list }, null, 2)}\n`);
+  else process.stdout.write(table([['BUILD', 'STATE', 'CREATED', 'TOOK', 'STEPS', 'TAGS'], ...list.map(row)]));
+}
+
+/** The farm gives pages of this many at most. */
+const PAGE = 100;
+
+async function newest(client: KilnClient, limit: number): Promise<readonly BuildView[]> {
+  const found: BuildView[] = [];
+  let cursor: string | undefined;
+  do {
+    const page = await client.builds({ limit: Math.min(PAGE, limit - found.length), cursor });
+    found.push(...page.builds);
+    cursor = page.next ?? undefined;
+  } while (cursor !== undefined && found.length < limit);
+  return found;
 }
 
 function row(build: BuildView): readonly string[] {
