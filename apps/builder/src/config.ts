@@ -31,6 +31,7 @@ function parseMirror(text: string): Mirror {
 /** The builder's environment; README and .env.example say what each is for. */
 export const BuilderEnv = z.object({
   KILN_DATABASE_URL: z.url(),
+  KILN_DATABASE_CONNECTIONS: z.coerce.number().int().min(2).max(200).default(10),
   KILN_REDIS_URL: z.url(),
   KILN_CONTENT_DIR: z.string().min(1),
   KILN_SECRET_KEY: z.string().regex(/^[0-9a-f]{64}$/, '64 hexadecimal digits'),
@@ -40,6 +41,7 @@ export const BuilderEnv = z.object({
   KILN_BUILDER_CONCURRENCY: z.coerce.number().int().min(1).max(64).default(4),
   /** steps of one build that run at a time */
   KILN_BUILD_PARALLELISM: z.coerce.number().int().min(1).max(64).default(4),
+  /** parent of the steps' control groups */
   KILN_CGROUP_PARENT: z.string().startsWith('/').default('/kiln'),
   KILN_REGISTRY_MIRRORS: list.transform((items) => items.map(parseMirror)),
   /** hosts of registries that speak plain HTTP, besides loopback */
@@ -54,6 +56,9 @@ export const BuilderEnv = z.object({
     .default(Math.max(512, Math.floor((totalmem() * 0.75) / MIB))),
   KILN_STEP_PIDS: z.coerce.number().int().min(16).default(8192),
   KILN_STEP_CPUS: z.coerce.number().min(0.1).optional(),
+  KILN_RUNTIME: z.string().min(1).default('runc'),
+  KILN_SLIRP4NETNS: z.string().min(1).default('slirp4netns'),
+  KILN_SECCOMP_PROFILE: z.string().startsWith('/').default('/usr/share/containers/seccomp.json'),
 });
 export type BuilderConfig = z.infer<typeof BuilderEnv>;
 

@@ -1,8 +1,9 @@
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ContentStore } from '#content';
 import { type EngineNode, Materialiser, nodePlatform, Workspace } from '#engine';
 import { RuncExecutor } from '#executor';
-import { createDiffer, OverlaySnapshotter } from '#snapshot';
+import { createDiffer, OverlaySnapshotter, resolveInRoot } from '#snapshot';
 import { type Clock, type Logger, type Random } from '#std';
 import { type BuilderConfig, resolvConfPath } from './config.ts';
 
@@ -24,13 +25,18 @@ export async function openNode(
   logger: Logger,
 ): Promise<BuilderNode> {
   const dir = config.KILN_BUILDER_DIR;
+  // Steps' roots are nobody on the node, and have to be able to pass.
+  await mkdir(dir, { recursive: true, mode: 0o711 });
   const workspace = await Workspace.open(dir, random);
-  const executor = new RuncExecutor({
-    runtime: 'runc',
+  const executor = await RuncExecutor.open({
+    runtime: config.KILN_RUNTIME,
+    slirp4netns: config.KILN_SLIRP4NETNS,
+    seccompProfile: config.KILN_SECCOMP_PROFILE,
     root: join(dir, 'run'),
     cgroupParent: join(config.KILN_CGROUP_PARENT, config.KILN_BUILDER_ID),
     idMap: { containerId: 0, hostId: ID_SHIFT.uid, size: ID_COUNT },
     resolvConf: resolvConfPath(),
+    resolveInRoot,
     logger,
   });
   await executor.sweep();

@@ -100,8 +100,9 @@ export class Images implements ImageResolver {
     const { content, registry, onPulled } = this.options;
     const missing = await content.findMissing(new Set(descriptors.map((descriptor) => descriptor.digest)), signal);
     const { registry: host, repository } = parseReference(this.repositoryOf(image));
+    const { standIn } = this.#known(image).image;
     for (const descriptor of descriptors.filter(({ digest }) => missing.has(digest))) {
-      const source = registry.fetchBlob({ registry: host, repository }, descriptor, signal);
+      const source = registry.fetchBlob({ registry: host, repository, standIn }, descriptor, signal);
       await content.put(counted(source, onPulled), descriptor.digest, signal);
     }
   }

@@ -171,6 +171,11 @@ export class BuildLedger {
     await this.#claims.finish(claim, event);
   }
 
+  /** See {@link BuildRecovery.release}. */
+  async release(claim: Claim): Promise<void> {
+    await this.#recovery.release(claim);
+  }
+
   /** See {@link BuildRecovery.expired}. */
   async expired(ttlMs: number): Promise<readonly BuildJob[]> {
     return await this.#recovery.expired(ttlMs);

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { BuildFailure, BuildJob } from '#protocol';
 import type { Clock } from '#std';
+import type { Claim } from './claim.ts';
 import type { Database, Sql } from './database.ts';
 import { endBuild } from './end-build.ts';
 import type { Wakeups } from './wakeups.ts';
@@ -54,6 +55,18 @@ export class BuildRecovery {
     });
     for (const buildId of ended) await this.#wakeups.send(buildId);
     return jobs;
+  }
+
+  /** Gives a build back that its builder cannot end; harmless when the claim has been lost. */
+  async release(claim: Pick<Claim, 'buildId' | 'fence'>): Promise<void> {
+    await this.#db.transaction(async (sql) => {
+      const [held] = await sql.query(
+        Job,
+        "SELECT id, attempt FROM builds WHERE id = $1 AND fence = $2 AND state = 'running' FOR UPDATE",
+        [claim.buildId, claim.fence],
+      );
+      if (held !== undefined) await requeue(sql, held.id);
+    });
   }
 
   /** Builds that should have a job in the queue, if they have waited for longer than `ms`. */

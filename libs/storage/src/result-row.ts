@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { blobsOf, type Result, type ResultId } from '#cache';
-import { DescriptorSchema, type Digest, DigestSchema, LayerSchema } from '#oci';
+import { DescriptorSchema, DigestSchema, LayerSchema } from '#oci';
 import type { Sql } from './database.ts';
 
 const resultId = DigestSchema.transform((digest) => digest as ResultId);

@@ -1,0 +1,68 @@
+import { BullModule, OnWorkerEvent, Processor, WorkerHost } from '@nestjs/bullmq';
+import { type DynamicModule, Inject, Module, type Provider } from '@nestjs/common';
+import { BUILD_QUEUE, workerOptions } from '#dispatch';
+import { BuildJob } from '#protocol';
+import type { Logger } from '#std';
+import { BuildRunner } from './build-runner.ts';
+
+export const LOGGER = Symbol('Logger');
+
+export interface BuilderModuleOptions {
+  readonly redisUrl: string;
+  /** builds at a time */
+  readonly concurrency: number;
+  readonly runner: BuildRunner;
+  readonly logger: Logger;
+}
+
+/** The end of the queue. */
+@Module({})
+export class BuilderModule {
+  static for({ redisUrl, concurrency, runner, logger }: BuilderModuleOptions): DynamicModule {
+    const { connection, ...worker } = workerOptions(redisUrl, concurrency);
+    const values: readonly Provider[] = [
+      { provide: BuildRunner, useValue: runner },
+      { provide: LOGGER, useValue: logger },
+    ];
+    return {
+      module: BuilderModule,
+      imports: [BullModule.forRoot({ connection })],
+      providers: [...values, buildProcessor(worker)],
+    };
+  }
+}
+
+type NestWorkerOptions = Omit<ReturnType<typeof workerOptions>, 'connection'>;
+
+/** A processor with these options: Nest reads them from the class, and they come from the environment. */
+function buildProcessor(options: NestWorkerOptions): Provider {
+  @Processor(BUILD_QUEUE, options)
+  class BuildProcessor extends WorkerHost {
+    readonly #runner: BuildRunner;
+    readonly #logger: Logger;
+    #told = '';
+
+    constructor(@Inject(BuildRunner) runner: BuildRunner, @Inject(LOGGER) logger: Logger) {
+      super();
+      this.#runner = runner;
+      this.#logger = logger;
+    }
+
+    override async process(job: { readonly data: unknown }): Promise<void> {
+      await this.#runner.run(BuildJob.parse(job.data));
+    }
+
+    /** Unheard, the event would end the process. Reconnecting says the same again and again. */
+    @OnWorkerEvent('error')
+    onError({ message }: Error): void {
+      if (message !== this.#told) this.#logger.warn('the queue complains', { error: message });
+      this.#told = message;
+    }
+
+    @OnWorkerEvent('failed')
+    onFailed(_job: unknown, error: Error): void {
+      this.#logger.error('a job failed; its build is found again', { error });
+    }
+  }
+  return BuildProcessor;
+}

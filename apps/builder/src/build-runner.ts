@@ -1,0 +1,245 @@
+import type { Producer } from '#cache';
+import { decodeManifest } from '#context';
+import { HEARTBEAT_PERIOD_MS } from '#dispatch';
+import { build, type EngineNode } from '#engine';
+import { type BuildFailure, type BuildJob, RegistryCredentials } from '#protocol';
+import { type Clock, collect, isKilnError, type Logger, messageOf, unseal } from '#std';
+import {
+  BlobIndex,
+  type BuildLedger,
+  type Claim,
+  createCacheStore,
+  type Database,
+  type FinalEvent,
+  ImageTagCache,
+  type RedisLink,
+} from '#storage';
+import { z } from 'zod';
+import { EventWriter } from './event-writer.ts';
+import { type Patience, patience, patientCacheStore } from './patience.ts';
+import type { Registries } from './registries.ts';
+
+export interface BuildRunnerOptions {
+  readonly builderId: string;
+  readonly engine: EngineNode;
+  readonly ledger: BuildLedger;
+  readonly db: Database;
+  readonly redis: RedisLink;
+  readonly registries: Registries;
+  readonly secretKey: Uint8Array;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** aborted when the process is asked to end: its builds go to other builders */
+  readonly shutdown: AbortSignal;
+}
+
+const MANIFEST_LIMIT_BYTES = 1024 ** 3;
+const Credentials = z.record(z.string(), RegistryCredentials);
+
+/** Why a build is stopped from outside; the reason of its signal. */
+type Stop = 'cancelled' | 'fenced' | 'shutdown';
+
+class Stopped extends Error {
+  override readonly name = 'Stopped';
+  constructor(readonly why: Stop) {
+    super(`the build was stopped: ${why}`);
+  }
+}
+
+/** Takes a job from the queue to its end: claim → heartbeat → build → final event. */
+export class BuildRunner {
+  readonly #options: BuildRunnerOptions;
+
+  constructor(options: BuildRunnerOptions) {
+    this.#options = options;
+  }
+
+  /** Resolves when this builder is done with the build, whether it ended here, was taken over, or was given back. */
+  async run(job: BuildJob): Promise<void> {
+    const { ledger, builderId, logger, shutdown, clock } = this.#options;
+    if (shutdown.aborted) return;
+    const log = withFields(logger, { buildId: job.buildId });
+    const wait = patience({ clock, logger: log, signal: shutdown });
+    const claim = await wait(() => ledger.claim(job.buildId, job.attempt, builderId));
+    // Another builder has it, or it has ended: the queue may say things twice.
+    if (claim === null) return;
+    log.info('build claimed', { attempt: claim.attempt, fence: claim.fence });
+    await new ClaimedBuild(this.#options, claim, log).run();
+  }
+}
+
+/** One build under one claim. */
+class ClaimedBuild {
+  readonly #stop = new AbortController();
+  readonly #signal: AbortSignal;
+  readonly #writer: EventWriter;
+  readonly #wait: Patience;
+
+  constructor(
+    readonly options: BuildRunnerOptions,
+    readonly claim: Claim,
+    readonly logger: Logger,
+  ) {
+    const { clock, ledger } = options;
+    this.#signal = this.#stop.signal;
+    this.#writer = new EventWriter({
+      append: (events) => ledger.append(claim, events),
+      clock,
+      logger,
+      onLost: (thrown) => this.#lost(thrown),
+    });
+    this.#wait = patience({ clock, logger, signal: this.#signal });
+  }
+
+  async run(): Promise<void> {
+    const { shutdown } = this.options;
+    const onShutdown = (): void => this.#stop.abort(new Stopped('shutdown'));
+    shutdown.addEventListener('abort', onShutdown);
+    if (shutdown.aborted) onShutdown();
+    if (this.claim.cancelRequested) this.#stop.abort(new Stopped('cancelled'));
+    const ended = new AbortController();
+    const beating = this.#beat(ended.signal);
+    try {
+      await this.#end(await this.#outcome());
+    } catch (thrown) {
+      if (isStopped(thrown, 'fenced') || isKilnError(thrown, 'FENCED')) {
+        this.logger.warn('the build has gone to another builder');
+      } else if (isStopped(thrown, 'shutdown')) {
+        await this.#release();
+      } else {
+        // The claim expires, and the build is tried again.
+        this.logger.error('the build could not be ended', { error: thrown });
+      }
+    } finally {
+      ended.abort();
+      await beating;
+      shutdown.removeEventListener('abort', onShutdown);
+    }
+  }
+
+  /** @throws what stops the build without ending it */
+  async #outcome(): Promise<FinalEvent> {
+    const { clock, builderId } = this.options;
+    try {
+      this.#signal.throwIfAborted();
+      void this.#writer.emit({ type: 'started', atMs: clock.nowMs(), builderId, attempt: this.claim.attempt });
+      const outcome = await this.#build();
+      const atMs = clock.nowMs();
+      return outcome.state === 'succeeded'
+        ? { type: 'succeeded', atMs, result: outcome.result }
+        : { type: 'failed', atMs, failure: outcome.failure };
+    } catch (thrown) {
+      const atMs = clock.nowMs();
+      if (isStopped(thrown, 'cancelled')) return { type: 'cancelled', atMs, reason: 'cancelled on request' };
+      if (thrown instanceof Stopped || isKilnError(thrown, 'FENCED')) throw thrown;
+      this.logger.error('the build failed for a reason of the farm', { error: thrown });
+      return { type: 'failed', atMs, failure: farmFailure(thrown) };
+    }
+  }
+
+  async #build(): ReturnType<typeof build> {
+    const { engine, db, redis, registries, ledger, builderId } = this.options;
+    const { claim, logger } = this;
+    const signal = this.#signal;
+    const wait = this.#wait;
+    const producer: Producer = { buildId: claim.buildId, builderId, scope: claim.scopes[0].name };
+    const manifest = await collect(engine.content.get(claim.context.digest, signal), MANIFEST_LIMIT_BYTES);
+    const tags = new ImageTagCache(db, claim.projectId);
+    const blobs = new BlobIndex(db);
+    await using registry = registries.client(this.#credentials());
+    return await build(engine, {
+      request: claim.request,
+      context: decodeManifest(manifest),
+      contextSentBytes: claim.context.sentBytes,
+      producer,
+      cache: patientCacheStore(createCacheStore({ db, redis, claim, logger }), wait),
+      tags: {
+        get: (reference, platform) => wait(() => tags.get(reference, platform)),
+        put: (reference, platform, image, atMs) => wait(() => tags.put(reference, platform, image, atMs)),
+      },
+      registry,
+      grants: {
+        grant: (descriptors) =>
+          wait(() =>
+            blobs.grant(
+              claim.projectId,
+              descriptors.map(({ digest, size }) => ({ digest, sizeBytes: size })),
+            ),
+          ),
+      },
+      emit: (event) => this.#writer.emit(event),
+      checkFence: () => wait(() => ledger.checkFence(claim)),
+      signal,
+    });
+  }
+
+  /** Makes the events durable, then the end. */
+  async #end(event: FinalEvent): Promise<void> {
+    const { ledger, clock, shutdown } = this.options;
+    await this.#writer.flush();
+    // Not under the build's own signal: a build that was cancelled has to be ended too.
+    const wait = patience({ clock, logger: this.logger, signal: shutdown });
+    await wait(() => ledger.finish(this.claim, event));
+    this.logger.info('build ended', { state: event.type });
+  }
+
+  async #release(): Promise<void> {
+    try {
+      await this.#writer.flush();
+      await this.options.ledger.release(this.claim);
+      this.logger.info('the build is given back');
+    } catch (thrown) {
+      this.logger.warn('the build could not be given back; its claim expires', { error: messageOf(thrown) });
+    }
+  }
+
+  /** Says that the builder lives, and hears whether the build is still wanted here. */
+  async #beat(ended: AbortSignal): Promise<void> {
+    const { ledger, clock } = this.options;
+    while (!ended.aborted) {
+      await clock.sleep(HEARTBEAT_PERIOD_MS, ended).catch(() => undefined);
+      if (ended.aborted) return;
+      try {
+        const { cancelRequested } = await ledger.heartbeat(this.claim);
+        if (cancelRequested) this.#stop.abort(new Stopped('cancelled'));
+      } catch (thrown) {
+        if (ended.aborted) return;
+        if (isKilnError(thrown, 'FENCED')) return this.#lost(thrown);
+        this.logger.warn('the build’s heartbeat failed', { error: messageOf(thrown) });
+      }
+    }
+  }
+
+  #lost(thrown: unknown): void {
+    if (!isKilnError(thrown, 'FENCED')) this.logger.error('events cannot be kept', { error: thrown });
+    this.#stop.abort(new Stopped('fenced'));
+  }
+
+  /** @throws KilnError PERMISSION_DENIED when they were sealed under another farm's key */
+  #credentials(): Readonly<Record<string, RegistryCredentials>> {
+    const { sealed, buildId } = this.claim;
+    if (sealed === null) return {};
+    const plain = unseal(this.options.secretKey, `build:${buildId}`, sealed);
+    return Credentials.parse(JSON.parse(plain.toString('utf8')));
+  }
+}
+
+function isStopped(thrown: unknown, why: Stop): boolean {
+  return thrown instanceof Stopped && thrown.why === why;
+}
+
+function farmFailure(thrown: unknown): BuildFailure {
+  if (!isKilnError(thrown)) {
+    return { code: 'INTERNAL', message: `the builder failed: ${messageOf(thrown)}`, hint: 'its log says more' };
+  }
+  const { code, message, hint } = thrown;
+  return hint === undefined ? { code, message } : { code, message, hint };
+}
+
+function withFields(logger: Logger, fields: Readonly<Record<string, unknown>>): Logger {
+  return {
+    info: (message, more) => logger.info(message, { ...fields, ...more }),
+    warn: (message, more) => logger.warn(message, { ...fields, ...more }),
+    error: (message, more) => logger.error(message, { ...fields, ...more }),
+  };
+}
