@@ -26,7 +26,8 @@ export class BuilderModule {
     ];
     return {
       module: BuilderModule,
-      imports: [BullModule.forRoot({ connection })],
+      // Nest starts the workers of processors only beside a registered queue.
+      imports: [BullModule.forRoot({ connection }), BullModule.registerQueue({ name: BUILD_QUEUE })],
       providers: [...values, buildProcessor(worker)],
     };
   }
