@@ -1,4 +1,4 @@
-import { constants, openSync } from 'node:fs';
+import { closeSync, constants, openSync, writeSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -16,7 +16,9 @@ const limitBytes = 64 * 1024;
 export class NamespaceGate {
   readonly hook: { readonly path: string; readonly args: readonly string[] };
   readonly #state: Socket;
-  readonly #go: Socket;
+  /** no stream: that would read its own words before the other side does */
+  readonly #go: number;
+  #refused = false;
 
   constructor(dir: string) {
     const [state, go] = [join(dir, 'state'), join(dir, 'go')];
@@ -25,8 +27,8 @@ export class NamespaceGate {
       path: '/bin/sh',
       args: ['sh', '-c', 'cat >"$1" && echo >"$1" && read -r go <"$2" && test "$go" = go', 'gate', state, go],
     };
-    this.#state = open(state);
-    this.#go = open(go);
+    this.#state = new Socket({ fd: openBoth(state), writable: false });
+    this.#go = openBoth(go);
   }
 
   /** The process, as yet only a shell of one, whose namespaces are ready; undefined after {@link close}. */
@@ -40,20 +42,21 @@ export class NamespaceGate {
   }
 
   open(): void {
-    this.#go.write('go\n');
+    writeSync(this.#go, 'go\n');
   }
 
   /** A runtime that waits, or comes later, fails. */
   refuse(): void {
-    this.#go.write('no\n');
+    if (!this.#refused) writeSync(this.#go, 'no\n');
+    this.#refused = true;
   }
 
   /** Only after the runtime ended: a hook that opens a pipe without another side waits forever. */
   close(): void {
     this.#state.destroy();
-    this.#go.destroy();
+    closeSync(this.#go);
   }
 }
 
 /** For both directions, so that opening does not wait for the other side and its end is not the stream's. */
-const open = (path: string): Socket => new Socket({ fd: openSync(path, constants.O_RDWR | constants.O_NONBLOCK) });
+const openBoth = (path: string): number => openSync(path, constants.O_RDWR | constants.O_NONBLOCK);

@@ -1,0 +1,235 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { chmod, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
+import { type Database, migrate, openDatabase, Permission, ProjectStore, TokenStore } from '#storage';
+import { startPostgres, startRedis, type TestService } from '#testing';
+import { z } from 'zod';
+import { RealRegistry } from '../registry/real-registry.ts';
+import { pushBaseImage } from './base-image.ts';
+
+const dist = fileURLToPath(new URL('../../dist/', import.meta.url));
+/** On a real disk: an overlay cannot stand on an overlay or on some temporary file systems. */
+const SCRATCH = '/var/tmp';
+const START_MS = 30_000;
+
+/** What `--metadata-file` says. */
+const Metadata = z.object({
+  'containerimage.digest': z.string().optional(),
+  'containerimage.config.digest': z.string(),
+  'image.name': z.string().optional(),
+  'kiln.build': z.object({
+    id: z.string(),
+    url: z.string(),
+    steps: z.object({ total: z.int(), hit: z.int(), run: z.int(), joined: z.int() }),
+    bytes: z.object({ contextSent: z.int(), pulled: z.int(), pushed: z.int() }),
+    durationMs: z.int(),
+    savedMs: z.int(),
+  }),
+});
+export type Metadata = z.infer<typeof Metadata>;
+
+export interface Ran {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** A process of the farm that says a line when it is ready. */
+interface Part {
+  readonly child: ChildProcess;
+  /** everything that it wrote */
+  readonly log: () => string;
+}
+
+/** Postgres, Redis, two registries, the API and builders as processes of their own; the command line against them. */
+export class Farm implements AsyncDisposable {
+  readonly #builders = new Map<string, Part>();
+  #api: Part | undefined;
+  #apiUrl = '';
+
+  private constructor(
+    readonly dir: string,
+    readonly db: Database,
+    readonly postgres: TestService,
+    readonly redis: TestService,
+    readonly registry: RealRegistry,
+    readonly mirror: RealRegistry,
+    readonly token: string,
+    readonly held: AsyncDisposableStack,
+  ) {}
+
+  /** With `box:1`, a small image with a shell that only the farm's own mirror has, and one builder. */
+  static async start(): Promise<Farm> {
+    await using stack = new AsyncDisposableStack();
+    const dir = await mkdtemp(join(SCRATCH, 'kiln-e2e-'));
+    await chmod(dir, 0o711);
+    stack.defer(() => rm(dir, { recursive: true, force: true, maxRetries: 5 }));
+    const [postgres, redis, registry, mirror] = await Promise.all([
+      startPostgres(),
+      startRedis(),
+      RealRegistry.start(),
+      RealRegistry.start(),
+    ]);
+    for (const service of [postgres, redis, registry, mirror]) stack.use(service);
+    const db = stack.use(openDatabase({ url: postgres.url, max: 4 }));
+    await migrate(db);
+    const ids = await new ProjectStore(db).ensure('default', 'main');
+    const token = await new TokenStore(db).create({ ...ids, permissions: Permission.options });
+    await pushBaseImage(`${mirror.host}/library/box:1`);
+    const farm = new Farm(dir, db, postgres, redis, registry, mirror, token, stack.move());
+    try {
+      await farm.startApi();
+      await farm.startBuilder('one');
+      return farm;
+    } catch (thrown) {
+      await farm[Symbol.asyncDispose]();
+      throw thrown;
+    }
+  }
+
+  get url(): string {
+    return this.#apiUrl;
+  }
+
+  get env(): Readonly<Record<string, string>> {
+    return {
+      PATH: process.env['PATH'] ?? '',
+      HOME: this.dir,
+      KILN_DATABASE_URL: this.postgres.url,
+      KILN_REDIS_URL: this.redis.url,
+      KILN_CONTENT_DIR: join(this.dir, 'content'),
+      KILN_SECRET_KEY: 'ab'.repeat(32),
+    };
+  }
+
+  async startApi(): Promise<void> {
+    const env = { ...this.env, KILN_API_PORT: '0', KILN_PUBLIC_URL: 'http://farm.example.com' };
+    this.#api = startPart(process.execPath, [join(dist, 'apps/api/src/main.js')], env);
+    const { url } = z.object({ url: z.string() }).parse(await ready(this.#api));
+    this.#apiUrl = url;
+  }
+
+  /** @param settings further environment of the builder */
+  async startBuilder(name: string, settings: Readonly<Record<string, string>> = {}): Promise<void> {
+    const env = {
+      ...this.env,
+      KILN_BUILDER_ID: name,
+      KILN_BUILDER_DIR: join(this.dir, `builder-${name}`),
+      KILN_CGROUP_PARENT: `/kiln-e2e-${process.pid}`,
+      KILN_REGISTRY_MIRRORS: `*=stand-in:http://${this.mirror.host}`,
+      KILN_EGRESS_ALLOW: this.registry.host,
+      ...settings,
+    };
+    const namespaces = [
+      '--mount',
+      '--propagation',
+      'private',
+      '--pid',
+      '--fork',
+      '--kill-child=SIGKILL',
+      '--mount-proc',
+    ];
+    const main = [process.execPath, join(dist, 'apps/builder/src/main.js')];
+    const part = startPart('unshare', [...namespaces, 'tini', '-s', '--', ...main], env);
+    this.#builders.set(name, part);
+    await ready(part);
+  }
+
+  /** `SIGKILL` is a node that loses power; `SIGTERM` is asked to end. */
+  async stopBuilder(name: string, signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {
+    const part = this.#builders.get(name);
+    if (part === undefined) throw new Error(`no builder ${name}`);
+    this.#builders.delete(name);
+    // unshare itself does not pass signals on: tini, its only child, does.
+    if (signal === 'SIGTERM') process.kill(await onlyChild(part.child.pid ?? 0), signal);
+    else part.child.kill(signal);
+    if (part.child.exitCode === null && part.child.signalCode === null) await once(part.child, 'exit');
+  }
+
+  /** What the farm's processes wrote. */
+  logs(): string {
+    return [this.#api, ...this.#builders.values()].map((part) => part?.log() ?? '').join('\n');
+  }
+
+  /** An empty directory of its own. */
+  async folder(): Promise<string> {
+    const path = join(this.dir, `work-${randomBytes(4).toString('hex')}`);
+    await mkdir(path);
+    return path;
+  }
+
+  /** The command line as a process, against this farm. */
+  cli(
+    args: readonly string[],
+    more: { readonly cwd?: string; readonly input?: string; readonly env?: Readonly<Record<string, string>> } = {},
+  ): RunningCli {
+    const child = spawn(process.execPath, [join(dist, 'apps/cli/src/main.js'), ...args], {
+      cwd: more.cwd ?? this.dir,
+      env: { PATH: process.env['PATH'] ?? '', HOME: this.dir, KILN_URL: this.url, KILN_TOKEN: this.token, ...more.env },
+      stdio: ['pipe', 'pipe', 'pipe'],
+    });
+    child.stdin.on('error', () => undefined);
+    child.stdin.end(more.input ?? '');
+    let stdout = '';
+    let stderr = '';
+    child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+    const ended = once(child, 'close').then(([code]) => ({ code: z.int().nullable().parse(code), stdout, stderr }));
+    return { child, ended, seen: () => stdout + stderr };
+  }
+
+  /** Builds a directory; fails the test where the build does. */
+  async build(dir: string, ...args: readonly string[]): Promise<Metadata & { readonly progress: string }> {
+    const file = join(this.dir, `metadata-${randomBytes(4).toString('hex')}.json`);
+    const { code, stdout, stderr } = await this.cli(['build', dir, '--metadata-file', file, ...args]).ended;
+    if (code !== 0) throw new Error(`kiln build exited with ${code}:\n${stdout}${stderr}\n${this.logs()}`);
+    return { ...Metadata.parse(JSON.parse(await readFile(file, 'utf8'))), progress: stdout + stderr };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const name of [...this.#builders.keys()]) await this.stopBuilder(name, 'SIGKILL');
+    const api = this.#api?.child;
+    if (api?.exitCode === null && api.signalCode === null) {
+      api.kill('SIGKILL');
+      await once(api, 'exit');
+    }
+    await this.held.disposeAsync();
+  }
+}
+
+export interface RunningCli {
+  readonly child: ChildProcess;
+  readonly ended: Promise<Ran>;
+  /** all output up to now */
+  readonly seen: () => string;
+}
+
+function startPart(command: string, args: readonly string[], env: Readonly<Record<string, string>>): Part {
+  const child = spawn(command, args, { env: { ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+  let log = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (log += text));
+  return { child, log: () => log };
+}
+
+/** The first line that a process says. */
+async function ready({ child, log }: Part): Promise<unknown> {
+  if (child.stdout === null) throw new Error('no output');
+  const lines = createInterface({ input: child.stdout });
+  const impatience = setTimeout(() => child.kill('SIGKILL'), START_MS);
+  try {
+    for await (const line of lines) return JSON.parse(line);
+    throw new Error(`a part of the farm ended before it was ready:\n${log()}`);
+  } finally {
+    clearTimeout(impatience);
+    child.stdout.resume();
+  }
+}
+
+async function onlyChild(pid: number): Promise<number> {
+  const [child = ''] = (await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8')).trim().split(' ');
+  return z.coerce.number().int().positive().parse(child);
+}
