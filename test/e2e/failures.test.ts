@@ -68,7 +68,7 @@ describe('wrong use', () => {
     [['build', '--platfrom', 'linux/amd64', '.'], /--platfrom.*\n?.*--platform/],
     [['build'], /path|context|requires|missing/i],
     [['build', '/no/such/directory'], /\/no\/such\/directory/],
-    [['build', '-t', 'UPPER/case', '.'], /UPPER/],
+    [['build', '-t', 'acme/Case', '.'], /acme\/Case/],
     [['biuld', '.'], /biuld/],
   ])('kiln %s exits with 2', async (args, says) => {
     const dir = await farm.folder();

@@ -67,7 +67,16 @@ describe('the main job', () => {
     const tag = `${farm.registry.host}/acme/served:1`;
     await farm.build(dir, '-t', tag, '--push');
     const storage = await farm.folder();
-    const podman = ['--root', join(storage, 'root'), '--runroot', join(storage, 'run'), '--storage-driver', 'vfs'];
+    const podman = [
+      '--root',
+      join(storage, 'root'),
+      '--runroot',
+      join(storage, 'run'),
+      '--storage-driver',
+      'vfs',
+      '--cgroup-manager',
+      'cgroupfs',
+    ];
     const options = [
       '--rm',
       '--network',

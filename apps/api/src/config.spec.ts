@@ -25,7 +25,7 @@ describe('the environment', () => {
 
   it('may hold what is not ours, and empty settings', () => {
     const config = readConfig(ApiEnv, { ...whole, PATH: '/bin', KILN_API_PORT: '' });
-    expect(publicUrl(config)).toBe('http://127.0.0.1:7650');
+    expect(publicUrl(config)).toBe('http://127.0.0.1:8420');
     expect(publicUrl({ ...config, KILN_PUBLIC_URL: 'https://kiln.example.com' })).toBe('https://kiln.example.com');
     expect(readConfig(ApiEnv, { ...whole, KILN_PUBLIC_URL: 'https://x.example/' }).KILN_PUBLIC_URL).toBe(
       'https://x.example',

@@ -7,7 +7,7 @@ const integer = (min: number, max: number) => z.coerce.number().int().min(min).m
 /** The API's environment; .env.example says what each is for. */
 export const ApiEnv = z.strictObject({
   KILN_API_HOST: z.string().min(1).default('127.0.0.1'),
-  KILN_API_PORT: integer(0, 65_535).default(7650),
+  KILN_API_PORT: integer(0, 65_535).default(8420),
   /** where clients find the API, when that is not host and port */
   KILN_PUBLIC_URL: z
     .url({ protocol: /^https?$/ })

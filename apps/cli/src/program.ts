@@ -29,7 +29,7 @@ function addBuild(program: Command): void {
   const build = program
     .command('build')
     .description('build an image from a Dockerfile')
-    .argument('[path]', 'context: a directory, or - for a Dockerfile or a tar on standard input', '.')
+    .argument('<path>', 'context: a directory, or - for a Dockerfile or a tar on standard input')
     .option('-f, --file <path>', 'Dockerfile (PATH/Dockerfile), or - for standard input')
     .addOption(list('-t, --tag <name>', 'name of the image; may be repeated'))
     .option('--push', 'push the image under its tags')

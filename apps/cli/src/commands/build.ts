@@ -8,7 +8,7 @@ import { terminalOf } from '../terminal.ts';
 /** What commander gives, the flags that are not supported yet among it. */
 export type BuildCommandFlags = BuildFlags & Readonly<Record<string, unknown>>;
 
-/** `kiln build [PATH]` */
+/** `kiln build PATH` */
 export async function build(path: string, flags: BuildCommandFlags): Promise<void> {
   refuseUnsupported(flags);
   const config = readConfig(process.env, flags.data);
