@@ -1,5 +1,4 @@
 import { writeFile } from 'node:fs/promises';
-import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { FolderContentStore } from '#content';

@@ -26,7 +26,12 @@ afterAll(async () => {
 
 describe('a process and its exit', () => {
   test('output by stream, and the exit code', async () => {
-    expect(await sandboxes.run('echo out; echo err >&2; exit 7')).toEqual({ exitCode: 7, outOfMemory: false, out: 'out\n', err: 'err\n' });
+    expect(await sandboxes.run('echo out; echo err >&2; exit 7')).toEqual({
+      exitCode: 7,
+      outOfMemory: false,
+      out: 'out\n',
+      err: 'err\n',
+    });
   });
 
   test('the exit of a process that a signal ended', async () => {
@@ -34,7 +39,10 @@ describe('a process and its exit', () => {
   });
 
   test('/dev/stdout can be opened again, by any user', async () => {
-    expect(await sandboxes.run('echo a >/dev/stdout; echo b >/dev/stderr', { uid: 1000, gid: 1000 })).toMatchObject({ out: 'a\n', err: 'b\n' });
+    expect(await sandboxes.run('echo a >/dev/stdout; echo b >/dev/stderr', { uid: 1000, gid: 1000 })).toMatchObject({
+      out: 'a\n',
+      err: 'b\n',
+    });
   });
 
   test('user, groups, directory, environment and host name', async () => {
@@ -122,7 +130,12 @@ describe('what a step leaves in its root', () => {
   test('nothing of its own: no mount points, no resolv.conf, no times', async () => {
     expect(await trace('true')).toEqual([]);
     expect(await trace('true', 'mkdir etc; touch -d @1000 etc')).toEqual([]);
-    expect(await trace('true', 'ln -s run/systemd/resolv.conf resolv; mkdir etc; ln -s ../run/x/resolv.conf etc/resolv.conf')).toEqual([]);
+    expect(
+      await trace(
+        'true',
+        'ln -s run/systemd/resolv.conf resolv; mkdir etc; ln -s ../run/x/resolv.conf etc/resolv.conf',
+      ),
+    ).toEqual([]);
   });
 
   test('what the step made beside the mount points', async () => {
@@ -137,7 +150,12 @@ describe('what a step leaves in its root', () => {
 describe('isolation', () => {
   test('root inside is nobody on the node', async () => {
     const { out } = await sandboxes.run('id -u; cat /proc/self/uid_map; touch /made; stat -c %u /made');
-    expect(out.split('\n').map((line) => line.trim().split(/\s+/))).toEqual([['0'], ['0', '100000', '65536'], ['0'], ['']]);
+    expect(out.split('\n').map((line) => line.trim().split(/\s+/))).toEqual([
+      ['0'],
+      ['0', '100000', '65536'],
+      ['0'],
+      [''],
+    ]);
     fs.writeFileSync(join(sandboxes.dir, 'secret'), 'secret', { mode: 0o600 });
     const mounts = [{ source: join(sandboxes.dir, 'secret'), target: '/secret', readonly: false }];
     expect(await sandboxes.run('cat /secret; echo x > /secret', { mounts })).toMatchObject({ exitCode: 1, out: '' });
@@ -157,12 +175,16 @@ describe('isolation', () => {
       'ip route del unreachable 169.254.0.0/16',
       'ls /proc/1/root/sys/firmware/*',
     ];
-    const { out } = await sandboxes.run(attempts.map((attempt) => `(${attempt}) >/dev/null 2>&1 && echo "did: ${attempt}"`).join('\n') + '\ntrue');
+    const { out } = await sandboxes.run(
+      attempts.map((attempt) => `(${attempt}) >/dev/null 2>&1 && echo "did: ${attempt}"`).join('\n') + '\ntrue',
+    );
     expect(out).toBe('');
   });
 
   test('its own processes only', async () => {
-    expect((await sandboxes.run('ls -d /proc/[0-9]* | wc -l || ls -d /proc/[0-9]*')).out.split('\n').length).toBeLessThan(6);
+    expect(
+      (await sandboxes.run('ls -d /proc/[0-9]* | wc -l || ls -d /proc/[0-9]*')).out.split('\n').length,
+    ).toBeLessThan(6);
   });
 
   test('bind mounts are read-only where they should be', async () => {
@@ -170,7 +192,10 @@ describe('isolation', () => {
     fs.writeFileSync(source, 'given', { mode: 0o666 });
     fs.chmodSync(source, 0o666);
     const mounts = [{ source, target: '/run/deep/given', readonly: true }];
-    expect(await sandboxes.run('cat /run/deep/given; echo x > /run/deep/given', { mounts })).toMatchObject({ exitCode: 1, out: 'given' });
+    expect(await sandboxes.run('cat /run/deep/given; echo x > /run/deep/given', { mounts })).toMatchObject({
+      exitCode: 1,
+      out: 'given',
+    });
   });
 });
 
@@ -181,7 +206,9 @@ describe('limits', () => {
   });
 
   test('pids', async () => {
-    const outcome = await sandboxes.run('i=0; while [ $i -lt 40 ]; do sleep 5 & i=$((i+1)); done; echo all', { limits: { memoryBytes: 64 * 1024 * 1024, pids: 16 } });
+    const outcome = await sandboxes.run('i=0; while [ $i -lt 40 ]; do sleep 5 & i=$((i+1)); done; echo all', {
+      limits: { memoryBytes: 64 * 1024 * 1024, pids: 16 },
+    });
     expect(outcome.exitCode).not.toBe(0);
     expect(outcome.out).toBe('');
     expect(outcome.err).toMatch(/can't fork/);
@@ -217,12 +244,23 @@ describe('the network', () => {
 
   test('the node’s services cannot be reached under any address', async () => {
     const ports = [await listen('127.0.0.1'), await listen('0.0.0.0')];
-    const addresses = ['127.0.0.1', '10.0.2.2', '10.0.2.3', '10.0.2.15', '10.0.2.100', '169.254.169.254', '0.0.0.0', ...own];
+    const addresses = [
+      '127.0.0.1',
+      '10.0.2.2',
+      '10.0.2.3',
+      '10.0.2.15',
+      '10.0.2.100',
+      '169.254.169.254',
+      '0.0.0.0',
+      ...own,
+    ];
     expect(own.length).toBeGreaterThan(0);
     const tries = ports.flatMap((port) => addresses.map((address) => `nc -w 2 ${address} ${port} </dev/null &`));
     expect((await sandboxes.run([...tries, 'wait; echo done'].join('\n'), { network: 'default' })).out).toBe('done\n');
     // The same probe finds the service from the node.
-    expect(execFileSync('busybox', ['nc', '-w', '2', '127.0.0.1', String(ports[0])], { input: '' }).toString()).toBe('reached\n');
+    expect(execFileSync('busybox', ['nc', '-w', '2', '127.0.0.1', String(ports[0])], { input: '' }).toString()).toBe(
+      'reached\n',
+    );
   });
 
   test('the cloud’s metadata service is unreachable at once', async () => {
@@ -233,7 +271,10 @@ describe('the network', () => {
   test('names and the outside can be reached', async () => {
     const registry = execFileSync('npm', ['config', 'get', 'registry']).toString().trim();
     const { hostname } = new URL(registry);
-    const { out, err, exitCode } = await sandboxes.run(`nslookup ${hostname} && nc -w 10 ${hostname} 443 </dev/null && echo connected`, { network: 'default' });
+    const { out, err, exitCode } = await sandboxes.run(
+      `nslookup ${hostname} && nc -w 10 ${hostname} 443 </dev/null && echo connected`,
+      { network: 'default' },
+    );
     expect({ exitCode, err }).toEqual({ exitCode: 0, err: '' });
     expect(out).toMatch(/connected/);
   });
@@ -269,7 +310,9 @@ describe('ending a sandbox', () => {
   });
 
   test('many at once', async () => {
-    const outcomes = await Promise.all(Array.from({ length: 6 }, (_, at) => sandboxes.run(`echo ${at}`, { network: at % 2 === 0 ? 'default' : 'none' })));
+    const outcomes = await Promise.all(
+      Array.from({ length: 6 }, (_, at) => sandboxes.run(`echo ${at}`, { network: at % 2 === 0 ? 'default' : 'none' })),
+    );
     expect(outcomes.map(({ out }) => out)).toEqual(['0\n', '1\n', '2\n', '3\n', '4\n', '5\n']);
   });
 });

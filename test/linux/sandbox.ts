@@ -7,7 +7,31 @@ import { removeTree, resolveInRoot } from '#snapshot';
 import { silentLogger } from '#std';
 import { mountsBelow, Scratch } from './scratch.ts';
 
-const applets = ['sh', 'cat', 'chmod', 'dd', 'echo', 'env', 'id', 'ip', 'ls', 'mknod', 'mount', 'nc', 'nslookup', 'ping', 'ps', 'sleep', 'stat', 'tail', 'touch', 'true', 'unshare', 'wget', 'yes'];
+const applets = [
+  'sh',
+  'cat',
+  'chmod',
+  'dd',
+  'echo',
+  'env',
+  'id',
+  'ip',
+  'ls',
+  'mknod',
+  'mount',
+  'nc',
+  'nslookup',
+  'ping',
+  'ps',
+  'sleep',
+  'stat',
+  'tail',
+  'touch',
+  'true',
+  'unshare',
+  'wget',
+  'yes',
+];
 
 /** What a sandbox ended with and wrote. */
 export interface Outcome extends Exit {
@@ -53,7 +77,11 @@ export class Sandboxes implements AsyncDisposable {
   }
 
   /** Runs a shell script (or `args`) in a fresh root on the base. */
-  async run(script: string, changes: Partial<ProcessSpec> = {}, signal = new AbortController().signal): Promise<Outcome> {
+  async run(
+    script: string,
+    changes: Partial<ProcessSpec> = {},
+    signal = new AbortController().signal,
+  ): Promise<Outcome> {
     const key = this.scratch.name();
     const root = await this.scratch.mount(await this.scratch.snapshots.prepare(key, this.base));
     try {
@@ -64,7 +92,12 @@ export class Sandboxes implements AsyncDisposable {
     }
   }
 
-  async runIn(root: string, script: string, changes: Partial<ProcessSpec> = {}, signal = new AbortController().signal): Promise<Outcome> {
+  async runIn(
+    root: string,
+    script: string,
+    changes: Partial<ProcessSpec> = {},
+    signal = new AbortController().signal,
+  ): Promise<Outcome> {
     const written = ['', '', ''];
     const exit = await this.executor.run(
       this.spec(script, changes),
@@ -96,7 +129,9 @@ export class Sandboxes implements AsyncDisposable {
 
   /** What sandboxes left on this node. */
   async leftovers(): Promise<readonly string[]> {
-    const groups = await Promise.all((await readdir('/sys/fs/cgroup')).map((name) => below(join('/sys/fs/cgroup', name, this.cgroupParent))));
+    const groups = await Promise.all(
+      (await readdir('/sys/fs/cgroup')).map((name) => below(join('/sys/fs/cgroup', name, this.cgroupParent))),
+    );
     const whole = await below(join('/sys/fs/cgroup', this.cgroupParent));
     const helpers = execFileSync('ps', ['-eo', 'pid,ppid,args']).toString().split('\n');
     return [
@@ -105,7 +140,10 @@ export class Sandboxes implements AsyncDisposable {
       ...(await below(join(this.dir, 'runc'))),
       ...groups.flat(),
       ...whole,
-      ...helpers.filter((line) => line.includes(this.dir) || (line.includes('slirp4netns') && line.split(/\s+/).includes(String(process.pid)))),
+      ...helpers.filter(
+        (line) =>
+          line.includes(this.dir) || (line.includes('slirp4netns') && line.split(/\s+/).includes(String(process.pid))),
+      ),
     ];
   }
 
@@ -120,7 +158,14 @@ function busybox(root: string): void {
   mkdirSync(join(root, 'bin'));
   mkdirSync(join(root, 'tmp'));
   copyFileSync('/bin/busybox', join(root, 'bin/busybox'));
-  execFileSync('/bin/sh', ['-ec', `cd bin; for a in ${applets.join(' ')}; do ln -s busybox $a; done; cd ..; chmod 1777 tmp; chown -hR 100000:100000 .`], { cwd: root });
+  execFileSync(
+    '/bin/sh',
+    [
+      '-ec',
+      `cd bin; for a in ${applets.join(' ')}; do ln -s busybox $a; done; cd ..; chmod 1777 tmp; chown -hR 100000:100000 .`,
+    ],
+    { cwd: root },
+  );
 }
 
 /** Directories in a directory; none where it is not there. */

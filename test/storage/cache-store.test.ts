@@ -1,5 +1,5 @@
 import { type CacheKey, type Result } from '#cache';
-import { type Digest, digestOf } from '#oci';
+import { digestOf } from '#oci';
 import { createCacheStore } from '#storage';
 import { flushRedis } from '#testing';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';

@@ -179,7 +179,9 @@ describe('submitBuild', () => {
     };
     await expect(gone.submitBuild({}, context, { idempotencyKey: 'k6' })).rejects.toMatchObject({
       code: 'FARM_UNREACHABLE',
-      message: expect.stringMatching(/^cannot reach the farm at http:\/\/127\.0\.0\.1:\d+ \(connection refused\)$/) as string,
+      message: expect.stringMatching(
+        /^cannot reach the farm at http:\/\/127\.0\.0\.1:\d+ \(connection refused\)$/,
+      ) as string,
       hint: 'check KILN_URL, or run without it to use an embedded farm',
     });
     expect(opened).toBe(1);

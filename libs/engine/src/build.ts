@@ -108,8 +108,10 @@ async function run(node: EngineNode, job: BuildJobInput, { dockerfile, local, lo
   for (const { message, line } of lowered.warnings)
     report({ type: 'warning', atMs: node.clock.nowMs(), message, line });
   report({ type: 'planned', atMs: node.clock.nowMs(), vertices: plannedVertices(lowered.definition) });
-  const root = await solved(node, job, lowered.definition, { images, damaged, local, logs, report });
-  const exported = await exportImage({ node, job, lowered, root, images, report, tally });
+  const exported = await whole(job, { node, damaged, report }, async (cache) => {
+    const root = await solveOnce(node, job, lowered.definition, { images, damaged, cache, local, logs, report });
+    return exportImage({ node: { ...node, content: damaged.watched }, job, lowered, root, images, report, tally });
+  });
   return {
     ...exported,
     steps: tally.counts(),
@@ -136,49 +138,57 @@ function lower(
   );
 }
 
+interface Repairing {
+  readonly node: EngineNode;
+  readonly damaged: DamagedBlobs;
+  readonly report: (event: BuildEvent) => void;
+}
+
+/**
+ * From the first look-up to the last byte out; begun again where a blob that a record promised turned out lost or
+ * damaged: what refers to it is forgotten, so that its step runs.
+ */
+async function whole<T>(
+  job: BuildJobInput,
+  { node, damaged, report }: Repairing,
+  attempt: (cache: CacheStore) => Promise<T>,
+): Promise<T> {
+  const cache = wholeRecords(job.cache, node.content);
+  for (let repairs = 0; ; repairs++) {
+    try {
+      return await attempt(cache);
+    } catch (thrown) {
+      const lost: ReadonlySet<Digest> = damaged.take();
+      if (lost.size === 0 || repairs >= MAX_REPAIRS || job.signal.aborted) throw thrown;
+      await cache.forget(lost, job.signal);
+      const message = `${lost.size} cached blobs were lost or damaged: their steps run again`;
+      report({ type: 'warning', atMs: node.clock.nowMs(), message });
+    }
+  }
+}
+
 interface Solving {
   readonly images: Images;
   readonly damaged: DamagedBlobs;
+  readonly cache: CacheStore;
   readonly local: LocalRef;
   readonly logs: StepLogs;
   readonly report: (event: BuildEvent) => void;
 }
 
-/** Solves, and solves again where a blob that a record promised turned out lost or damaged. */
-async function solved(
+function solveOnce(
   node: EngineNode,
   job: BuildJobInput,
   definition: Definition,
-  { images, damaged, local, logs, report }: Solving,
+  { images, damaged, cache, local, logs, report }: Solving,
 ): Promise<Ref> {
-  const cache = wholeRecords(job.cache, node.content);
-  for (let repairs = 0; ; repairs++) {
-    const refs = new TreeRefs(damaged.watched, cache, node.materialiser, images, job.signal);
-    const runner = new EngineRunner(
-      { ...node, refs, content: damaged.watched, locals: new Map([['context', local]]), producer: job.producer, logs },
-      () => local,
-    );
-    try {
-      return await solve({
-        definition,
-        runner,
-        cache,
-        clock: node.clock,
-        report,
-        parallelism: node.parallelism,
-        signal: job.signal,
-      });
-    } catch (thrown) {
-      const lost: ReadonlySet<Digest> = damaged.take();
-      if (lost.size === 0 || repairs >= MAX_REPAIRS || job.signal.aborted) throw thrown;
-      await cache.forget(lost, job.signal);
-      report({
-        type: 'warning',
-        atMs: node.clock.nowMs(),
-        message: `${lost.size} cached blobs were lost or damaged: their steps run again`,
-      });
-    }
-  }
+  const refs = new TreeRefs(damaged.watched, cache, node.materialiser, images, job.signal);
+  const runner = new EngineRunner(
+    { ...node, refs, content: damaged.watched, locals: new Map([['context', local]]), producer: job.producer, logs },
+    () => local,
+  );
+  const { clock, parallelism } = node;
+  return solve({ definition, runner, cache, clock, report, parallelism, signal: job.signal });
 }
 
 function standInMessage(name: string): string {

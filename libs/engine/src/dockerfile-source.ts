@@ -31,7 +31,7 @@ export async function openContext(
     const entry = followLinks(files, path);
     return entry?.digest === undefined
       ? undefined
-      : (await collect(content.get(entry.digest, signal) as Bytes, TEXT_LIMIT_BYTES)).toString('utf8');
+      : (await collect(content.get(entry.digest, signal), TEXT_LIMIT_BYTES)).toString('utf8');
   };
   const name = request.dockerfile.replace(/^(\.?\/)+/, '');
   const text = request.dockerfileText ?? (await read(name));

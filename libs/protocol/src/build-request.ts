@@ -1,6 +1,21 @@
+import { parseReference } from '#oci';
+import { messageOf } from '#std';
 import { z } from 'zod';
 
 const name = z.string().min(1).max(255);
+
+/** As `parseReference` takes it. */
+const reference = z
+  .string()
+  .min(1)
+  .max(512)
+  .superRefine((text, context) => {
+    try {
+      parseReference(text);
+    } catch (thrown) {
+      context.addIssue({ code: 'custom', message: messageOf(thrown) });
+    }
+  });
 
 /** Where the result goes besides the cache. */
 export const OutputRequest = z.discriminatedUnion('type', [
@@ -26,7 +41,7 @@ export const BuildRequest = z.strictObject({
   target: name.optional(),
   buildArgs: z.record(name, z.string().max(131_072)).default({}),
   labels: z.record(name, z.string().max(131_072)).default({}),
-  tags: z.array(z.string().min(1).max(512)).max(64).default([]),
+  tags: z.array(reference).max(64).default([]),
   /** one platform, such as linux/amd64; the builder's own when absent */
   platform: z.string().max(64).optional(),
   noCache: z.boolean().default(false),

@@ -27,9 +27,9 @@ describe('cleanLine', () => {
     fc.assert(
       fc.property(nasty, (pieces) => {
         const line = pieces.join('');
-        // eslint-disable-next-line no-control-regex
+
         expect(cleanLine(line, false)).not.toMatch(/[\x00-\x08\x0a-\x1f\x7f-\x9f]/);
-        // eslint-disable-next-line no-control-regex
+
         expect(cleanLine(line, true).replaceAll(/\x1b\[[0-9;:]*m/g, '')).not.toMatch(/[\x00-\x08\x0a-\x1f\x7f-\x9f]/);
       }),
     );

@@ -16,7 +16,6 @@ class Screen implements Terminal {
   ) {}
 
   write(text: string): void {
-    // eslint-disable-next-line no-control-regex
     for (const [piece] of text.matchAll(/\x1b\[(\?25[lh]|\d*[A-Za-z])|\x1b\[[\d;]*m|\n|\r|[^\x1b\n\r]+/g))
       this.#apply(piece);
   }
