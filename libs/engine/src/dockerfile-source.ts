@@ -2,7 +2,7 @@ import { posix } from 'node:path';
 import type { ContentStore, TreeEntry } from '#content';
 import { type ContextManifest, filterManifest, ignoreFilesFor, parseIgnore, treeOf } from '#context';
 import type { StoredRequest } from '#protocol';
-import { type Bytes, collect, KilnError } from '#std';
+import { collect, KilnError } from '#std';
 import type { LocalRef } from './ref.ts';
 
 export interface DockerfileSource {
