@@ -21,13 +21,21 @@ const SYSTEM_DIR = '/var/lib/kiln';
 export async function makeLayout(dataDir: string): Promise<FarmLayout> {
   await mkdir(dataDir, { recursive: true, mode: 0o711 });
   const data = await realpath(dataDir);
-  const id = createHash('sha256').update(data).digest('hex').slice(0, 12);
+  const id = await farmIdOf(data);
   const open = (await passable(data)) ? join(data, 'open') : join(SYSTEM_DIR, id);
   await mkdir(open, { recursive: true, mode: 0o711 });
   const made = { logs: join(data, 'logs'), content: join(data, 'content'), registry: join(data, 'registry') };
   const redis = join(data, 'redis');
   for (const path of [...Object.values(made), redis]) await mkdir(path, { recursive: true, mode: 0o700 });
   return { id, data, ...made, redis, open };
+}
+
+/** Names a farm by its data directory, which has to be there. */
+export async function farmIdOf(dataDir: string): Promise<string> {
+  return createHash('sha256')
+    .update(await realpath(dataDir))
+    .digest('hex')
+    .slice(0, 12);
 }
 
 async function passable(path: string): Promise<boolean> {

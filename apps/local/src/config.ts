@@ -1,0 +1,35 @@
+import { existsSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+
+/** What the supervisor takes from its environment. */
+export interface LocalConfig {
+  readonly cacheDir: string;
+  /** what its children inherit: nothing that a shell of the moment has set otherwise */
+  readonly base: Readonly<Record<string, string>>;
+  readonly caBundle: string | undefined;
+}
+
+/** An inspecting proxy's certificates: whoever needs them for their own tools has set one of these. */
+const CA_VARIABLES = ['SSL_CERT_FILE', 'NODE_EXTRA_CA_CERTS'] as const;
+
+export function readConfig(env: Readonly<Record<string, string | undefined>>): LocalConfig {
+  const certificates = CA_VARIABLES.flatMap((name) => {
+    const path = env[name];
+    return path?.startsWith('/') === true && existsSync(path) ? [[name, path] as const] : [];
+  });
+  const cache =
+    env['XDG_CACHE_HOME'] === undefined || env['XDG_CACHE_HOME'] === ''
+      ? join(homedir(), '.cache')
+      : env['XDG_CACHE_HOME'];
+  return {
+    cacheDir: join(cache, 'kiln/stand-ins'),
+    base: {
+      PATH: `${env['PATH'] ?? ''}:/usr/local/sbin:/usr/sbin:/sbin`,
+      HOME: homedir(),
+      LANG: 'C.UTF-8',
+      ...Object.fromEntries(certificates),
+    },
+    caBundle: certificates[0]?.[1],
+  };
+}

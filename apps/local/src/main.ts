@@ -1,0 +1,148 @@
+import { Command, InvalidArgumentError } from 'commander';
+import { resolve } from 'node:path';
+import { isKilnError, jsonLogger, KilnError, messageOf, systemClock, systemRandom } from '#std';
+import { readConfig } from './config.ts';
+import { ask, FarmStatus } from './control.ts';
+import { readIdentity } from './identity.ts';
+import { farmIdOf } from './layout.ts';
+import { Supervisor } from './supervisor.ts';
+
+const DEFAULT_BUILDERS = 2;
+/** How long a second `up` waits for the first one's farm to be known. */
+const PATIENCE_MS = 10_000;
+
+type Announcement =
+  | { readonly event: 'progress'; readonly message: string }
+  | { readonly event: 'ready' }
+  | { readonly event: 'failed'; readonly message: string; readonly hint?: string | undefined };
+
+function announce(announcement: Announcement): void {
+  process.stdout.write(`${JSON.stringify(announcement)}\n`);
+}
+
+const logger = jsonLogger(
+  (line) => process.stderr.write(line),
+  () => systemClock.nowMs(),
+);
+
+/** Becomes the farm's supervisor, or brings the one that runs to what is asked for. */
+async function up(dataDir: string, builders: number | undefined): Promise<void> {
+  if (process.getuid?.() !== 0) {
+    throw new KilnError('UNAVAILABLE', 'the embedded farm needs root: it runs containers', {
+      hint: 'run it as root, or use a farm of your team with KILN_URL and KILN_TOKEN',
+    });
+  }
+  const supervisor = await Supervisor.take({
+    dataDir,
+    builders: builders ?? DEFAULT_BUILDERS,
+    ...readConfig(process.env),
+    clock: systemClock,
+    random: systemRandom,
+    logger,
+    report: (message) => announce({ event: 'progress', message }),
+  });
+  if (supervisor === undefined) return await join(dataDir, builders);
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => void supervisor.down());
+  try {
+    await supervisor.started;
+    announce({ event: 'ready' });
+  } catch (thrown) {
+    await supervisor.down();
+    await supervisor.close();
+    throw thrown;
+  }
+  await supervisor.ended;
+  await supervisor.close();
+}
+
+/** Waits for the farm that another process starts or runs. */
+async function join(dataDir: string, builders: number | undefined): Promise<void> {
+  announce({ event: 'progress', message: 'another process starts the farm; waiting for it' });
+  const untilMs = systemClock.nowMs() + PATIENCE_MS;
+  for (;;) {
+    const identity = await readIdentity(dataDir);
+    const status = identity && (await ask(await farmIdOf(dataDir), identity.token, 'GET', '/status').catch(refused));
+    if (status !== undefined && status !== 'refused') break;
+    if (systemClock.nowMs() > untilMs) throw new KilnError('UNAVAILABLE', 'the farm does not answer');
+    await systemClock.sleep(100);
+  }
+  const identity = await readIdentity(dataDir);
+  if (builders !== undefined && identity !== undefined)
+    await ask(await farmIdOf(dataDir), identity.token, 'POST', `/builders/${builders}`);
+  announce({ event: 'ready' });
+}
+
+/** Before the supervisor knows its own token it refuses everyone. */
+function refused(thrown: unknown): 'refused' {
+  if (isKilnError(thrown, 'UNAVAILABLE') && thrown.message === 'wrong token') return 'refused';
+  throw thrown;
+}
+
+async function askFarm(dataDir: string, method: string, path: string): Promise<unknown> {
+  const identity = await readIdentity(dataDir);
+  return identity === undefined ? undefined : await ask(await farmIdOf(dataDir), identity.token, method, path);
+}
+
+async function status(dataDir: string, json: boolean): Promise<void> {
+  const answer = await askFarm(dataDir, 'GET', '/status');
+  if (answer === undefined) {
+    process.stderr.write(`no farm runs for ${dataDir}\nstart it with kiln up\n`);
+    process.exitCode = 3;
+    return;
+  }
+  const farm = FarmStatus.parse(answer);
+  if (json) {
+    process.stdout.write(`${JSON.stringify(farm)}\n`);
+    return;
+  }
+  const line = (name: string, text: string): string => `${name.padEnd(10)} ${text}\n`;
+  process.stdout.write(
+    [
+      line('api', farm.api.url),
+      line('registry', farm.registry.address),
+      ...farm.builders.map(({ id, state, pid }) => line(id, `${state} (pid ${pid ?? 'none'})`)),
+      line('postgres', `port ${farm.services.postgres.port}`),
+      line('redis', `port ${farm.services.redis.port}`),
+      line('data', farm.data),
+    ].join(''),
+  );
+}
+
+async function down(dataDir: string): Promise<void> {
+  const answer = await askFarm(dataDir, 'POST', '/down');
+  process.stdout.write(answer === undefined ? `no farm runs for ${dataDir}\n` : 'farm stopped\n');
+}
+
+function positive(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1 || value > 64) throw new InvalidArgumentError('a number from 1 to 64');
+  return value;
+}
+
+interface Flags {
+  readonly data: string;
+  readonly builders?: number;
+  readonly json?: boolean;
+}
+
+const program = new Command('kiln-local').description('Starts, changes, shows and ends an embedded farm.');
+const command = (name: string): Command =>
+  program.command(name).requiredOption('--data <dir>', 'data directory', resolve);
+command('up')
+  .option('--builders <n>', 'number of builders', positive)
+  .action(({ data, builders }: Flags) => up(data, builders));
+command('status')
+  .option('--json')
+  .action(({ data, json }: Flags) => status(data, json === true));
+command('down').action(({ data }: Flags) => down(data));
+
+// Whoever started the farm has read what it wanted to know.
+process.stdout.on('error', () => undefined);
+try {
+  await program.parseAsync();
+} catch (thrown) {
+  const hint = isKilnError(thrown) ? thrown.hint : undefined;
+  if (process.argv[2] === 'up') announce({ event: 'failed', message: messageOf(thrown), hint });
+  else process.stderr.write(`${messageOf(thrown)}\n${hint === undefined ? '' : `${hint}\n`}`);
+  process.exitCode = isKilnError(thrown) ? thrown.traits.exit : 1;
+}
