@@ -127,7 +127,7 @@ interface Flags {
 
 const program = new Command('kiln-local').description('Starts, changes, shows and ends an embedded farm.');
 const command = (name: string): Command =>
-  program.command(name).requiredOption('--data <dir>', 'data directory', resolve);
+  program.command(name).requiredOption('--data <dir>', 'data directory', (path) => resolve(path));
 command('up')
   .option('--builders <n>', 'number of builders', positive)
   .action(({ data, builders }: Flags) => up(data, builders));

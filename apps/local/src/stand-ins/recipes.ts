@@ -38,7 +38,7 @@ export async function makeDebian({ dir, signal }: Making): Promise<StandIn> {
     '--dpkgopt=path-include=/usr/share/doc/*/copyright',
     '--aptopt=Acquire::Languages "none"',
     // As in Debian's own container images: no packages kept, no service started.
-    '--aptopt=APT::Keep-Downloaded-Packages "false"',
+    `--customize-hook=echo 'APT::Keep-Downloaded-Packages "false";' > "$1/etc/apt/apt.conf.d/99kiln"`,
     '--customize-hook=printf "#!/bin/sh\\nexit 101\\n" > "$1/usr/sbin/policy-rc.d"; chmod 755 "$1/usr/sbin/policy-rc.d"',
     '--customize-hook=find "$1/var/lib/apt/lists" "$1/var/cache" "$1/var/log" -type f -delete',
     '--customize-hook=rm -f "$1/etc/resolv.conf" "$1/etc/hostname"',
