@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { type Database, migrate, openDatabase, Permission, ProjectStore, TokenStore } from '#storage';
 import { startPostgres, startRedis, type TestService } from '#testing';
 import { z } from 'zod';
+import { sweepCgroup } from '../../apps/local/src/cgroup-sweep.ts';
 import { RealRegistry } from '../registry/real-registry.ts';
 import { pushBaseImage } from './base-image.ts';
 
@@ -15,6 +16,7 @@ const dist = fileURLToPath(new URL('../../dist/', import.meta.url));
 /** On a real disk: an overlay cannot stand on an overlay or on some temporary file systems. */
 const SCRATCH = '/var/tmp';
 const START_MS = 30_000;
+const cgroupParent = `/kiln-e2e/${process.pid}`;
 
 /** What `--metadata-file` says. */
 const Metadata = z.object({
@@ -119,7 +121,7 @@ export class Farm implements AsyncDisposable {
       ...this.env,
       KILN_BUILDER_ID: name,
       KILN_BUILDER_DIR: join(this.dir, `builder-${name}`),
-      KILN_CGROUP_PARENT: `/kiln-e2e-${process.pid}`,
+      KILN_CGROUP_PARENT: cgroupParent,
       KILN_REGISTRY_MIRRORS: `*=stand-in:http://${this.mirror.host}`,
       KILN_EGRESS_ALLOW: this.registry.host,
       ...settings,
@@ -197,6 +199,7 @@ export class Farm implements AsyncDisposable {
       api.kill('SIGKILL');
       await once(api, 'exit');
     }
+    await sweepCgroup(cgroupParent);
     await this.held.disposeAsync();
   }
 }

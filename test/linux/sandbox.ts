@@ -1,10 +1,11 @@
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, mkdtempSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Exit, type ProcessSpec, RuncExecutor } from '#executor';
 import { removeTree, resolveInRoot } from '#snapshot';
 import { silentLogger } from '#std';
+import { sweepCgroup } from '../../apps/local/src/cgroup-sweep.ts';
 import { mountsBelow, Scratch } from './scratch.ts';
 
 const applets = [
@@ -29,7 +30,6 @@ const applets = [
   'touch',
   'true',
   'unshare',
-  'wget',
   'yes',
 ];
 
@@ -127,20 +127,32 @@ export class Sandboxes implements AsyncDisposable {
     };
   }
 
+  /** The share of cores that the kernel gives a running sandbox. */
+  cpusOf(id: string): number {
+    const number = (path: string): number => Number(readFileSync(path, 'utf8'));
+    const unified = join('/sys/fs/cgroup', this.cgroupParent, id, 'cpu.max');
+    if (existsSync(unified)) {
+      const [quota, period] = readFileSync(unified, 'utf8').split(' ').map(Number);
+      return (quota ?? 0) / (period ?? 1);
+    }
+    const dir = join('/sys/fs/cgroup/cpu', this.cgroupParent, id);
+    return number(join(dir, 'cpu.cfs_quota_us')) / number(join(dir, 'cpu.cfs_period_us'));
+  }
+
   /** What sandboxes left on this node. */
   async leftovers(): Promise<readonly string[]> {
     const groups = await Promise.all(
       (await readdir('/sys/fs/cgroup')).map((name) => below(join('/sys/fs/cgroup', name, this.cgroupParent))),
     );
     const whole = await below(join('/sys/fs/cgroup', this.cgroupParent));
-    const helpers = execFileSync('ps', ['-eo', 'pid,ppid,args']).toString().split('\n');
+    const processes = execFileSync('ps', ['-eo', 'pid,ppid,args']).toString().split('\n');
     return [
       ...(await mountsBelow(this.dir)),
       ...(await below(join(this.dir, 'bundles'))),
       ...(await below(join(this.dir, 'runc'))),
       ...groups.flat(),
       ...whole,
-      ...helpers.filter(
+      ...processes.filter(
         (line) =>
           line.includes(this.dir) || (line.includes('slirp4netns') && line.split(/\s+/).includes(String(process.pid))),
       ),
@@ -150,6 +162,7 @@ export class Sandboxes implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.executor.sweep();
     await this.scratch[Symbol.asyncDispose]();
+    await sweepCgroup(this.cgroupParent);
     await removeTree(this.dir);
   }
 }

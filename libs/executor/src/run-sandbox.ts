@@ -61,7 +61,8 @@ export async function runSandbox(run: SandboxRun): Promise<Exit> {
     return work;
   };
   const connected = stopOn(connect(run, process, gate, plan));
-  const drained = stopOn(pipes.drain(output));
+  // A process that never stops writing ends only when its failing reader stops it.
+  const drained = stopOn(pipes.drain((stream, chunk) => stopOn(handOver(output, stream, chunk))));
   const killed = killWhenAborted(AbortSignal.any([signal, stop.signal]), { run, process, gate });
   // All end before anything is taken down; the first failure is the one to tell.
   await Promise.allSettled([process.exited, connected, drained, killed]);
@@ -74,6 +75,10 @@ export async function runSandbox(run: SandboxRun): Promise<Exit> {
   const missing = commandFailure(failure);
   if (missing !== undefined) return { exitCode: missing, outOfMemory: false };
   throw new KilnError('SANDBOX_FAILED', `the sandbox could not be started: ${failure}`);
+}
+
+async function handOver(output: OnOutput, stream: 1 | 2, chunk: Uint8Array): Promise<void> {
+  await output(stream, chunk);
 }
 
 const cgroupOf = ({ host, spec }: SandboxRun): string => `${host.cgroupParent}/${spec.id}`;
