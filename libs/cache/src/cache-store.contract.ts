@@ -1,4 +1,4 @@
-import { type Descriptor, type Digest, digestOf } from '#oci';
+import { type Descriptor, digestOf } from '#oci';
 import { isKilnError } from '#std';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {

@@ -7,7 +7,7 @@ import type { CacheKey, CacheRecord, ResultId } from './record.ts';
 
 const platform = { os: 'linux', architecture: 'amd64' };
 const base = digestOf('base');
-const id = (name: string): ResultId => digestOf(name) as Digest as ResultId;
+const id = (name: string): ResultId => digestOf(name) as ResultId;
 
 /** One stage `a` on the base, and `b`, `c` that both stand on it; `d` copies from c onto b. */
 function diamond(ignoreA = false): { definition: Definition; a: Digest; b: Digest; c: Digest; d: Digest } {
@@ -39,7 +39,7 @@ function record(name: string, parents: readonly ResultId[]): CacheRecord {
     finishedAtMs: 1,
     producer,
   };
-  return { key: digestOf(`key ${name}`) as Digest as CacheKey, kind: 'definition', result };
+  return { key: digestOf(`key ${name}`) as CacheKey, kind: 'definition', result };
 }
 
 const onBase = [imageResultId(base)];

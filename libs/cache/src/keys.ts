@@ -78,7 +78,7 @@ export function definitionKeys(definition: Definition, selectionOf: SelectionOf)
       inputs,
     };
     keys.set(vertex.digest, {
-      key: hash(preimage) as Digest as CacheKey,
+      key: hash(preimage) as CacheKey,
       kind: 'definition',
       op: opKey(vertex),
       preimage,
@@ -101,7 +101,7 @@ export function contentKey(vertex: Vertex, inputs: readonly InputContent[]): Exp
     platform: formatPlatform(vertex.platform),
     inputs: inputs.map((input): Json => ({ ...input })),
   };
-  return { key: hash(preimage) as Digest as CacheKey, kind: 'content', op: opKey(vertex), preimage };
+  return { key: hash(preimage) as CacheKey, kind: 'content', op: opKey(vertex), preimage };
 }
 
 /** An image is the same result wherever it is pulled. */

@@ -70,18 +70,18 @@ const readonlyPaths = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc
 const cpuPeriodUs = 100_000;
 
 /** `config.json` of a bundle: https://github.com/opencontainers/runtime-spec/blob/v1.0.2/config.md */
-export function runtimeSpec(process: ProcessSpec, settings: SpecSettings): object {
+export function runtimeSpec(spec: ProcessSpec, settings: SpecSettings): object {
   const { rootfs, namespacesReady } = settings;
   return {
     ociVersion: '1.0.2',
-    hostname: process.hostname,
+    hostname: spec.hostname,
     root: { path: rootfs, readonly: false },
     process: {
       terminal: false,
-      args: process.args,
-      env: process.env,
-      cwd: process.cwd,
-      user: { uid: process.uid, gid: process.gid, additionalGids: process.additionalGids },
+      args: spec.args,
+      env: spec.env,
+      cwd: spec.cwd,
+      user: { uid: spec.uid, gid: spec.gid, additionalGids: spec.additionalGids },
       // sudo and the like work in build steps.
       noNewPrivileges: false,
       capabilities: {
@@ -93,7 +93,7 @@ export function runtimeSpec(process: ProcessSpec, settings: SpecSettings): objec
       },
       rlimits: [{ type: 'RLIMIT_CORE', soft: 0, hard: 0 }],
     },
-    mounts: [...systemMounts, ...[...settings.files, ...process.mounts].map(bind)],
+    mounts: [...systemMounts, ...[...settings.files, ...spec.mounts].map(bind)],
     ...(namespacesReady === undefined ? {} : { hooks: { createRuntime: [namespacesReady] } }),
     linux: linuxSpec(process, settings),
   };
