@@ -95,7 +95,7 @@ export function runtimeSpec(spec: ProcessSpec, settings: SpecSettings): object {
     },
     mounts: [...systemMounts, ...[...settings.files, ...spec.mounts].map(bind)],
     ...(namespacesReady === undefined ? {} : { hooks: { createRuntime: [namespacesReady] } }),
-    linux: linuxSpec(process, settings),
+    linux: linuxSpec(spec, settings),
   };
 }
 
