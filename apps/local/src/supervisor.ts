@@ -105,6 +105,7 @@ export class Supervisor implements Controlled {
       const missing = Array.from({ length: count }, (_, index) => `builder-${index + 1}`).filter(
         (id) => !this.#builders.has(id),
       );
+      await Promise.all(missing.map((id) => services.makeBuilderDir(this.#known(), id)));
       await Promise.all(missing.map((id) => this.#startBuilder(id)));
     });
     this.#changing = changed.catch(() => undefined);
@@ -161,9 +162,7 @@ export class Supervisor implements Controlled {
 
   async #startBuilder(id: string): Promise<void> {
     this.#stopping.signal.throwIfAborted();
-    const parts = this.#known();
-    await services.makeBuilderDir(parts, id);
-    const child = new Child(services.builder(parts, id), this.#options);
+    const child = new Child(services.builder(this.#known(), id), this.#options);
     this.#builders.set(id, child);
     await child.start();
   }
