@@ -4,7 +4,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { type ContentStore, encodePath, type TreeEntry } from '#content';
 import { makeNode, writeXattrs } from '#snapshot';
-import { KilnError } from '#std';
+import { type Bytes, KilnError } from '#std';
 import { lookAt, own, type Ownership, type TargetRoot } from './rooted-files.ts';
 
 /** Where a file's bytes come from: blobs (what the client sent), or a mounted tree. */
@@ -61,7 +61,7 @@ async function make({ entry, target, from, sourcePath, signal }: EntryCopy): Pro
   switch (entry.type) {
     case 'file':
       return pipeline(
-        openBytes(entry, from, sourcePath, signal),
+        Readable.from(openBytes(entry, from, sourcePath, signal), { objectMode: false }),
         createWriteStream(target, { flags: 'wx', mode: 0o600 }),
         { signal },
       );
@@ -77,10 +77,11 @@ async function make({ entry, target, from, sourcePath, signal }: EntryCopy): Pro
   }
 }
 
-function openBytes(entry: TreeEntry, from: CopySource, sourcePath: string, signal: AbortSignal): Readable {
+/** A file's bytes. @param sourcePath as in {@link EntryCopy} */
+export function openBytes(entry: TreeEntry, from: CopySource, sourcePath: string, signal: AbortSignal): Bytes {
   if ('path' in from) return createReadStream(Buffer.concat([Buffer.from(`${from.path}/`), encodePath(sourcePath)]));
   if (entry.digest === undefined) throw new KilnError('INTERNAL', `the file ${entry.path} has no digest`);
-  return Readable.from(from.content.get(entry.digest, signal), { objectMode: false });
+  return from.content.get(entry.digest, signal);
 }
 
 function setXattrs({ entry, target, root }: EntryCopy): void {

@@ -4,7 +4,8 @@ import { type Selection, selectSources } from '#context';
 import type { CopyOp } from '#graph';
 import { resolveInRoot } from '#snapshot';
 import { fileOwner } from './accounts.ts';
-import { copyEntry, type CopySource } from './copy-entry.ts';
+import { type ArchiveFile, isArchive, unpackArchive } from './archive.ts';
+import { copyEntry, type CopySource, openBytes } from './copy-entry.ts';
 import { lookAt, makeDirs, type Ownership, type TargetRoot } from './rooted-files.ts';
 import { readRootFile } from './run-exec.ts';
 
@@ -19,13 +20,37 @@ export interface CopyRun {
 
 /**
  * COPY and ADD of files: what the patterns select goes to `dest`; the contents of a directory into it, files under their
- * own names when `dest` is a directory.
+ * own names when `dest` is a directory. ADD unpacks archives into `dest`.
  */
 export async function runCopy(run: CopyRun): Promise<void> {
   const { op, tree, root } = run;
   const selections = selectSources(tree, op.sources);
   const owner = op.chown === undefined ? undefined : await fileOwner(op.chown, readRootFile(root.path));
-  for (const selection of selections) await copySelection(run, selection, owner);
+  for (const selection of selections) {
+    const archive = op.unpack === true ? archiveOf(run, selection) : undefined;
+    if (archive !== undefined && (await isArchive(archive, run.signal))) await unpackInto(run, archive, owner);
+    else await copySelection(run, selection, owner);
+  }
+}
+
+/** What may be an archive: a regular file, by itself. */
+function archiveOf(
+  { from, signal }: CopyRun,
+  { directory, entries, resolved, source }: Selection,
+): ArchiveFile | undefined {
+  const [entry] = entries;
+  if (directory || entry?.type !== 'file') return undefined;
+  return { name: source, open: () => openBytes(entry, from, resolved, signal) };
+}
+
+/** Only directories that are made on the way have the step's owner. */
+async function unpackInto(
+  { op, root, signal }: CopyRun,
+  archive: ArchiveFile,
+  owner: Ownership | undefined,
+): Promise<void> {
+  const directory = await makeDirs(root, op.dest, { mode: 0o755, ...(owner ?? { uid: 0, gid: 0 }) });
+  await unpackArchive(archive, directory, root, signal);
 }
 
 async function copySelection(run: CopyRun, selection: Selection, owner: Ownership | undefined): Promise<void> {

@@ -19,6 +19,8 @@ export interface ApplyRequest {
 /** The event loop is for heartbeats too: it gets a turn this often. */
 const turnMs = 8;
 
+type PlaceEntry = (target: UnpackRoot, path: string, entry: TarEntry) => Promise<void>;
+
 /**
  * Unpacks a layer on top of what `root` shows, as the OCI image specification says: whiteouts remove, a directory merges
  * with a directory, all else replaces. Whatever names and links the archive has, nothing outside of `root` is touched:
@@ -26,42 +28,52 @@ const turnMs = 8;
  * @returns what the layer does, in order of paths
  * @throws KilnError BLOB_CORRUPT when it is no such archive; what the source throws
  */
-export async function applyLayer({ tar, root, shift }: ApplyRequest): Promise<readonly DeltaEntry[]> {
+export async function applyLayer(request: ApplyRequest): Promise<readonly DeltaEntry[]> {
+  const target = await placeAll(request, placeOfLayer);
+  return target.delta.entries();
+}
+
+/**
+ * Unpacks an archive that is no layer into a directory, taken as its root: as {@link applyLayer}, but names of whiteouts
+ * are names like others, and the directory itself keeps its owner, mode and mtime.
+ * @throws KilnError BLOB_CORRUPT when it is no such archive; what the source throws
+ */
+export async function unpackTar(request: ApplyRequest): Promise<void> {
+  await placeAll(request, async (target, path, { header, body }) => {
+    if (path !== '') await target.place(joinPath(target.parent(parentOf(path)), baseOf(path)), header, body);
+  });
+}
+
+async function placeAll({ tar, root, shift }: ApplyRequest, place: PlaceEntry): Promise<UnpackRoot> {
   const target = new UnpackRoot(root, shift);
   let turnAtMs = performance.now() + turnMs;
   for await (const entry of readTar(tar)) {
-    await applyEntry(target, entry);
+    const name = asText(entry.header.name);
+    try {
+      // Taken as absolute, so that `..` ends at the root.
+      await place(target, posix.normalize(`/${name}`).replace(/^\/+|\/+$/g, ''), entry);
+    } catch (thrown) {
+      if (isKilnError(thrown) || !refusals.has(systemCode(thrown) ?? '')) throw thrown;
+      const message = `the entry ${JSON.stringify(name)} cannot be unpacked: ${messageOf(thrown)}`;
+      throw new KilnError('BLOB_CORRUPT', message, { cause: thrown });
+    }
     if (performance.now() < turnAtMs) continue;
     await yieldToOthers();
     turnAtMs = performance.now() + turnMs;
   }
   target.finish();
-  return target.delta.entries();
+  return target;
 }
 
-async function applyEntry(target: UnpackRoot, { header, body }: TarEntry): Promise<void> {
-  const name = asText(header.name);
-  // Taken as absolute, so that `..` ends at the root.
-  const path = posix.normalize(`/${name}`).replace(/^\/+|\/+$/g, '');
-  try {
-    if (path === '') return header.type === 'dir' ? target.dir('', header) : undefined;
-    const parent = target.parent(parentOf(path));
-    const base = baseOf(path);
-    if (base === OPAQUE_MARKER) return await target.makeOpaque(parent);
-    // Other names of this kind are AUFS's own notes.
-    if (base.startsWith(WHITEOUT + WHITEOUT)) return;
-    if (base.startsWith(WHITEOUT)) return await target.whiteout(joinPath(parent, hiddenName(base)));
-    await target.place(joinPath(parent, base), header, body);
-  } catch (thrown) {
-    if (isKilnError(thrown) || !refusals.has(systemCode(thrown) ?? '')) throw thrown;
-    throw new KilnError(
-      'BLOB_CORRUPT',
-      `a layer's entry ${JSON.stringify(name)} cannot be unpacked: ${messageOf(thrown)}`,
-      {
-        cause: thrown,
-      },
-    );
-  }
+async function placeOfLayer(target: UnpackRoot, path: string, { header, body }: TarEntry): Promise<void> {
+  if (path === '') return header.type === 'dir' ? target.dir('', header) : undefined;
+  const parent = target.parent(parentOf(path));
+  const base = baseOf(path);
+  if (base === OPAQUE_MARKER) return await target.makeOpaque(parent);
+  // Other names of this kind are AUFS's own notes.
+  if (base.startsWith(WHITEOUT + WHITEOUT)) return;
+  if (base.startsWith(WHITEOUT)) return await target.whiteout(joinPath(parent, hiddenName(base)));
+  await target.place(joinPath(parent, base), header, body);
 }
 
 /** What the kernel says to entries that make no sense; a full disk, for one, is not the layer's fault. */

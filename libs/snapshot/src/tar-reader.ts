@@ -164,5 +164,5 @@ function untilNul(bytes: Buffer): Buffer {
 }
 
 function corrupt(why: string): KilnError {
-  return new KilnError('BLOB_CORRUPT', `a layer's tar cannot be read: ${why}`);
+  return new KilnError('BLOB_CORRUPT', `the tar cannot be read: ${why}`);
 }

@@ -48,7 +48,7 @@ export class UnpackRoot {
       const found = this.#stat(current);
       if (found === undefined) this.#makeDir(current);
       else if (!found.isDirectory())
-        throw new KilnError('BLOB_CORRUPT', `a layer has entries below /${current}, which is no directory`);
+        throw new KilnError('BLOB_CORRUPT', `entries lie below /${current}, which is no directory`);
       else if (!this.#dirTimes.has(current)) this.#dirTimes.set(current, found.mtimeMs / 1000);
     }
     return resolved;
@@ -129,7 +129,7 @@ export class UnpackRoot {
         const device = { major: header.major ?? 0, minor: header.minor ?? 0 };
         // On an overlay such a node is a whiteout, which a layer has other means to ask for.
         if (header.type === 'char' && rdevOf(device) === 0)
-          throw new KilnError('BLOB_CORRUPT', `a layer has the device 0:0 at /${path}`);
+          throw new KilnError('BLOB_CORRUPT', `it has the device 0:0 at /${path}`);
         kernel.mknod(disk, modes[header.type], rdevOf(device));
         this.delta.put({ ...entry, type: header.type, device });
         break;
@@ -149,7 +149,7 @@ export class UnpackRoot {
     const target = insideRoot(this.#root, decodePath(header.link ?? Buffer.alloc(0)), false);
     if (target === path) return;
     if (this.#stat(target) === undefined || target === '') {
-      throw new KilnError('BLOB_CORRUPT', `a layer links /${path} to /${target}, which is not there`);
+      throw new KilnError('BLOB_CORRUPT', `it links /${path} to /${target}, which is not there`);
     }
     if (this.#stat(path) !== undefined) await this.#clear(path);
     linkSync(this.#disk(target), this.#disk(path));

@@ -1,0 +1,53 @@
+import { readTar, unpackTar } from '#snapshot';
+import { type Bytes, isKilnError, KilnError, messageOf } from '#std';
+import { decompress, watch } from './decompress.ts';
+import type { TargetRoot } from './rooted-files.ts';
+
+/** A file that may be an archive. */
+export interface ArchiveFile {
+  /** as the Dockerfile names it */
+  readonly name: string;
+  /** its bytes, from the start each time */
+  readonly open: () => Bytes;
+}
+
+/**
+ * Whether a file is a tar, plain or compressed. As BuildKit has it, the first header decides: a file without one is no
+ * archive, whatever its name; what is damaged behind it fails where it is read.
+ */
+export async function isArchive({ open }: ArchiveFile, signal: AbortSignal): Promise<boolean> {
+  const source = watch(open());
+  const entries = readTar(decompress(source.bytes, signal));
+  try {
+    return (await entries.next()).done !== true;
+  } catch (thrown) {
+    source.rethrow();
+    if (isKilnError(thrown, 'BLOB_CORRUPT')) return false;
+    throw thrown;
+  } finally {
+    await entries.return();
+  }
+}
+
+/**
+ * Unpacks an archive into a directory of a root. Owners, modes and times are the archive's.
+ * @throws KilnError STEP_FAILED when the archive is damaged; what its source throws
+ */
+export async function unpackArchive(
+  { name, open }: ArchiveFile,
+  directory: string,
+  { shift }: TargetRoot,
+  signal: AbortSignal,
+): Promise<void> {
+  const source = watch(open());
+  try {
+    await unpackTar({ tar: decompress(source.bytes, signal), root: directory, shift });
+  } catch (thrown) {
+    source.rethrow();
+    if (!isKilnError(thrown, 'BLOB_CORRUPT')) throw thrown;
+    throw new KilnError('STEP_FAILED', `the archive ${name} cannot be unpacked: ${messageOf(thrown)}`, {
+      hint: 'pack it anew; COPY puts it into the image as it is',
+      cause: thrown,
+    });
+  }
+}
