@@ -1,0 +1,69 @@
+import { describe, expect, it } from 'vitest';
+import { fileOwner, processUser } from './accounts.ts';
+
+const files: Readonly<Record<string, string>> = {
+  '/etc/passwd': [
+    'root:x:0:0:root:/root:/bin/sh',
+    '# a comment',
+    'broken:x:many:0',
+    'app:x:1000:1001:App:/home/app:/bin/sh',
+    '1234:x:77:78::/:/bin/sh',
+    'huge:x:4000000000:0::/:/bin/sh',
+  ].join('\n'),
+  '/etc/group': 'root:x:0:\napp:x:1001:\ndocker:x:99:other,app\nwheel:x:98:app\n77:x:55:\n',
+};
+const read = (path: string) => Promise.resolve(files[path] ?? null);
+const nothing = () => Promise.resolve(null);
+
+describe('processUser', () => {
+  it.each([
+    ['', { uid: 0, gid: 0, additionalGids: [] }],
+    ['app', { uid: 1000, gid: 1001, additionalGids: [99, 98] }],
+    ['1000', { uid: 1000, gid: 1001, additionalGids: [99, 98] }],
+    ['app:docker', { uid: 1000, gid: 99, additionalGids: [] }],
+    ['app:5', { uid: 1000, gid: 5, additionalGids: [] }],
+    ['5', { uid: 5, gid: 0, additionalGids: [] }],
+    // A name wins over a number.
+    ['1234', { uid: 77, gid: 78, additionalGids: [] }],
+    ['5:77', { uid: 5, gid: 55, additionalGids: [] }],
+  ])('%j', async (text, expected) => {
+    expect(await processUser(text, read)).toEqual(expected);
+  });
+
+  it('needs no account files for numbers', async () => {
+    expect(await processUser('7:8', nothing)).toEqual({ uid: 7, gid: 8, additionalGids: [] });
+    expect(await processUser('', nothing)).toEqual({ uid: 0, gid: 0, additionalGids: [] });
+  });
+
+  it.each([
+    ['nobody', 'STEP_FAILED', 'unable to find user nobody'],
+    ['broken', 'STEP_FAILED', 'unable to find user broken'],
+    ['app:none', 'STEP_FAILED', 'unable to find group none'],
+    ['70000', 'DOCKERFILE_INVALID', 'above 65535'],
+    ['huge', 'DOCKERFILE_INVALID', 'above 65535'],
+    ['0:70000', 'DOCKERFILE_INVALID', 'above 65535'],
+  ])('refuses %j', async (text, code, message) => {
+    const refused = processUser(text, read);
+    await expect(refused).rejects.toMatchObject({ code });
+    await expect(refused).rejects.toThrow(message);
+  });
+});
+
+describe('fileOwner', () => {
+  it.each([
+    ['app', { uid: 1000, gid: 1001 }],
+    // An id alone is also the group's, whatever the account of that id has.
+    ['1000', { uid: 1000, gid: 1000 }],
+    ['1234', { uid: 1234, gid: 1234 }],
+    ['app:77', { uid: 1000, gid: 77 }],
+    ['5:docker', { uid: 5, gid: 99 }],
+  ])('%j', async (text, expected) => {
+    expect(await fileOwner(text, read)).toEqual(expected);
+  });
+
+  it('refuses what is not in the image', async () => {
+    await expect(fileOwner('nobody', read)).rejects.toMatchObject({ code: 'STEP_FAILED' });
+    await expect(fileOwner('app:none', read)).rejects.toMatchObject({ code: 'STEP_FAILED' });
+    await expect(fileOwner('app', nothing)).rejects.toMatchObject({ code: 'STEP_FAILED' });
+  });
+});
