@@ -8,7 +8,24 @@ export interface LocalConfig {
   /** what its children inherit: nothing that a shell of the moment has set otherwise */
   readonly base: Readonly<Record<string, string>>;
   readonly caBundle: string | undefined;
+  /** settings of API and builders that are taken over where they are set */
+  readonly settings: Readonly<Record<string, string>>;
 }
+
+/** What may differ from farm to farm; all else is the farm's own. */
+const SETTINGS = [
+  'KILN_BUILDER_CONCURRENCY',
+  'KILN_BUILD_PARALLELISM',
+  'KILN_CONTEXT_MAX_BYTES',
+  'KILN_CONTEXT_MAX_FILES',
+  'KILN_EGRESS_ALLOW',
+  'KILN_PLAIN_HTTP',
+  'KILN_REGISTRY_MIRRORS',
+  'KILN_STEP_CPUS',
+  'KILN_STEP_MEMORY_MIB',
+  'KILN_STEP_PIDS',
+  'KILN_TAG_TTL_SECONDS',
+] as const;
 
 /** An inspecting proxy's certificates: whoever needs them for their own tools has set one of these. */
 const CA_VARIABLES = ['SSL_CERT_FILE', 'NODE_EXTRA_CA_CERTS'] as const;
@@ -30,6 +47,12 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): L
       LANG: 'C.UTF-8',
       ...Object.fromEntries(certificates),
     },
-    caBundle: certificates[0]?.[1],
+    caBundle: [env['KILN_CA_BUNDLE'], certificates[0]?.[1]].find((path) => path !== undefined && path !== ''),
+    settings: Object.fromEntries(
+      SETTINGS.flatMap((name) => {
+        const value = env[name]?.trim() ?? '';
+        return value === '' ? [] : [[name, value] as const];
+      }),
+    ),
   };
 }

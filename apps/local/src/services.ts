@@ -18,6 +18,8 @@ export interface FarmParts {
   readonly base: Readonly<Record<string, string>>;
   /** certificates for steps behind an inspecting proxy */
   readonly caBundle: string | undefined;
+  /** further settings of API and builders */
+  readonly settings: Readonly<Record<string, string>>;
 }
 
 const POSTGRES_DIR = '/usr/lib/postgresql';
@@ -142,10 +144,11 @@ export async function registry(parts: FarmParts, options: RegistryOptions): Prom
 }
 
 /** Where API and builders find the rest of the farm. */
-function farmEnv({ layout, identity, base }: FarmParts): Readonly<Record<string, string>> {
+function farmEnv({ layout, identity, base, settings }: FarmParts): Readonly<Record<string, string>> {
   const { postgresPassword, redisPassword, secretKey, ports } = identity;
   return {
     ...base,
+    ...settings,
     KILN_DATABASE_URL: `postgres://kiln:${postgresPassword}@127.0.0.1:${ports.postgres}/postgres`,
     KILN_REDIS_URL: `redis://:${redisPassword}@127.0.0.1:${ports.redis}`,
     KILN_CONTENT_DIR: layout.content,
@@ -175,8 +178,11 @@ export function api(parts: FarmParts): ChildSpec {
   };
 }
 
+const joined = (...lists: readonly (string | undefined)[]): string =>
+  lists.filter((list) => list !== undefined).join(',');
+
 export function builder(parts: FarmParts, id: string): ChildSpec {
-  const { layout, identity, caBundle } = parts;
+  const { layout, identity, caBundle, settings } = parts;
   const { registry: registryPort, mirror } = identity.ports;
   const namespaces = ['--mount', '--propagation', 'private', '--pid', '--fork', '--kill-child=SIGKILL', '--mount-proc'];
   const cgroupParent = `/kiln/${layout.id}`;
@@ -192,8 +198,8 @@ export function builder(parts: FarmParts, id: string): ChildSpec {
       KILN_BUILDER_ID: id,
       KILN_BUILDER_DIR: join(layout.open, id),
       KILN_CGROUP_PARENT: cgroupParent,
-      KILN_REGISTRY_MIRRORS: `*=stand-in:http://127.0.0.1:${mirror}`,
-      KILN_EGRESS_ALLOW: `127.0.0.1:${registryPort}`,
+      KILN_REGISTRY_MIRRORS: joined(settings['KILN_REGISTRY_MIRRORS'], `*=stand-in:http://127.0.0.1:${mirror}`),
+      KILN_EGRESS_ALLOW: joined(settings['KILN_EGRESS_ALLOW'], `127.0.0.1:${registryPort}`),
       ...(caBundle === undefined ? {} : { KILN_CA_BUNDLE: caBundle }),
     },
     logFile: logFile(layout, id),

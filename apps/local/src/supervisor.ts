@@ -20,6 +20,7 @@ export interface SupervisorOptions {
   readonly cacheDir: string;
   readonly base: Readonly<Record<string, string>>;
   readonly caBundle: string | undefined;
+  readonly settings: Readonly<Record<string, string>>;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -113,11 +114,11 @@ export class Supervisor implements Controlled {
   }
 
   async #run(layout: FarmLayout): Promise<void> {
-    const { random, base, caBundle, builders, report, cacheDir } = this.#options;
+    const { random, base, caBundle, settings, builders, report, cacheDir } = this.#options;
     const { signal } = this.#stopping;
     report('preparing');
     await sweepCgroup(`/kiln/${layout.id}`);
-    const parts = { layout, identity: await ensureIdentity(layout.data, random), base, caBundle };
+    const parts = { layout, identity: await ensureIdentity(layout.data, random), base, caBundle, settings };
     this.#parts = parts;
     const { ports, token } = parts.identity;
     const storage = join(layout.registry, 'storage');
