@@ -143,6 +143,16 @@ describe('what a step leaves in its root', () => {
     expect(await trace('echo > /etc/mine')).toEqual(['dir etc', 'file etc/mine']);
   });
 
+  test('nothing on the node, when the step puts links in the place of mount points’ parents', async () => {
+    const outside = join(sandboxes.dir, 'outside');
+    fs.mkdirSync(outside);
+    for (const name of ['resolv.conf', 'hosts']) fs.writeFileSync(join(outside, name), '');
+    fs.utimesSync(outside, 1000, 1000);
+    expect(await trace(`mv /etc /moved && ln -s ${outside} /etc`)).toContain('symlink etc');
+    expect(fs.readdirSync(outside).sort()).toEqual(['hosts', 'resolv.conf']);
+    expect(fs.statSync(outside).mtimeMs).toBe(1_000_000);
+  });
+
   test('an image’s own resolv.conf stays as it is', async () => {
     expect(await trace('cat /etc/resolv.conf', 'mkdir etc; echo own > etc/resolv.conf; : > etc/hosts')).toEqual([]);
   });
@@ -153,7 +163,7 @@ describe('isolation', () => {
     const { out } = await sandboxes.run('id -u; cat /proc/self/uid_map; touch /made; stat -c %u /made');
     expect(out.split('\n').map((line) => line.trim().split(/\s+/))).toEqual([
       ['0'],
-      ['0', '100000', '65536'],
+      ['0', '100000', '2147483648'],
       ['0'],
       [''],
     ]);

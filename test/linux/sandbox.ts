@@ -65,7 +65,7 @@ export class Sandboxes implements AsyncDisposable {
       slirp4netns: 'slirp4netns',
       root: dir,
       cgroupParent,
-      idMap: { containerId: 0, hostId: 100_000, size: 65_536 },
+      idMap: { containerId: 0, hostId: 100_000, size: 2 ** 31 },
       seccompProfile: '/usr/share/containers/seccomp.json',
       resolvConf: '/etc/resolv.conf',
       resolveInRoot: (root, path) => resolveInRoot(root, path, { followLast: true }),

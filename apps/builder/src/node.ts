@@ -9,7 +9,7 @@ import { type BuilderConfig, resolvConfPath } from './config.ts';
 
 /** Ids inside a sandbox are these plus 100,000 on the node: uid 0 of a step is nobody here. */
 const ID_SHIFT = { uid: 100_000, gid: 100_000 };
-const ID_COUNT = 65_536;
+const ID_COUNT = 2 ** 31;
 const DIFF_THREADS = 2;
 
 export interface BuilderNode extends AsyncDisposable {

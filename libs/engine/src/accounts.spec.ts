@@ -39,9 +39,9 @@ describe('processUser', () => {
     ['nobody', 'STEP_FAILED', 'unable to find user nobody'],
     ['broken', 'STEP_FAILED', 'unable to find user broken'],
     ['app:none', 'STEP_FAILED', 'unable to find group none'],
-    ['70000', 'DOCKERFILE_INVALID', 'above 65535'],
-    ['huge', 'DOCKERFILE_INVALID', 'above 65535'],
-    ['0:70000', 'DOCKERFILE_INVALID', 'above 65535'],
+    ['2147483648', 'DOCKERFILE_INVALID', 'above 2147483647'],
+    ['huge', 'DOCKERFILE_INVALID', 'above 2147483647'],
+    ['0:2147483648', 'DOCKERFILE_INVALID', 'above 2147483647'],
   ])('refuses %j', async (text, code, message) => {
     const refused = processUser(text, read);
     await expect(refused).rejects.toMatchObject({ code });

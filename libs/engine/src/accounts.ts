@@ -9,7 +9,8 @@ export interface ProcessUser {
   readonly additionalGids: readonly number[];
 }
 
-const MAX_ID = 65_535;
+/** As in Docker; the sandbox' user namespace has so many. */
+const MAX_ID = 2 ** 31 - 1;
 
 interface Passwd {
   readonly name: string;
@@ -45,7 +46,7 @@ function parseGroup(text: string | null): readonly Group[] {
 function checked(id: number, text: string): number {
   if (id <= MAX_ID) return id;
   throw new KilnError('DOCKERFILE_INVALID', `the id ${id} in ${JSON.stringify(text)} is above ${MAX_ID}`, {
-    hint: `steps run in a user namespace with the ids 0 to ${MAX_ID}`,
+    hint: `ids go from 0 to ${MAX_ID}`,
   });
 }
 

@@ -1,7 +1,7 @@
 import { readTar, unpackTar } from '#snapshot';
 import { type Bytes, isKilnError, KilnError, messageOf } from '#std';
 import { decompress, watch } from './decompress.ts';
-import type { TargetRoot } from './rooted-files.ts';
+import type { Ownership, TargetRoot } from './rooted-files.ts';
 
 /** A file that may be an archive. */
 export interface ArchiveFile {
@@ -30,18 +30,18 @@ export async function isArchive({ open }: ArchiveFile, signal: AbortSignal): Pro
 }
 
 /**
- * Unpacks an archive into a directory of a root. Owners, modes and times are the archive's.
+ * Unpacks an archive into a directory of a root. Owners (without `owner`), modes and times are the archive's.
  * @throws KilnError STEP_FAILED when the archive is damaged; what its source throws
  */
 export async function unpackArchive(
   { name, open }: ArchiveFile,
-  directory: string,
-  { shift }: TargetRoot,
+  into: { readonly root: TargetRoot; readonly directory: string; readonly owner: Ownership | undefined },
   signal: AbortSignal,
 ): Promise<void> {
+  const { root, directory, owner } = into;
   const source = watch(open());
   try {
-    await unpackTar({ tar: decompress(source.bytes, signal), root: directory, shift });
+    await unpackTar({ tar: decompress(source.bytes, signal), root: directory, shift: root.shift, owner });
   } catch (thrown) {
     source.rethrow();
     if (!isKilnError(thrown, 'BLOB_CORRUPT')) throw thrown;

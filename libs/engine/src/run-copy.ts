@@ -1,4 +1,5 @@
 import { lutimes } from 'node:fs/promises';
+import { posix, relative } from 'node:path';
 import { encodePath, type Tree } from '#content';
 import { type Selection, selectSources } from '#context';
 import type { CopyOp } from '#graph';
@@ -43,19 +44,18 @@ function archiveOf(
   return { name: source, open: () => openBytes(entry, from, resolved, signal) };
 }
 
-/** Only directories that are made on the way have the step's owner. */
 async function unpackInto(
   { op, root, signal }: CopyRun,
   archive: ArchiveFile,
   owner: Ownership | undefined,
 ): Promise<void> {
-  const directory = await makeDirs(root, op.dest, { mode: 0o755, ...(owner ?? { uid: 0, gid: 0 }) });
-  await unpackArchive(archive, directory, root, signal);
+  const directory = await makeDirs(root, op.dest, madeOnTheWay(op, owner));
+  await unpackArchive(archive, { root, directory, owner }, signal);
 }
 
 async function copySelection(run: CopyRun, selection: Selection, owner: Ownership | undefined): Promise<void> {
   const { root, op } = run;
-  const made = { mode: 0o755, ...(owner ?? { uid: 0, gid: 0 }) };
+  const made = madeOnTheWay(op, owner);
   const directory = selection.directory ? await makeDirs(root, op.dest, made) : undefined;
   const placed = new Map<string, Buffer>();
   const stamps: { path: Buffer; mtime: number }[] = [];
@@ -81,6 +81,11 @@ async function copySelection(run: CopyRun, selection: Selection, owner: Ownershi
   for (const { path, mtime } of stamps.reverse()) await lutimes(path, mtime, mtime);
 }
 
+/** Owner and mode of directories that a copy needs and does not find; --chmod is for them too. */
+function madeOnTheWay({ chmod }: CopyOp, owner: Ownership | undefined): Ownership & { readonly mode: number } {
+  return { mode: chmod ?? 0o755, ...(owner ?? { uid: 0, gid: 0 }) };
+}
+
 const joined = (directory: string, path: string): string => (directory === '' ? path : `${directory}/${path}`);
 
 /** Where a file goes: into `dest` when that is a directory or has to be one, else to that very name. */
@@ -92,8 +97,9 @@ async function fileTarget(
 ): Promise<Buffer> {
   const bare = dest.replace(/\/+$/, '');
   if (bare !== dest || (await isDirectory(root, bare))) return joinName(await makeDirs(root, bare || '/', made), name);
-  const slash = bare.lastIndexOf('/');
-  return joinName(await makeDirs(root, bare.slice(0, slash) || '/', made), bare.slice(slash + 1));
+  // A link as the destination is followed, and its target replaced.
+  const target = `/${relative(root.path, await resolveInRoot(root.path, bare, { followLast: true }))}`;
+  return joinName(await makeDirs(root, posix.dirname(target), made), posix.basename(target));
 }
 
 async function isDirectory(root: TargetRoot, path: string): Promise<boolean> {

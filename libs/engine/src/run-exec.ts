@@ -24,8 +24,8 @@ export interface ExecRun {
   readonly signal: AbortSignal;
 }
 
-/** The path at which steps see the farm's certificate bundle. */
-const CA_BUNDLE_TARGET = '/run/kiln/ca-certificates.crt';
+/** The path at which steps see the farm's certificate bundle: in a mount that is there anyway, so that no directory shows. */
+const CA_BUNDLE_TARGET = '/dev/.kiln/ca-certificates.crt';
 
 const CA_VARIABLES = [
   'NODE_EXTRA_CA_CERTS',

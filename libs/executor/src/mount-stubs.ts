@@ -23,6 +23,8 @@ export interface MountPoint {
 }
 
 export interface StubOptions {
+  /** directories that something else covers: the runtime makes what it needs below them */
+  readonly hidden: readonly string[];
   readonly rootfs: string;
   readonly resolve: ResolveInRoot;
   /** on this node */
@@ -39,10 +41,14 @@ export interface StubOptions {
 export async function makeMountStubs(points: readonly MountPoint[], options: StubOptions): Promise<() => void> {
   const made: string[] = [];
   const remove = (): void => {
-    for (const path of made.reverse()) keepingTimes(dirname(path), () => removeIfEmpty(path));
+    for (const path of made.reverse()) {
+      // The step may have put a link to somewhere on the node in a directory's place.
+      if (hasRealParents(path, options.rootfs)) keepingTimes(dirname(path), () => removeIfEmpty(path));
+    }
   };
   try {
     for (const { target, kind } of points) {
+      if (options.hidden.some((dir) => target.startsWith(`${dir}/`))) continue;
       const path = await options.resolve(options.rootfs, target);
       for (const missing of missingParts(path, options.rootfs)) {
         keepingTimes(dirname(missing), () => make(missing, missing === path ? kind : 'dir', options));
@@ -62,6 +68,11 @@ function missingParts(path: string, rootfs: string): readonly string[] {
   for (let at = path; at !== rootfs && at.startsWith(`${rootfs}/`) && look(at) === undefined; at = dirname(at))
     missing.unshift(at);
   return missing;
+}
+
+function hasRealParents(path: string, rootfs: string): boolean {
+  for (let at = dirname(path); at !== rootfs; at = dirname(at)) if (look(at)?.isDirectory() !== true) return false;
+  return true;
 }
 
 function make(path: string, kind: 'file' | 'dir', { uid, gid }: StubOptions): void {

@@ -101,7 +101,9 @@ async function prepare(
     ...(await Promise.all([...files, ...spec.mounts].map(pointOf))),
   ];
   const root = { uid: host.idMap.hostId, gid: host.idMap.hostId };
-  resources.defer(await makeMountStubs(points, { rootfs, resolve: host.resolveInRoot, ...root }));
+  resources.defer(
+    await makeMountStubs(points, { rootfs, hidden: systemMountPoints, resolve: host.resolveInRoot, ...root }),
+  );
   resources.defer(() => bundle.unmountRoot());
   bundle.mountRoot(rootfs);
   const gate = plan === undefined ? undefined : resources.adopt(new NamespaceGate(bundle.dir), (made) => made.close());

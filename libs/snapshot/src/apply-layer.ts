@@ -16,6 +16,11 @@ export interface ApplyRequest {
   readonly shift: IdShift;
 }
 
+export interface UnpackRequest extends ApplyRequest {
+  /** of everything that is unpacked, in place of what the archive says */
+  readonly owner?: { readonly uid: number; readonly gid: number } | undefined;
+}
+
 /** The event loop is for heartbeats too: it gets a turn this often. */
 const turnMs = 8;
 
@@ -38,9 +43,10 @@ export async function applyLayer(request: ApplyRequest): Promise<readonly DeltaE
  * are names like others, and the directory itself keeps its owner, mode and mtime.
  * @throws KilnError BLOB_CORRUPT when it is no such archive; what the source throws
  */
-export async function unpackTar(request: ApplyRequest): Promise<void> {
+export async function unpackTar({ owner, ...request }: UnpackRequest): Promise<void> {
   await placeAll(request, async (target, path, { header, body }) => {
-    if (path !== '') await target.place(joinPath(target.parent(parentOf(path)), baseOf(path)), header, body);
+    if (path === '') return;
+    await target.place(joinPath(target.parent(parentOf(path)), baseOf(path)), { ...header, ...owner }, body);
   });
 }
 

@@ -1,4 +1,4 @@
-export { type ApplyRequest, applyLayer, unpackTar } from './apply-layer.ts';
+export { type ApplyRequest, applyLayer, type UnpackRequest, unpackTar } from './apply-layer.ts';
 export { type DiffRequest, diffUpper } from './diff-upper.ts';
 export * from './differ.ts';
 export { LAYER_FORMAT } from './layer-format.ts';

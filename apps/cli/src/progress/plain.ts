@@ -75,7 +75,8 @@ export class PlainRenderer implements Renderer {
   }
 
   #sent({ context, sentBytes, durationMs, atMs }: Extract<ProgressEvent, { type: 'sent' }>): void {
-    const files = context.files === undefined ? '' : `${count(context.files)} ${context.files === 1 ? 'file' : 'files'}, `;
+    const files =
+      context.files === undefined ? '' : `${count(context.files)} ${context.files === 1 ? 'file' : 'files'}, `;
     const line = `transferring context: ${files}${size(sentBytes)} ${plainDuration(durationMs)} done`;
     this.#say(CONTEXT, '[internal] load build context', [line], atMs, `DONE ${plainDuration(durationMs)}`);
   }
