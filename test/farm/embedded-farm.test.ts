@@ -1,4 +1,4 @@
-import { cp, readFile, stat, writeFile } from 'node:fs/promises';
+import { cp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -146,6 +146,13 @@ describe('the embedded farm', () => {
     expect(pids.filter(isAlive)).toEqual([]);
     expect(await farm.traces()).toEqual(before);
     expect((await farm.kiln('status')).code).toBe(3);
+  });
+
+  test('starts anew where its data directory was deleted', async () => {
+    await rm(farm.data, { recursive: true });
+    await farm.succeed('up', '--builders', '1');
+    expect((await farm.status()).builders).toHaveLength(1);
+    expect(JSON.parse((await farm.succeed('builds', '--json')).stdout)).toEqual({ builds: [] });
   });
 });
 

@@ -1,9 +1,10 @@
 import { execFile, spawn } from 'node:child_process';
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
+import { farmIdOf } from '../../apps/local/src/layout.ts';
 
 const kiln = fileURLToPath(new URL('../../kiln', import.meta.url));
 
@@ -35,7 +36,9 @@ export class EmbeddedFarm implements AsyncDisposable {
 
   static async create(): Promise<EmbeddedFarm> {
     const dir = await mkdtemp('/var/tmp/kiln-farm-');
-    return new EmbeddedFarm(dir, join(dir, 'data'));
+    // As a home directory is: users of containers cannot pass.
+    await mkdir(join(dir, 'closed'), { mode: 0o700 });
+    return new EmbeddedFarm(dir, join(dir, 'closed/data'));
   }
 
   /** `./kiln` as a user calls it. */
@@ -93,6 +96,7 @@ export class EmbeddedFarm implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.kiln('down');
+    await rm(join('/var/lib/kiln', await farmIdOf(this.data)), { recursive: true, force: true });
     await rm(this.dir, { recursive: true, force: true, maxRetries: 5 });
   }
 }

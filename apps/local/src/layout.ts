@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdir, realpath, stat } from 'node:fs/promises';
+import { mkdir, realpath, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
 /** Where a farm keeps what. */
@@ -28,6 +28,12 @@ export async function makeLayout(dataDir: string): Promise<FarmLayout> {
   const redis = join(data, 'redis');
   for (const path of [...Object.values(made), redis]) await mkdir(path, { recursive: true, mode: 0o700 });
   return { id, data, ...made, redis, open };
+}
+
+/** Removes what a farm left there whose data directory somebody deleted: its passwords are gone, nobody can use it. */
+export async function clearOpen({ open }: FarmLayout): Promise<void> {
+  await rm(open, { recursive: true, force: true });
+  await mkdir(open, { recursive: true, mode: 0o711 });
 }
 
 /** Names a farm by its data directory, which has to be there. */

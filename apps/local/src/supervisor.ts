@@ -7,8 +7,8 @@ import { type Clock, KilnError, type Logger, type Random } from '#std';
 import { sweepCgroup } from './cgroup-sweep.ts';
 import { Child, type ChildSpec } from './child.ts';
 import { type Controlled, type FarmStatus, listen } from './control.ts';
-import { ensureIdentity } from './identity.ts';
-import { type FarmLayout, makeLayout } from './layout.ts';
+import { ensureIdentity, readIdentity } from './identity.ts';
+import { clearOpen, type FarmLayout, makeLayout } from './layout.ts';
 import { writePrivate } from './private-file.ts';
 import * as services from './services.ts';
 import { ensureStandIns } from './stand-ins/index.ts';
@@ -118,6 +118,7 @@ export class Supervisor implements Controlled {
     const { signal } = this.#stopping;
     report('preparing');
     await sweepCgroup(`/kiln/${layout.id}`);
+    if ((await readIdentity(layout.data)) === undefined) await clearOpen(layout);
     const parts = { layout, identity: await ensureIdentity(layout.data, random), base, caBundle, settings };
     this.#parts = parts;
     const { ports, token } = parts.identity;

@@ -37,7 +37,7 @@ const TAIL_CHARS = 2_000;
  */
 export async function startFarm(options: StartOptions): Promise<void> {
   const { dataDir, args = [], signal, main = supervisorMain } = options;
-  await mkdir(dataDir, { recursive: true, mode: 0o700 });
+  await mkdir(dataDir, { recursive: true, mode: 0o711 });
   // A file, not a pipe: nobody would read the other end later, and writing to it would end the supervisor.
   const log = join(dataDir, 'up.log');
   const errors = await open(log, 'w', 0o600);
