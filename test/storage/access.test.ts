@@ -96,7 +96,7 @@ describe('image tags', () => {
 describe('builders', () => {
   it('are listed while they are heard of', async () => {
     const builders = new BuilderRegistry(storage.db);
-    await builders.register('b-1', 42);
+    await builders.register('b-1', { pid: 42 });
     await builders.register('b-2');
     await builders.heartbeat('b-1', 'draining');
     await storage.db.execute("UPDATE builders SET heartbeat_at = now() - interval '1 hour' WHERE id = 'b-2'");

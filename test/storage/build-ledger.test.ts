@@ -1,5 +1,5 @@
 import { digestOf } from '#oci';
-import { type BuildEvent, isFinal, type NumberedEvent } from '#protocol';
+import { type BuildEvent, type BuildJob, isFinal, type NumberedEvent, type QueuedBuild } from '#protocol';
 import { BuildLedger, createCacheStore, Database, EventFeed, openRedis, type Sql } from '#storage';
 import { isKilnError, KilnError } from '#std';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -25,9 +25,12 @@ const seqs = (events: readonly NumberedEvent[]): readonly number[] => events.map
 /** The database has to have been up for as long as builders may be silent. */
 const TTL_MS = 50;
 
-async function takeOver(buildId: string): Promise<readonly { buildId: string; attempt: number }[]> {
+const jobsOf = (id: string, builds: readonly QueuedBuild[]): readonly BuildJob[] =>
+  builds.filter(({ buildId }) => buildId === id).map(({ buildId, attempt }) => ({ buildId, attempt }));
+
+async function takeOver(buildId: string): Promise<readonly BuildJob[]> {
   await goSilent(storage, buildId);
-  return (await ledger.expired(TTL_MS)).filter((job) => job.buildId === buildId);
+  return jobsOf(buildId, await ledger.expired(TTL_MS));
 }
 
 describe('accepting', () => {
@@ -239,6 +242,20 @@ describe('ends', () => {
     expect((await ledger.readEvents(id, 0, 10)).map(({ event }) => event.type)).toEqual(['cancelled']);
   });
 
+  it('a builder hears of a cancelling at once, and of one that came before it listened', async () => {
+    const claim = await claimBuild(storage);
+    await ledger.requestCancel(claim.projectId, claim.buildId);
+    const early = Promise.withResolvers<void>();
+    using _early = ledger.onCancel(claim, early.resolve);
+    await early.promise;
+    const rings: number[] = [];
+    using _late = ledger.onCancel(claim, () => rings.push(1));
+    const heard = Promise.withResolvers<void>();
+    using _heard = ledger.onCancel(claim, () => rings.length > 0 && heard.resolve());
+    await ledger.requestCancel(claim.projectId, claim.buildId);
+    await heard.promise;
+  });
+
   it('a running build that is cancelled is ended by its builder, or by the farm when that is lost', async () => {
     const claim = await claimBuild(storage);
     expect((await ledger.requestCancel(claim.projectId, claim.buildId)).state).toBe('running');
@@ -262,8 +279,8 @@ describe('ends', () => {
 describe('recovery', () => {
   it('finds what waits', async () => {
     const id = await createBuild(storage);
-    expect((await ledger.queuedOlderThan(60_000)).some((job) => job.buildId === id)).toBe(false);
-    expect(await ledger.queuedOlderThan(0)).toContainEqual({ buildId: id, attempt: 1 });
+    expect(jobsOf(id, await ledger.queuedOlderThan(60_000))).toEqual([]);
+    expect(jobsOf(id, await ledger.queuedOlderThan(0))).toEqual([{ buildId: id, attempt: 1 }]);
   });
 
   it('blames no builder while the database has been up for less than they may be silent', async () => {

@@ -1,8 +1,8 @@
 import { BullModule, OnWorkerEvent, Processor, WorkerHost } from '@nestjs/bullmq';
 import { type DynamicModule, Inject, Module, type Provider } from '@nestjs/common';
-import { BUILD_QUEUE, workerOptions } from '#dispatch';
+import { BUILD_QUEUE, postpone, type HeldJob, workerOptions } from '#dispatch';
 import { BuildJob } from '#protocol';
-import type { Logger } from '#std';
+import { type Logger, systemClock } from '#std';
 import { BuildRunner } from './build-runner.ts';
 
 export const LOGGER = Symbol('Logger');
@@ -49,7 +49,8 @@ function buildProcessor(options: NestWorkerOptions): Provider {
       this.#logger = logger;
     }
 
-    override async process(job: { readonly data: unknown }): Promise<void> {
+    override async process(job: HeldJob, token?: string): Promise<void> {
+      if (await this.#runner.givesWay()) await postpone(job, token, systemClock);
       await this.#runner.run(BuildJob.parse(job.data));
     }
 

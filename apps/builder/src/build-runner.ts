@@ -1,11 +1,12 @@
 import type { Producer } from '#cache';
 import { decodeManifest } from '#context';
-import { HEARTBEAT_PERIOD_MS } from '#dispatch';
+import { HEARTBEAT_PERIOD_MS, HEARTBEAT_TTL_MS } from '#dispatch';
 import { build, type EngineNode } from '#engine';
 import { type BuildFailure, type BuildJob, RegistryCredentials } from '#protocol';
-import { type Clock, collect, isKilnError, type Logger, messageOf, unseal } from '#std';
+import { Bell, type Clock, collect, isKilnError, type Logger, messageOf, unseal } from '#std';
 import {
   BlobIndex,
+  type BuilderRegistry,
   type BuildLedger,
   type Claim,
   createCacheStore,
@@ -29,7 +30,10 @@ export interface BuildRunnerOptions {
   readonly secretKey: Uint8Array;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** aborted when the process is asked to end: its builds go to other builders */
+  readonly builders: BuilderRegistry;
+  /** aborted when no more builds are to be taken */
+  readonly draining: AbortSignal;
+  /** aborted when running builds are to go to other builders */
   readonly shutdown: AbortSignal;
 }
 
@@ -49,15 +53,38 @@ class Stopped extends Error {
 /** Takes a job from the queue to its end: claim → heartbeat → build → final event. */
 export class BuildRunner {
   readonly #options: BuildRunnerOptions;
+  #running = 0;
 
   constructor(options: BuildRunnerOptions) {
     this.#options = options;
   }
 
+  /** Whether a build that comes now is better off with another builder: this one works, and that one works less. */
+  async givesWay(): Promise<boolean> {
+    const { builders, builderId, logger } = this.#options;
+    if (this.#running === 0) return false;
+    try {
+      return await builders.hasFreer(builderId, this.#running, HEARTBEAT_TTL_MS);
+    } catch (thrown) {
+      logger.warn('cannot tell which builder is free', { error: messageOf(thrown) });
+      return false;
+    }
+  }
+
   /** Resolves when this builder is done with the build, whether it ended here, was taken over, or was given back. */
   async run(job: BuildJob): Promise<void> {
+    // The reconciler finds what is left lying here.
+    if (this.#options.draining.aborted) return;
+    this.#running++;
+    try {
+      await this.#claimAndRun(job);
+    } finally {
+      this.#running--;
+    }
+  }
+
+  async #claimAndRun(job: BuildJob): Promise<void> {
     const { ledger, builderId, logger, shutdown, clock } = this.#options;
-    if (shutdown.aborted) return;
     const log = withFields(logger, { buildId: job.buildId });
     const wait = patience({ clock, logger: log, signal: shutdown });
     const claim = await wait(() => ledger.claim(job.buildId, job.attempt, builderId));
@@ -196,8 +223,10 @@ class ClaimedBuild {
   /** Says that the builder lives, and hears whether the build is still wanted here. */
   async #beat(ended: AbortSignal): Promise<void> {
     const { ledger, clock } = this.options;
+    const bell = new Bell(clock);
+    using _cancel = ledger.onCancel(this.claim, () => bell.ring());
     while (!ended.aborted) {
-      await clock.sleep(HEARTBEAT_PERIOD_MS, ended).catch(() => undefined);
+      await bell.wait(HEARTBEAT_PERIOD_MS, ended);
       if (ended.aborted) return;
       try {
         const { cancelRequested } = await ledger.heartbeat(this.claim);

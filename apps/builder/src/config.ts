@@ -39,6 +39,8 @@ export const BuilderEnv = z.object({
   KILN_BUILDER_DIR: z.string().startsWith('/'),
   /** builds that run at a time */
   KILN_BUILDER_CONCURRENCY: z.coerce.number().int().min(1).max(64).default(4),
+  /** how long running builds may go on after SIGTERM, before they go to other builders */
+  KILN_BUILDER_DRAIN_SECONDS: z.coerce.number().min(0).max(86_400).default(30),
   /** steps of one build that run at a time */
   KILN_BUILD_PARALLELISM: z.coerce.number().int().min(1).max(64).default(4),
   /** parent of the steps' control groups */

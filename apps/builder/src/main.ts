@@ -2,8 +2,8 @@ import 'reflect-metadata';
 import { NestFactory } from '@nestjs/core';
 import { FolderContentStore } from '#content';
 import { HEARTBEAT_PERIOD_MS } from '#dispatch';
-import { type Clock, jsonLogger, type Logger, messageOf, systemClock, systemRandom } from '#std';
-import { BuilderRegistry, BuildLedger, openDatabase, openRedis } from '#storage';
+import { Bell, type Clock, jsonLogger, type Logger, messageOf, once, systemClock, systemRandom } from '#std';
+import { BuilderRegistry, type BuilderState, BuildLedger, openDatabase, openRedis } from '#storage';
 import { BuilderModule } from './app.module.ts';
 import { BuildRunner } from './build-runner.ts';
 import { type BuilderConfig, readConfig } from './config.ts';
@@ -15,8 +15,15 @@ const logger = jsonLogger(
   () => systemClock.nowMs(),
 );
 
-/** Takes builds until `shutdown` is aborted, then gives back what runs and frees what it holds. */
-async function serve(config: BuilderConfig, shutdown: AbortSignal): Promise<void> {
+interface Ending {
+  /** aborted: take no more builds, let those that run end */
+  readonly draining: AbortSignal;
+  /** aborted, then or later: give back what still runs */
+  readonly shutdown: AbortController;
+}
+
+/** Takes builds until it is asked to end, then frees what it holds. */
+async function serve(config: BuilderConfig, { draining, shutdown }: Ending): Promise<void> {
   const clock = systemClock;
   const { KILN_BUILDER_ID: builderId, KILN_REDIS_URL: redisUrl } = config;
   await using resources = new AsyncDisposableStack();
@@ -27,57 +34,91 @@ async function serve(config: BuilderConfig, shutdown: AbortSignal): Promise<void
   const content = new FolderContentStore({ root: config.KILN_CONTENT_DIR, random: systemRandom });
   const { engine } = resources.use(await openNode(config, content, clock, systemRandom, logger));
   const builders = new BuilderRegistry(db);
-  await builders.register(builderId);
+  const concurrency = config.KILN_BUILDER_CONCURRENCY;
+  await builders.register(builderId, { pid: process.pid, slots: concurrency });
+  const gone = new AbortController();
+  const beating = beat(builders, { builderId, clock, draining, gone: gone.signal, logger });
+  resources.defer(async () => {
+    gone.abort();
+    await beating;
+  });
   const runner = new BuildRunner({
     builderId,
     engine,
     ledger: new BuildLedger({ db, redis, clock, logger }),
+    builders,
     db,
     redis,
     registries: new Registries(config, clock, logger),
     secretKey: Buffer.from(config.KILN_SECRET_KEY, 'hex'),
     clock,
     logger,
-    shutdown,
+    draining,
+    shutdown: shutdown.signal,
   });
-  const concurrency = config.KILN_BUILDER_CONCURRENCY;
   const app = await NestFactory.createApplicationContext(BuilderModule.for({ redisUrl, concurrency, runner, logger }), {
     logger: ['error', 'fatal'],
     abortOnError: false,
   });
-  // Waits for running builds, which end because `shutdown` is aborted.
-  resources.defer(() => app.close());
+  // On every way out: nothing is taken any more, and what runs is given back.
+  const close = once(() => app.close());
+  resources.defer(async () => {
+    shutdown.abort();
+    await close();
+  });
   // For whoever started the process: from now on it takes builds.
   process.stdout.write(`${JSON.stringify({ event: 'ready', id: builderId })}\n`);
-  await beat(builders, { builderId, clock, shutdown, logger });
+  await aborted(draining);
+  const drainMs = config.KILN_BUILDER_DRAIN_SECONDS * 1000;
+  logger.info('the builder drains', { forMs: drainMs });
+  await Promise.race([close(), clock.sleep(drainMs, shutdown.signal).catch(() => undefined)]);
 }
 
 interface Beating {
   readonly builderId: string;
   readonly clock: Clock;
-  readonly shutdown: AbortSignal;
+  readonly draining: AbortSignal;
+  readonly gone: AbortSignal;
   readonly logger: Logger;
 }
 
-/** Tells the farm that this builder lives, until it is asked to end. */
-async function beat(builders: BuilderRegistry, { builderId, clock, shutdown, logger }: Beating): Promise<void> {
-  const say = async (state: 'ready' | 'stopped'): Promise<void> => {
+/** Tells the farm that this builder lives, until it is gone. */
+async function beat(builders: BuilderRegistry, { builderId, clock, draining, gone, logger }: Beating): Promise<void> {
+  const say = async (state: BuilderState): Promise<void> => {
     try {
       await builders.heartbeat(builderId, state);
     } catch (thrown) {
       logger.warn('the builder’s heartbeat failed', { error: messageOf(thrown) });
     }
   };
-  while (!shutdown.aborted) {
-    await clock.sleep(HEARTBEAT_PERIOD_MS, shutdown).catch(() => undefined);
-    await say(shutdown.aborted ? 'stopped' : 'ready');
+  const bell = new Bell(clock);
+  draining.addEventListener('abort', () => bell.ring());
+  while (!gone.aborted) {
+    await bell.wait(HEARTBEAT_PERIOD_MS, gone);
+    await say(gone.aborted ? 'stopped' : draining.aborted ? 'draining' : 'ready');
   }
 }
 
+function aborted(signal: AbortSignal): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  if (signal.aborted) resolve();
+  signal.addEventListener('abort', () => resolve(), { once: true });
+  return promise;
+}
+
+const draining = new AbortController();
 const shutdown = new AbortController();
-for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => shutdown.abort());
+process.on('SIGTERM', () => {
+  // Asked twice, it is in a hurry.
+  if (draining.signal.aborted) shutdown.abort();
+  draining.abort();
+});
+process.on('SIGINT', () => {
+  draining.abort();
+  shutdown.abort();
+});
 try {
-  await serve(readConfig(process.env), shutdown.signal);
+  await serve(readConfig(process.env), { draining: draining.signal, shutdown });
   process.exit(0);
 } catch (error) {
   logger.error(`the builder cannot go on: ${messageOf(error)}`, { error });

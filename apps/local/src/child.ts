@@ -19,6 +19,8 @@ export interface ChildSpec {
   readonly stopSignal: NodeJS.Signals;
   /** then ended by force after this */
   readonly stopMs: number;
+  /** how it is asked to finish its work first, and how long that may take */
+  readonly drain?: { readonly signal: NodeJS.Signals; readonly ms: number };
   /** who is to be asked; the process itself by default */
   readonly stopTarget?: (pid: number) => Promise<number>;
   /** clears what an earlier run left behind; before every start and after the last end */
@@ -67,16 +69,25 @@ export class Child {
     await first.promise;
   }
 
+  /** Lets it finish its work, as far as it can, and ends it. */
+  async drain(): Promise<void> {
+    await this.#end(this.spec.drain ?? { signal: this.spec.stopSignal, ms: this.spec.stopMs });
+  }
+
   /** Asks it to end, then ends it; resolves when it is gone. */
   async stop(): Promise<void> {
+    await this.#end({ signal: this.spec.stopSignal, ms: this.spec.stopMs });
+  }
+
+  async #end({ signal, ms }: { readonly signal: NodeJS.Signals; readonly ms: number }): Promise<void> {
     this.#stop.abort();
     const running = this.#process;
     if (running?.pid !== undefined && running.exitCode === null && running.signalCode === null) {
-      const { stopSignal, stopMs, stopTarget } = this.spec;
+      const { stopTarget } = this.spec;
       const gone = once(running, 'exit');
       const target = (await stopTarget?.(running.pid).catch(() => undefined)) ?? running.pid;
-      kill(target, stopSignal);
-      const timer = setTimeout(() => running.kill('SIGKILL'), stopMs);
+      kill(target, signal);
+      const timer = setTimeout(() => running.kill('SIGKILL'), ms);
       await gone;
       clearTimeout(timer);
     }

@@ -178,6 +178,9 @@ export function api(parts: FarmParts): ChildSpec {
   };
 }
 
+/** A builder that is one too many finishes its builds, or hands them over after this. */
+const BUILDER_DRAIN_SECONDS = 30;
+
 const joined = (...lists: readonly (string | undefined)[]): string =>
   lists.filter((list) => list !== undefined).join(',');
 
@@ -196,6 +199,7 @@ export function builder(parts: FarmParts, id: string): ChildSpec {
     env: {
       ...farmEnv(parts),
       KILN_BUILDER_ID: id,
+      KILN_BUILDER_DRAIN_SECONDS: String(BUILDER_DRAIN_SECONDS),
       KILN_BUILDER_DIR: join(layout.open, id),
       KILN_CGROUP_PARENT: cgroupParent,
       KILN_REGISTRY_MIRRORS: joined(settings['KILN_REGISTRY_MIRRORS'], `*=stand-in:http://127.0.0.1:${mirror}`),
@@ -204,8 +208,10 @@ export function builder(parts: FarmParts, id: string): ChildSpec {
     },
     logFile: logFile(layout, id),
     ready: (said) => Promise.resolve(said.has('ready')),
-    stopSignal: 'SIGTERM',
+    // What runs goes on when the farm is up again.
+    stopSignal: 'SIGINT',
     stopMs: 15_000,
+    drain: { signal: 'SIGTERM', ms: BUILDER_DRAIN_SECONDS * 1000 + 15_000 },
     // unshare passes no signal on; its only child does.
     stopTarget: onlyChild,
     sweep: () => sweepCgroup(`${cgroupParent}/${id}`),

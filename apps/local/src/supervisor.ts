@@ -101,7 +101,7 @@ export class Supervisor implements Controlled {
   #change(count: number): Promise<void> {
     const changed = this.#changing.then(async () => {
       const surplus = [...this.#builders].slice(count);
-      await Promise.all(surplus.map(([, child]) => child.stop()));
+      await Promise.all(surplus.map(([, child]) => child.drain()));
       for (const [id] of surplus) this.#builders.delete(id);
       const missing = Array.from({ length: count }, (_, index) => `builder-${index + 1}`).filter(
         (id) => !this.#builders.has(id),

@@ -3,12 +3,18 @@ import { describe, expect, it } from 'vitest';
 import { bullQueue, jobId, jobOptions } from './build-queue.ts';
 
 const quick = { ...systemClock, sleep: (_ms: number, signal?: AbortSignal) => systemClock.sleep(20, signal) };
-const job = { buildId: 'b1', attempt: 2 };
+const job = { buildId: 'b1', attempt: 2, turn: 0 };
 
 describe('the build queue', () => {
   it('names a job by build and attempt, without colons', () => {
     expect(jobId(job)).toBe('b1.2');
     expect(jobOptions(job)).toMatchObject({ jobId: 'b1.2', attempts: 1, removeOnComplete: true, removeOnFail: true });
+  });
+
+  it('gives a priority for each turn, in the same order and never out of range', () => {
+    const priorityOf = (turn: number): number | undefined => jobOptions({ ...job, turn }).priority;
+    expect([0, 1, 7, 2 ** 21 - 1].map(priorityOf)).toEqual([1, 2, 8, 2 ** 21]);
+    expect(priorityOf(2 ** 21)).toBe(1);
   });
 
   it('says UNAVAILABLE when nobody answers, and when the queue fails', async () => {

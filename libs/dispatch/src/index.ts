@@ -1,3 +1,4 @@
 export * from './build-queue.ts';
 export * from './connection.ts';
+export * from './postpone.ts';
 export * from './reconciler.ts';

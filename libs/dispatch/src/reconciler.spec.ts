@@ -1,4 +1,4 @@
-import type { BuildJob } from '#protocol';
+import type { QueuedBuild } from '#protocol';
 import { type Clock, KilnError, silentLogger } from '#std';
 import { describe, expect, it } from 'vitest';
 import { Reconciler } from './reconciler.ts';
@@ -16,12 +16,12 @@ class FakeClock implements Clock {
   }
 }
 
-const job = (buildId: string, attempt = 1): BuildJob => ({ buildId, attempt });
+const job = (buildId: string, attempt = 1): QueuedBuild => ({ buildId, attempt, turn: 0 });
 
 function farm() {
   const clock = new FakeClock();
-  const state = { waiting: [] as BuildJob[], lost: [] as BuildJob[], database: true, redis: true, looks: 0 };
-  const queued: BuildJob[] = [];
+  const state = { waiting: [] as QueuedBuild[], lost: [] as QueuedBuild[], database: true, redis: true, looks: 0 };
+  const queued: QueuedBuild[] = [];
   const down = (): never => {
     throw new KilnError('UNAVAILABLE', 'down');
   };

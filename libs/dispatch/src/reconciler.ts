@@ -1,13 +1,13 @@
-import type { BuildJob } from '#protocol';
+import type { QueuedBuild } from '#protocol';
 import { type Clock, isKilnError, type Logger } from '#std';
 import type { BuildQueue } from './build-queue.ts';
 
 /** What the reconciler asks of the ledger of builds. */
 export interface ReconcilerLedger {
   /** Takes running builds from builders that were not heard of for `ttlMs`; answers with their next attempts. */
-  expired(ttlMs: number): Promise<readonly BuildJob[]>;
+  expired(ttlMs: number): Promise<readonly QueuedBuild[]>;
   /** Builds that have waited for longer than `ms`. */
-  queuedOlderThan(ms: number): Promise<readonly BuildJob[]>;
+  queuedOlderThan(ms: number): Promise<readonly QueuedBuild[]>;
 }
 
 export interface ReconcilerOptions {

@@ -62,3 +62,9 @@ export type Problem = z.infer<typeof Problem>;
 /** The payload of a queued job. The queue is transport only: everything else is in Postgres. */
 export const BuildJob = z.strictObject({ buildId: z.string(), attempt: z.int().positive() });
 export type BuildJob = z.infer<typeof BuildJob>;
+
+/** A build that waits for a builder. */
+export interface QueuedBuild extends BuildJob {
+  /** the lowest goes first; among equals who came first */
+  readonly turn: number;
+}

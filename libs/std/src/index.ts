@@ -1,5 +1,6 @@
 export * from './backoff.ts';
 export * from './brand.ts';
+export * from './bell.ts';
 export * from './bytes.ts';
 export * from './canonical-json.ts';
 export * from './clock.ts';

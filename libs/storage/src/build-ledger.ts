@@ -1,11 +1,11 @@
 import { z } from 'zod';
-import { type BuildEvent, type BuildJob, type NumberedEvent, type StepView, StoredRequest } from '#protocol';
+import { type BuildEvent, type QueuedBuild, type NumberedEvent, type StepView, StoredRequest } from '#protocol';
 import { type Clock, KilnError, type Logger, silentLogger, systemClock } from '#std';
 import { BuildClaims } from './build-claims.ts';
 import { BuildRecovery } from './build-recovery.ts';
 import { buildColumns, BuildRow, type StoredBuild, storedBuild, wholeBuildColumns } from './build-row.ts';
 import type { Claim, StoredContext } from './claim.ts';
-import type { Database, Sql } from './database.ts';
+import { bigintColumn, type Database, type Sql } from './database.ts';
 import { endBuild, type FinalEvent } from './end-build.ts';
 import { readEvents } from './event-journal.ts';
 import { readSteps } from './fold-steps.ts';
@@ -31,8 +31,8 @@ export interface LedgerOptions {
   readonly logger?: Logger | undefined;
 }
 
-const Inserted = z.object({ id: z.string() });
-const Existing = z.object({ id: z.string(), fingerprint: z.string() });
+const Inserted = z.object({ id: z.string(), turn: bigintColumn });
+const Existing = Inserted.extend({ fingerprint: z.string() });
 const State = z.object({ state: z.string() });
 
 /** Every build of the farm. What is in here is accepted, and ends exactly once. */
@@ -53,34 +53,23 @@ export class BuildLedger {
 
   /**
    * Accepts a build, or answers with the one that was accepted under the same idempotency key.
+   *
+   * Its turn is by start-time fair queueing: that of the newest build in work, or the one after the project's last, whichever
+   * is later. Who has sent a hundred builds sees one of each other project go between two of his own.
    * @throws KilnError CONFLICT when that one asked for something else
    */
-  async create(build: NewBuild): Promise<{ readonly build: StoredBuild; readonly created: boolean }> {
-    const { dockerfileText, ...request } = StoredRequest.parse(build.request);
-    const { context } = build;
-    const [inserted] = await this.#db.query(
-      Inserted,
-      `INSERT INTO builds (project_id, id, scope_id, state, request, dockerfile_text, context_digest, context_files,
-         context_bytes, context_sent_bytes, sealed, idempotency_key, fingerprint)
-       VALUES ($1, $2, $3, 'queued', $4, $5, $6, $7, $8, $9, $10, $11, $12)
-       ON CONFLICT (project_id, idempotency_key) DO NOTHING RETURNING id`,
-      [
-        build.projectId,
-        build.id,
-        build.scopeId,
-        JSON.stringify(request),
-        dockerfileText === undefined ? null : JSON.stringify(dockerfileText),
-        context.digest,
-        context.files,
-        context.sizeBytes,
-        context.sentBytes,
-        build.sealed,
-        build.idempotencyKey ?? null,
-        build.fingerprint,
-      ],
-    );
-    const id = inserted?.id ?? (await this.#existing(build));
-    return { build: await this.get(build.projectId, id), created: inserted !== undefined };
+  async create(
+    build: NewBuild,
+  ): Promise<{ readonly build: StoredBuild; readonly created: boolean; readonly turn: number }> {
+    const { created, id, turn } = await this.#db.transaction(async (sql) => {
+      // One at a time in each project: its last turn is looked up.
+      await sql.execute('SELECT FROM projects WHERE id = $1 FOR NO KEY UPDATE', [build.projectId]);
+      const inserted = await this.#insert(sql, build);
+      return inserted === undefined
+        ? { created: false, ...(await this.#existing(sql, build)) }
+        : { created: true, ...inserted };
+    });
+    return { build: await this.get(build.projectId, id), created, turn };
   }
 
   /** @throws KilnError NOT_FOUND, for builds of other projects too */
@@ -126,7 +115,7 @@ export class BuildLedger {
       if (row === undefined) throw unknown(id);
       if (row.state === 'queued') await this.#endQueued(sql, id);
     });
-    await this.#wakeups.send(id);
+    await Promise.all([this.#wakeups.send(id), this.#wakeups.sendCancel(id)]);
     return await this.get(projectId, id);
   }
 
@@ -149,6 +138,11 @@ export class BuildLedger {
   /** Says that the builder lives. @throws KilnError FENCED */
   async heartbeat(claim: Claim): Promise<{ readonly cancelRequested: boolean }> {
     return await this.#claims.heartbeat(claim);
+  }
+
+  /** Calls when a heartbeat may say that the build is to be cancelled, and once at the beginning. */
+  onCancel({ buildId }: Claim, listener: () => void): Disposable {
+    return this.#wakeups.onCancel(buildId, listener);
   }
 
   /** @throws KilnError FENCED when the claim has been lost */
@@ -177,12 +171,12 @@ export class BuildLedger {
   }
 
   /** See {@link BuildRecovery.expired}. */
-  async expired(ttlMs: number): Promise<readonly BuildJob[]> {
+  async expired(ttlMs: number): Promise<readonly QueuedBuild[]> {
     return await this.#recovery.expired(ttlMs);
   }
 
   /** See {@link BuildRecovery.queuedOlderThan}. */
-  async queuedOlderThan(ms: number): Promise<readonly BuildJob[]> {
+  async queuedOlderThan(ms: number): Promise<readonly QueuedBuild[]> {
     return await this.#recovery.queuedOlderThan(ms);
   }
 
@@ -191,13 +185,43 @@ export class BuildLedger {
     await endBuild(sql, { buildId, from: 'queued', event });
   }
 
-  async #existing({ projectId, idempotencyKey, fingerprint }: NewBuild): Promise<string> {
-    const [row] = await this.#db.query(
+  async #insert(sql: Sql, build: NewBuild): Promise<z.infer<typeof Inserted> | undefined> {
+    const { dockerfileText, ...request } = StoredRequest.parse(build.request);
+    const { context } = build;
+    const [inserted] = await sql.query(
+      Inserted,
+      `INSERT INTO builds (project_id, id, scope_id, state, request, dockerfile_text, context_digest, context_files,
+         context_bytes, context_sent_bytes, sealed, idempotency_key, fingerprint, turn)
+       VALUES ($1, $2, $3, 'queued', $4, $5, $6, $7, $8, $9, $10, $11, $12,
+         greatest(
+           (SELECT max(turn) FROM builds WHERE started_at IS NOT NULL),
+           (SELECT max(turn) + 1 FROM builds WHERE project_id = $1 AND (state = 'queued' OR started_at IS NOT NULL)), 0))
+       ON CONFLICT (project_id, idempotency_key) DO NOTHING RETURNING id, turn`,
+      [
+        build.projectId,
+        build.id,
+        build.scopeId,
+        JSON.stringify(request),
+        dockerfileText === undefined ? null : JSON.stringify(dockerfileText),
+        context.digest,
+        context.files,
+        context.sizeBytes,
+        context.sentBytes,
+        build.sealed,
+        build.idempotencyKey ?? null,
+        build.fingerprint,
+      ],
+    );
+    return inserted;
+  }
+
+  async #existing(sql: Sql, { projectId, idempotencyKey, fingerprint }: NewBuild): Promise<z.infer<typeof Inserted>> {
+    const [row] = await sql.query(
       Existing,
-      'SELECT id, fingerprint FROM builds WHERE project_id = $1 AND idempotency_key = $2',
+      'SELECT id, turn, fingerprint FROM builds WHERE project_id = $1 AND idempotency_key = $2',
       [projectId, idempotencyKey],
     );
-    if (row?.fingerprint === fingerprint) return row.id;
+    if (row?.fingerprint === fingerprint) return { id: row.id, turn: row.turn };
     throw new KilnError('CONFLICT', 'another build was asked for under this idempotency key', {
       field: 'Idempotency-Key',
       hint: 'use a new key for a new build',

@@ -1,21 +1,22 @@
 import { z } from 'zod';
-import type { BuildFailure, BuildJob } from '#protocol';
-import type { Clock } from '#std';
+import type { BuildFailure, QueuedBuild } from '#protocol';
+import { type Clock, KilnError } from '#std';
 import type { Claim } from './claim.ts';
-import type { Database, Sql } from './database.ts';
+import { bigintColumn, type Database, type Sql } from './database.ts';
 import { endBuild } from './end-build.ts';
 import type { Wakeups } from './wakeups.ts';
 
 /** A build whose builders die this often is what kills them. */
-const MAX_ATTEMPTS = 10;
+const MAX_LOSSES = 10;
 const BATCH = 500;
 
-const Job = z.object({ id: z.string(), attempt: z.int() });
-const Lost = Job.extend({ cancel_requested: z.boolean() });
+const Waiting = z.object({ id: z.string(), attempt: z.int(), turn: bigintColumn });
+const Held = z.object({ id: z.string() });
+const Lost = Held.extend({ losses: z.int(), cancel_requested: z.boolean() });
 
 const lostTooOften: BuildFailure = {
   code: 'INTERNAL',
-  message: `the builder was lost ${MAX_ATTEMPTS} times while it ran this build`,
+  message: `the builder was lost ${MAX_LOSSES} times while it ran this build`,
   hint: 'a step may use more memory than the builders have; look at the log of its last attempt',
 };
 
@@ -35,21 +36,21 @@ export class BuildRecovery {
    * Takes running builds from builders that have not been heard of for `ttlMs`. While the database itself has not been up
    * for that long, nobody is late.
    */
-  async expired(ttlMs: number): Promise<readonly BuildJob[]> {
+  async expired(ttlMs: number): Promise<readonly QueuedBuild[]> {
     const { jobs, ended } = await this.#db.transaction(async (sql) => {
       const lost = await sql.query(
         Lost,
-        `SELECT id, attempt, cancel_requested_at IS NOT NULL AS cancel_requested FROM builds
+        `SELECT id, losses, cancel_requested_at IS NOT NULL AS cancel_requested FROM builds
          WHERE state = 'running' AND heartbeat_at < now() - $1 * interval '1 millisecond'
            AND pg_postmaster_start_time() < now() - $1 * interval '1 millisecond'
          ORDER BY heartbeat_at LIMIT $2 FOR UPDATE SKIP LOCKED`,
         [ttlMs, BATCH],
       );
       const ended: string[] = [];
-      const jobs: BuildJob[] = [];
+      const jobs: QueuedBuild[] = [];
       for (const build of lost) {
         if (await this.#end(sql, build)) ended.push(build.id);
-        else jobs.push(await requeue(sql, build.id));
+        else jobs.push(await requeue(sql, build.id, 'lost'));
       }
       return { jobs, ended };
     });
@@ -61,45 +62,46 @@ export class BuildRecovery {
   async release(claim: Pick<Claim, 'buildId' | 'fence'>): Promise<void> {
     await this.#db.transaction(async (sql) => {
       const [held] = await sql.query(
-        Job,
-        "SELECT id, attempt FROM builds WHERE id = $1 AND fence = $2 AND state = 'running' FOR UPDATE",
+        Held,
+        "SELECT id FROM builds WHERE id = $1 AND fence = $2 AND state = 'running' FOR UPDATE",
         [claim.buildId, claim.fence],
       );
-      if (held !== undefined) await requeue(sql, held.id);
+      if (held !== undefined) await requeue(sql, held.id, 'given back');
     });
   }
 
   /** Builds that should have a job in the queue, if they have waited for longer than `ms`. */
-  async queuedOlderThan(ms: number): Promise<readonly BuildJob[]> {
+  async queuedOlderThan(ms: number): Promise<readonly QueuedBuild[]> {
     const rows = await this.#db.query(
-      Job,
-      `SELECT id, attempt FROM builds WHERE state = 'queued' AND queued_at < now() - $1 * interval '1 millisecond'
-       ORDER BY queued_at LIMIT $2`,
+      Waiting,
+      `SELECT id, attempt, turn FROM builds WHERE state = 'queued' AND queued_at < now() - $1 * interval '1 millisecond'
+       ORDER BY turn, created_at LIMIT $2`,
       [ms, BATCH],
     );
-    return rows.map(({ id: buildId, attempt }) => ({ buildId, attempt }));
+    return rows.map(({ id: buildId, attempt, turn }) => ({ buildId, attempt, turn }));
   }
 
-  async #end(sql: Sql, { id, attempt, cancel_requested: cancelRequested }: z.infer<typeof Lost>): Promise<boolean> {
+  async #end(sql: Sql, { id, losses, cancel_requested: cancelRequested }: z.infer<typeof Lost>): Promise<boolean> {
     const atMs = this.#clock.nowMs();
     const from = 'running';
     if (cancelRequested) {
       await endBuild(sql, { buildId: id, from, event: { type: 'cancelled', atMs, reason: 'cancelled on request' } });
       return true;
     }
-    if (attempt < MAX_ATTEMPTS) return false;
+    if (losses + 1 < MAX_LOSSES) return false;
     await endBuild(sql, { buildId: id, from, event: { type: 'failed', atMs, failure: lostTooOften } });
     return true;
   }
 }
 
-async function requeue(sql: Sql, buildId: string): Promise<BuildJob> {
+async function requeue(sql: Sql, buildId: string, why: 'lost' | 'given back'): Promise<QueuedBuild> {
   const [row] = await sql.query(
-    Job,
-    `UPDATE builds SET state = 'queued', attempt = attempt + 1, owner = NULL, heartbeat_at = NULL, queued_at = now(),
-       fence = nextval('build_fences')
-     WHERE id = $1 RETURNING id, attempt`,
-    [buildId],
+    Waiting,
+    `UPDATE builds SET state = 'queued', attempt = attempt + 1, losses = losses + $2, owner = NULL, heartbeat_at = NULL,
+       queued_at = now(), fence = nextval('build_fences')
+     WHERE id = $1 RETURNING id, attempt, turn`,
+    [buildId, why === 'lost' ? 1 : 0],
   );
-  return { buildId, attempt: row?.attempt ?? 1 };
+  if (row === undefined) throw new KilnError('INTERNAL', `the build ${buildId} is gone`);
+  return { buildId, attempt: row.attempt, turn: row.turn };
 }

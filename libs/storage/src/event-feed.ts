@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { isFinal, type NumberedEvent } from '#protocol';
-import { type Clock, systemClock } from '#std';
+import { Bell, type Clock, systemClock } from '#std';
 import { bigintColumn, type Database } from './database.ts';
 import { readEvents } from './event-journal.ts';
 import type { RedisLink } from './redis.ts';
@@ -60,32 +60,5 @@ export class EventFeed {
       [buildId],
     );
     return tip === undefined || (tip.ended && tip.last_seq <= seen);
-  }
-}
-
-/** Remembers one ring until someone waits. */
-class Bell {
-  readonly #clock: Clock;
-  #rung = false;
-  #wake: (() => void) | undefined;
-
-  constructor(clock: Clock) {
-    this.#clock = clock;
-  }
-
-  ring(): void {
-    this.#rung = true;
-    this.#wake?.();
-  }
-
-  /** Until it rings, has rung since the last wait, `ms` have passed, or `signal` is aborted. */
-  async wait(ms: number, signal: AbortSignal): Promise<void> {
-    if (!this.#rung) {
-      const silence = new AbortController();
-      this.#wake = () => silence.abort();
-      await this.#clock.sleep(ms, AbortSignal.any([silence.signal, signal])).catch(() => undefined);
-      this.#wake = undefined;
-    }
-    this.#rung = false;
   }
 }

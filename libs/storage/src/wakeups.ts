@@ -2,8 +2,9 @@ import type { Logger } from '#std';
 import type { RedisLink } from './redis.ts';
 
 export const wakeupChannel = (buildId: string): string => `build:${buildId}`;
+export const cancelChannel = (buildId: string): string => `cancel:${buildId}`;
 
-/** Tells readers of a build that there is more. What is lost here costs them a second, nothing else. */
+/** Wakes who waits for something of a build. What is lost here costs them a second or two, nothing else. */
 export class Wakeups {
   readonly #redis: RedisLink;
   readonly #logger: Logger;
@@ -13,11 +14,25 @@ export class Wakeups {
     this.#logger = logger;
   }
 
+  /** Tells readers of a build that there is more. */
   async send(buildId: string): Promise<void> {
+    await this.#ring(wakeupChannel(buildId));
+  }
+
+  /** Tells the builder of a build to look whether it is still wanted. */
+  async sendCancel(buildId: string): Promise<void> {
+    await this.#ring(cancelChannel(buildId));
+  }
+
+  onCancel(buildId: string, listener: () => void): Disposable {
+    return this.#redis.subscribe(cancelChannel(buildId), listener);
+  }
+
+  async #ring(channel: string): Promise<void> {
     try {
-      await this.#redis.publish(wakeupChannel(buildId), '');
+      await this.#redis.publish(channel, '');
     } catch (error) {
-      this.#logger.warn('readers of a build were not woken', { buildId, error });
+      this.#logger.warn('nobody could be woken', { channel, error });
     }
   }
 }

@@ -54,7 +54,7 @@ export class AcceptBuild {
     const context = await this.#store(caller, ingested, options.signal);
     const id = randomId(this.#random, ID_LENGTH);
     const { credentials, ...request } = submission.request;
-    const { build } = await this.#ledger.create({
+    const { build, turn } = await this.#ledger.create({
       projectId: caller.projectId,
       scopeId: caller.scopeId,
       id,
@@ -64,7 +64,7 @@ export class AcceptBuild {
       idempotencyKey: options.idempotencyKey,
       fingerprint: fingerprintOf(caller, request, context),
     });
-    await this.#enqueue(build);
+    await this.#enqueue(build, turn);
     return build;
   }
 
@@ -95,10 +95,10 @@ export class AcceptBuild {
   }
 
   /** The build is accepted: where the queue is away, the reconciler finds it in Postgres. */
-  async #enqueue({ id: buildId, state, attempt }: StoredBuild): Promise<void> {
+  async #enqueue({ id: buildId, state, attempt }: StoredBuild, turn: number): Promise<void> {
     if (state !== 'queued') return;
     try {
-      await enqueue(this.#queue, { buildId, attempt });
+      await enqueue(this.#queue, { buildId, attempt, turn });
     } catch (error) {
       this.#logger.warn('a build is not in the queue yet', { buildId, error });
     }

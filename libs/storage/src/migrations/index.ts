@@ -1,4 +1,5 @@
 import { initial } from './0001-initial.ts';
+import { fairQueue } from './0002-fair-queue.ts';
 
 export interface Migration {
   /** from 1, without gaps */
@@ -8,4 +9,4 @@ export interface Migration {
 }
 
 /** Every step of the schema, in order. What has been released is never changed: only added to. */
-export const migrations: readonly Migration[] = [initial];
+export const migrations: readonly Migration[] = [initial, fairQueue];

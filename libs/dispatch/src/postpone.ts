@@ -1,0 +1,19 @@
+import { DelayedError, type Job } from 'bullmq';
+import type { Clock } from '#std';
+
+/** A job in the hands of a worker. */
+export type HeldJob = Pick<Job<unknown>, 'data' | 'attemptsStarted' | 'moveToDelayed'>;
+
+/** Long enough for a builder that waits to be served first. */
+const POSTPONE_MS = 20;
+const POSTPONEMENTS_MAX = 2;
+
+/**
+ * Puts a job back for another worker to take, at most twice: after that, whoever holds it keeps it.
+ * @throws DelayedError for the worker to see that the job is no longer its own
+ */
+export async function postpone(job: HeldJob, token: string | undefined, clock: Clock): Promise<void> {
+  if (job.attemptsStarted > POSTPONEMENTS_MAX) return;
+  await job.moveToDelayed(clock.nowMs() + POSTPONE_MS, token);
+  throw new DelayedError();
+}
