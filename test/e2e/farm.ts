@@ -16,7 +16,8 @@ const dist = fileURLToPath(new URL('../../dist/', import.meta.url));
 /** On a real disk: an overlay cannot stand on an overlay or on some temporary file systems. */
 const SCRATCH = '/var/tmp';
 const START_MS = 30_000;
-const cgroupParent = `/kiln-e2e/${process.pid}`;
+/** Of all builders here. */
+export const cgroupParent = `/kiln-e2e/${process.pid}`;
 
 /** What `--metadata-file` says. */
 const Metadata = z.object({
@@ -139,6 +140,25 @@ export class Farm implements AsyncDisposable {
     const part = startPart('unshare', [...namespaces, 'tini', '-s', '--', ...main], env);
     this.#builders.set(name, part);
     await ready(part);
+  }
+
+  builders(): readonly string[] {
+    return [...this.#builders.keys()];
+  }
+
+  /** To the builder's own process, as an operator sends it. */
+  async signalBuilder(name: string, signal: 'SIGTERM' | 'SIGSTOP' | 'SIGCONT'): Promise<void> {
+    const part = this.#builders.get(name);
+    if (part?.child.pid === undefined) throw new Error(`no builder ${name}`);
+    process.kill(await onlyChild(await onlyChild(part.child.pid)), signal);
+  }
+
+  /** Resolves when a builder that was asked to end has ended. */
+  async builderEnded(name: string): Promise<void> {
+    const part = this.#builders.get(name);
+    if (part === undefined) throw new Error(`no builder ${name}`);
+    if (part.child.exitCode === null && part.child.signalCode === null) await once(part.child, 'exit');
+    this.#builders.delete(name);
   }
 
   /** `SIGKILL` is a node that loses power; `SIGTERM` is asked to end. */

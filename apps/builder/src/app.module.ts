@@ -50,8 +50,7 @@ function buildProcessor(options: NestWorkerOptions): Provider {
     }
 
     override async process(job: HeldJob, token?: string): Promise<void> {
-      if (await this.#runner.givesWay()) await postpone(job, token, systemClock);
-      await this.#runner.run(BuildJob.parse(job.data));
+      await this.#runner.run(BuildJob.parse(job.data), () => postpone(job, token, systemClock));
     }
 
     /** Unheard, the event would end the process. Reconnecting says the same again and again. */

@@ -59,27 +59,30 @@ export class BuildRunner {
     this.#options = options;
   }
 
-  /** Whether a build that comes now is better off with another builder: this one works, and that one works less. */
-  async givesWay(): Promise<boolean> {
-    const { builders, builderId, logger } = this.#options;
-    if (this.#running === 0) return false;
-    try {
-      return await builders.hasFreer(builderId, this.#running, HEARTBEAT_TTL_MS);
-    } catch (thrown) {
-      logger.warn('cannot tell which builder is free', { error: messageOf(thrown) });
-      return false;
-    }
-  }
-
-  /** Resolves when this builder is done with the build, whether it ended here, was taken over, or was given back. */
-  async run(job: BuildJob): Promise<void> {
+  /**
+   * Resolves when this builder is done with the build, whether it ended here, was taken over, or was given back.
+   * @param giveWay called when another builder works less than this one; throws when the build is left to it
+   */
+  async run(job: BuildJob, giveWay: () => Promise<void>): Promise<void> {
     // The reconciler finds what is left lying here.
     if (this.#options.draining.aborted) return;
-    this.#running++;
+    // Counted before the first wait: two that come at one moment do not both see the room for one.
+    const others = this.#running++;
     try {
+      if (others > 0 && (await this.#hasFreer(others))) await giveWay();
       await this.#claimAndRun(job);
     } finally {
       this.#running--;
+    }
+  }
+
+  async #hasFreer(running: number): Promise<boolean> {
+    const { builders, builderId, logger } = this.#options;
+    try {
+      return await builders.hasFreer(builderId, running, HEARTBEAT_TTL_MS);
+    } catch (thrown) {
+      logger.warn('cannot tell which builder is free', { error: messageOf(thrown) });
+      return false;
     }
   }
 

@@ -6,10 +6,10 @@ export type HeldJob = Pick<Job<unknown>, 'data' | 'attemptsStarted' | 'moveToDel
 
 /** Long enough for a builder that waits to be served first. */
 const POSTPONE_MS = 20;
-const POSTPONEMENTS_MAX = 2;
+const POSTPONEMENTS_MAX = 10;
 
 /**
- * Puts a job back for another worker to take, at most twice: after that, whoever holds it keeps it.
+ * Puts a job back for another worker to take, a few times at most: after that, whoever holds it keeps it.
  * @throws DelayedError for the worker to see that the job is no longer its own
  */
 export async function postpone(job: HeldJob, token: string | undefined, clock: Clock): Promise<void> {

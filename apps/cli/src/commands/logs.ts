@@ -18,8 +18,8 @@ export async function logs(id: string, flags: LogsFlags): Promise<void> {
   await using client = await connect(readConfig(process.env, flags.data));
   const { state } = await client.build(id);
   const ended = state !== 'queued' && state !== 'running';
-  if (flags.step !== undefined) return oneStep(client, id, findStep(await client.steps(id), flags.step, id));
-  if (ended || flags.follow === true) return allEvents(client, id);
+  if (flags.step !== undefined) return await oneStep(client, id, findStep(await client.steps(id), flags.step, id));
+  if (ended || flags.follow === true) return await allEvents(client, id);
   for await (const chunk of client.logsText(id)) process.stdout.write(chunk);
 }
 
