@@ -5,6 +5,8 @@ import { chmod, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { join } from 'node:path';
+import { type ContentStore, FolderContentStore } from '#content';
+import { systemRandom } from '#std';
 import { type Database, migrate, openDatabase, Permission, ProjectStore, TokenStore } from '#storage';
 import { startPostgres, startRedis, type TestService } from '#testing';
 import { z } from 'zod';
@@ -96,6 +98,11 @@ export class Farm implements AsyncDisposable {
 
   get url(): string {
     return this.#apiUrl;
+  }
+
+  /** The farm's blobs, as its processes see them. */
+  get content(): ContentStore {
+    return new FolderContentStore({ root: join(this.dir, 'content'), random: systemRandom });
   }
 
   get env(): Readonly<Record<string, string>> {

@@ -3,7 +3,7 @@ import { glob } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isFinal, type NumberedEvent } from '#protocol';
-import { BuildLedger, openRedis } from '#storage';
+import { BuildLedger, EventFeed, openRedis } from '#storage';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { write } from './context.ts';
@@ -11,12 +11,15 @@ import { cgroupParent, Farm, type RunningCli } from './farm.ts';
 
 let farm: Farm;
 let ledger: BuildLedger;
+let feed: EventFeed;
 let stack: AsyncDisposableStack;
 beforeAll(async () => {
   stack = new AsyncDisposableStack();
   farm = stack.use(await Farm.start());
   await farm.stopBuilder('one', 'SIGKILL');
-  ledger = new BuildLedger({ db: farm.db, redis: stack.use(openRedis({ url: farm.redis.url })) });
+  const redis = stack.use(openRedis({ url: farm.redis.url }));
+  ledger = new BuildLedger({ db: farm.db, redis });
+  feed = new EventFeed({ db: farm.db, redis, content: farm.content });
 });
 afterAll(() => stack.disposeAsync());
 
@@ -86,7 +89,7 @@ const other = (name: string): string => (name === a ? b : a);
 async function eventsOf(id: string): Promise<readonly NumberedEvent[]> {
   const all: NumberedEvent[] = [];
   for (;;) {
-    const page = await ledger.readEvents(id, all.length, 1000);
+    const page = await feed.read(id, all.length);
     if (page.length === 0) return all;
     all.push(...page);
   }

@@ -1,8 +1,17 @@
-import { type Claim, type Database, migrate, openDatabase, openRedis, BuildLedger, ProjectStore } from '#storage';
+import {
+  type Claim,
+  type Database,
+  EventFeed,
+  migrate,
+  openDatabase,
+  openRedis,
+  BuildLedger,
+  ProjectStore,
+} from '#storage';
 import { digestOf } from '#oci';
 import { BuildRequest, type StoredRequest } from '#protocol';
 import { type RedisLink } from '#storage';
-import { startPostgres, startRedis, type TestService } from '#testing';
+import { MemoryContentStore, startPostgres, startRedis, type TestService } from '#testing';
 
 /** Real services with a migrated schema, and the ledger on them. */
 export interface Storage extends AsyncDisposable {
@@ -12,6 +21,8 @@ export interface Storage extends AsyncDisposable {
   readonly link: RedisLink;
   readonly ledger: BuildLedger;
   readonly projects: ProjectStore;
+  readonly content: MemoryContentStore;
+  readonly feed: EventFeed;
 }
 
 export async function startStorage(): Promise<Storage> {
@@ -22,6 +33,7 @@ export async function startStorage(): Promise<Storage> {
   const db = stack.use(openDatabase({ url: postgres.url, max: 10 }));
   const link = stack.use(openRedis({ url: redis.url }));
   await migrate(db);
+  const content = new MemoryContentStore();
   const held = stack.move();
   return {
     postgres,
@@ -30,6 +42,8 @@ export async function startStorage(): Promise<Storage> {
     link,
     ledger: new BuildLedger({ db, redis: link }),
     projects: new ProjectStore(db),
+    content,
+    feed: new EventFeed({ db, redis: link, content }),
     [Symbol.asyncDispose]: () => held.disposeAsync(),
   };
 }

@@ -10,6 +10,7 @@ import { AuthGuard } from './http/auth.guard.ts';
 import { ProblemFilter } from './http/problem.filter.ts';
 import { invalid } from './http/problem.ts';
 import { type Environment, InfrastructureModule } from './infrastructure.module.ts';
+import { Archiving } from './archiving.ts';
 import { Reconciliation } from './reconciliation.ts';
 
 @Module({})
@@ -22,6 +23,7 @@ export class AppModule {
       providers: [
         AcceptBuild,
         Reconciliation,
+        Archiving,
         { provide: APP_GUARD, useClass: AuthGuard },
         { provide: APP_FILTER, useClass: ProblemFilter },
         {

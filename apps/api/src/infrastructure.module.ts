@@ -1,12 +1,13 @@
 import { BullModule, getQueueToken } from '@nestjs/bullmq';
 import { type DynamicModule, type FactoryProvider, Inject, Module, type OnApplicationShutdown } from '@nestjs/common';
-import { FolderContentStore } from '#content';
+import { type ContentStore, FolderContentStore } from '#content';
 import { BUILD_QUEUE, bullQueue, producerOptions } from '#dispatch';
 import type { Clock, Logger, Random } from '#std';
 import {
   BlobIndex,
   BuildLedger,
   type Database,
+  EventArchive,
   EventFeed,
   openDatabase,
   openRedis,
@@ -35,8 +36,14 @@ const stores: readonly FactoryProvider[] = [
   },
   {
     provide: tokens.FEED,
-    inject: [tokens.DATABASE, tokens.REDIS, tokens.CLOCK],
-    useFactory: (db: Database, redis: RedisLink, clock: Clock) => new EventFeed({ db, redis, clock }),
+    inject: [tokens.DATABASE, tokens.REDIS, tokens.CONTENT, tokens.CLOCK],
+    useFactory: (db: Database, redis: RedisLink, content: ContentStore, clock: Clock) =>
+      new EventFeed({ db, redis, content, clock }),
+  },
+  {
+    provide: tokens.ARCHIVE,
+    inject: [tokens.DATABASE, tokens.CONTENT],
+    useFactory: (db: Database, content: ContentStore) => new EventArchive({ db, content }),
   },
   { provide: tokens.BLOBS, inject: [tokens.DATABASE], useFactory: (db: Database) => new BlobIndex(db) },
   { provide: tokens.TOKENS, inject: [tokens.DATABASE], useFactory: (db: Database) => new TokenStore(db) },

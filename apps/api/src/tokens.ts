@@ -8,6 +8,7 @@ export const REDIS = Symbol('RedisLink');
 export const CONTENT = Symbol('ContentStore');
 export const LEDGER = Symbol('BuildLedger');
 export const FEED = Symbol('EventFeed');
+export const ARCHIVE = Symbol('EventArchive');
 export const BLOBS = Symbol('BlobIndex');
 export const TOKENS = Symbol('TokenStore');
 export const QUEUE = Symbol('BuildQueue');

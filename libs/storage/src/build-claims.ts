@@ -5,7 +5,7 @@ import { BuildRow, requestOf, wholeBuildColumns } from './build-row.ts';
 import type { Claim } from './claim.ts';
 import { bigintColumn, type Database, type Sql } from './database.ts';
 import { endBuild, type FinalEvent } from './end-build.ts';
-import { holdsBatch, writeEvents } from './event-journal.ts';
+import { holdsBatch, looseBytesOf, writeEvents } from './event-journal.ts';
 import { scopeChain } from './project-store.ts';
 import type { Wakeups } from './wakeups.ts';
 
@@ -144,8 +144,9 @@ export class BuildClaims {
     }
     const [row] = await sql.query(
       Advanced,
-      `UPDATE builds SET last_seq = last_seq + $3 WHERE id = $1 AND fence = $2 AND state = 'running' RETURNING last_seq`,
-      [claim.buildId, claim.fence, events.length],
+      `UPDATE builds SET last_seq = last_seq + $3, loose_bytes = loose_bytes + $4
+       WHERE id = $1 AND fence = $2 AND state = 'running' RETURNING last_seq`,
+      [claim.buildId, claim.fence, events.length, looseBytesOf(events)],
     );
     if (row === undefined) throw fenced(claim);
     return { value: row.last_seq, known: false };

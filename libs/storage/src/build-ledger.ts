@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { type BuildEvent, type QueuedBuild, type NumberedEvent, type StepView, StoredRequest } from '#protocol';
+import { type BuildEvent, type QueuedBuild, type StepView, StoredRequest } from '#protocol';
 import { type Clock, KilnError, type Logger, silentLogger, systemClock } from '#std';
 import { BuildClaims } from './build-claims.ts';
 import { BuildRecovery } from './build-recovery.ts';
@@ -7,7 +7,6 @@ import { buildColumns, BuildRow, type StoredBuild, storedBuild, wholeBuildColumn
 import type { Claim, StoredContext } from './claim.ts';
 import { bigintColumn, type Database, type Sql } from './database.ts';
 import { endBuild, type FinalEvent } from './end-build.ts';
-import { readEvents } from './event-journal.ts';
 import { readSteps } from './fold-steps.ts';
 import type { ProjectIds } from './project-store.ts';
 import type { RedisLink } from './redis.ts';
@@ -123,11 +122,6 @@ export class BuildLedger {
   async steps(projectId: string, id: string): Promise<readonly StepView[]> {
     await this.get(projectId, id);
     return await readSteps(this.#db, id);
-  }
-
-  /** Events after a number, in order, at most `limit`. Who may read them is the caller's to ask. */
-  async readEvents(id: string, afterSeq: number, limit: number): Promise<readonly NumberedEvent[]> {
-    return await readEvents(this.#db, id, afterSeq, limit);
   }
 
   /** Takes a queued build for a builder; null when that attempt is not to be had any more. */

@@ -1,8 +1,9 @@
 import { z } from 'zod';
+import type { ContentStore } from '#content';
 import { isFinal, type NumberedEvent } from '#protocol';
 import { Bell, type Clock, systemClock } from '#std';
 import { bigintColumn, type Database } from './database.ts';
-import { readEvents } from './event-journal.ts';
+import { readEvents } from './event-reader.ts';
 import type { RedisLink } from './redis.ts';
 import { wakeupChannel } from './wakeups.ts';
 
@@ -14,6 +15,8 @@ const Tip = z.object({ last_seq: bigintColumn, ended: z.boolean() });
 export interface EventFeedOptions {
   readonly db: Database;
   readonly redis: RedisLink;
+  /** where archived events are */
+  readonly content: ContentStore;
   readonly clock?: Clock | undefined;
 }
 
@@ -21,12 +24,22 @@ export interface EventFeedOptions {
 export class EventFeed {
   readonly #db: Database;
   readonly #redis: RedisLink;
+  readonly #content: ContentStore;
   readonly #clock: Clock;
 
-  constructor({ db, redis, clock = systemClock }: EventFeedOptions) {
+  constructor({ db, redis, content, clock = systemClock }: EventFeedOptions) {
     this.#db = db;
     this.#redis = redis;
+    this.#content = content;
     this.#clock = clock;
+  }
+
+  /**
+   * The next events after a number, in order, none when there are none yet. Who may read them is the caller's to ask.
+   * @throws KilnError UNAVAILABLE, UPSTREAM_UNAVAILABLE
+   */
+  async read(buildId: string, afterSeq: number): Promise<readonly NumberedEvent[]> {
+    return await readEvents(this.#db, this.#content, buildId, afterSeq, PAGE);
   }
 
   /**
@@ -39,7 +52,7 @@ export class EventFeed {
     using _subscription = this.#redis.subscribe(wakeupChannel(buildId), () => bell.ring());
     let seen = afterSeq;
     while (!signal.aborted) {
-      const page = await readEvents(this.#db, buildId, seen, PAGE);
+      const page = await this.read(buildId, seen);
       for (const numbered of page) {
         yield numbered;
         if (signal.aborted) return;
@@ -52,13 +65,23 @@ export class EventFeed {
     }
   }
 
-  /** Whether nothing will ever follow `seen`: so for who has read the final event already. */
-  async #ended(buildId: string, seen: number): Promise<boolean> {
-    const [tip] = await this.#db.query(
+  /** Number of the last event there is now. */
+  async tip(buildId: string): Promise<number> {
+    const [tip] = await this.#tip(buildId);
+    return tip?.last_seq ?? 0;
+  }
+
+  async #tip(buildId: string): Promise<readonly z.infer<typeof Tip>[]> {
+    return await this.#db.query(
       Tip,
       "SELECT last_seq, state NOT IN ('queued', 'running') AS ended FROM builds WHERE id = $1",
       [buildId],
     );
+  }
+
+  /** Whether nothing will ever follow `seen`: so for who has read the final event already. */
+  async #ended(buildId: string, seen: number): Promise<boolean> {
+    const [tip] = await this.#tip(buildId);
     return tip === undefined || (tip.ended && tip.last_seq <= seen);
   }
 }

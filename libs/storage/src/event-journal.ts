@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { BuildEvent, type NumberedEvent } from '#protocol';
+import type { BuildEvent } from '#protocol';
 import { bigintColumn, type Sql } from './database.ts';
 import { foldSteps } from './fold-steps.ts';
 
@@ -28,31 +28,30 @@ export async function writeEvents(sql: Sql, batch: NumberedBatch): Promise<void>
   await foldSteps(sql, batch, events);
 }
 
-const EventRow = z.object({ seq: bigintColumn, payload: BuildEvent });
-
-/** Events after a number, in order, at most `limit`. */
-export async function readEvents(
-  sql: Sql,
-  buildId: string,
-  afterSeq: number,
-  limit: number,
-): Promise<readonly NumberedEvent[]> {
-  const rows = await sql.query(
-    EventRow,
-    'SELECT seq, payload FROM build_events WHERE build_id = $1 AND seq > $2 ORDER BY seq LIMIT $3',
-    [buildId, afterSeq, limit],
-  );
-  return rows.map(({ seq, payload }) => ({ seq, event: payload }));
-}
-
 const PayloadRow = z.object({ text: z.string() });
+const ArchivedTo = z.object({ seq: bigintColumn.nullable() });
 
-/** Whether exactly these events stand under these numbers: a commit whose answer was lost. */
+/** Whether exactly these events stand under these numbers: a commit whose answer was lost. Only under the fence that drew them. */
 export async function holdsBatch(sql: Sql, { buildId, firstSeq, events }: NumberedBatch): Promise<boolean> {
+  const [archived] = await sql.query(
+    ArchivedTo,
+    'SELECT max(last_seq) AS seq FROM event_archives WHERE build_id = $1',
+    [buildId],
+  );
   const rows = await sql.query(
     PayloadRow,
     'SELECT payload::text AS text FROM build_events WHERE build_id = $1 AND seq >= $2 AND seq < $3 ORDER BY seq',
     [buildId, firstSeq, firstSeq + events.length],
   );
-  return rows.length === events.length && rows.every(({ text }, index) => text === JSON.stringify(events[index]));
+  // Nobody else draws numbers under the fence: what has been archived under these was theirs.
+  const gone = Math.min(Math.max((archived?.seq ?? 0) - firstSeq + 1, 0), events.length);
+  return (
+    gone + rows.length === events.length &&
+    rows.every(({ text }, index) => text === JSON.stringify(events[gone + index]))
+  );
+}
+
+/** What a batch of events adds to `builds.loose_bytes`. */
+export function looseBytesOf(events: readonly BuildEvent[]): number {
+  return events.reduce((sum, event) => sum + JSON.stringify(event).length, 0);
 }

@@ -5,6 +5,7 @@ export * from './builder-registry.ts';
 export * from './claim.ts';
 export { Database, type DatabaseOptions, openDatabase, type Sql } from './database.ts';
 export type { FinalEvent } from './end-build.ts';
+export * from './event-archive.ts';
 export * from './event-feed.ts';
 export * from './image-tag-cache.ts';
 export * from './migrate.ts';

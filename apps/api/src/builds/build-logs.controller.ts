@@ -1,7 +1,7 @@
 import { Controller, Get, Headers, Inject, Param, Query, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
-import { isFinal, type NumberedEvent } from '#protocol';
+import type { NumberedEvent } from '#protocol';
 import type { Clock } from '#std';
 import type { BuildLedger, EventFeed, Principal } from '#storage';
 import { Caller } from '../http/auth.guard.ts';
@@ -12,7 +12,6 @@ import { readable } from './readable.ts';
 import { eventStream } from './event-source.ts';
 import { logText } from './log-text.ts';
 
-const PAGE = 100;
 const seq = z.coerce.number().int().min(0);
 const LogsQuery = z.object({ follow: z.enum(['0', '1', 'true', 'false']).default('0'), after: seq.default(0) });
 const LastEventId = seq.optional();
@@ -59,12 +58,11 @@ export class BuildLogsController {
   }
 
   async *#soFar(id: string, signal: AbortSignal): AsyncGenerator<NumberedEvent> {
-    for (let seen = 0; !signal.aborted; ) {
-      const page = await this.#ledger.readEvents(id, seen, PAGE);
+    const tip = await this.#feed.tip(id);
+    for (let seen = 0; seen < tip && !signal.aborted; ) {
+      const page = await this.#feed.read(id, seen);
       yield* page;
-      const last = page.at(-1);
-      if (last === undefined || page.length < PAGE || isFinal(last.event)) return;
-      seen = last.seq;
+      seen = page.at(-1)?.seq ?? tip;
     }
   }
 }

@@ -1,5 +1,6 @@
 import { initial } from './0001-initial.ts';
 import { fairQueue } from './0002-fair-queue.ts';
+import { eventArchives } from './0003-event-archives.ts';
 
 export interface Migration {
   /** from 1, without gaps */
@@ -9,4 +10,4 @@ export interface Migration {
 }
 
 /** Every step of the schema, in order. What has been released is never changed: only added to. */
-export const migrations: readonly Migration[] = [initial, fairQueue];
+export const migrations: readonly Migration[] = [initial, fairQueue, eventArchives];
