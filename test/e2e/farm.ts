@@ -153,6 +153,12 @@ export class Farm implements AsyncDisposable {
     return [...this.#builders.keys()];
   }
 
+  /** Of the API and of each builder. */
+  async pids(): Promise<readonly number[]> {
+    const builders = [...this.#builders.values()].map(async ({ child }) => onlyChild(await onlyChild(child.pid ?? 0)));
+    return [this.#api?.child.pid ?? 0, ...(await Promise.all(builders))];
+  }
+
   /** To the builder's own process, as an operator sends it. */
   async signalBuilder(name: string, signal: 'SIGTERM' | 'SIGSTOP' | 'SIGCONT'): Promise<void> {
     const part = this.#builders.get(name);
