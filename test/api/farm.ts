@@ -48,7 +48,7 @@ export async function startFarm(limits: Readonly<Record<string, string>> = {}): 
   const config = readConfig(ApiEnv, {
     KILN_DATABASE_URL: postgres.url,
     KILN_REDIS_URL: redis.url,
-    KILN_CONTENT_DIR: contentDir,
+    KILN_OBJECT_STORE: contentDir,
     KILN_SECRET_KEY: secretKey,
     KILN_PUBLIC_URL: 'https://kiln.example.com',
     ...limits,

@@ -111,7 +111,7 @@ export class Farm implements AsyncDisposable {
       HOME: this.dir,
       KILN_DATABASE_URL: this.postgres.url,
       KILN_REDIS_URL: this.redis.url,
-      KILN_CONTENT_DIR: join(this.dir, 'content'),
+      KILN_OBJECT_STORE: join(this.dir, 'content'),
       KILN_SECRET_KEY: 'ab'.repeat(32),
     };
   }

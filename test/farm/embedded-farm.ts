@@ -17,6 +17,7 @@ const Status = z.object({
     postgres: z.object({ port: z.int(), pid: z.int() }),
     redis: z.object({ port: z.int(), pid: z.int() }),
   }),
+  objectStore: z.string(),
   data: z.string(),
 });
 export type Status = z.infer<typeof Status>;
@@ -32,19 +33,24 @@ export class EmbeddedFarm implements AsyncDisposable {
   private constructor(
     readonly dir: string,
     readonly data: string,
+    readonly env: Readonly<Record<string, string>>,
   ) {}
 
-  static async create(): Promise<EmbeddedFarm> {
+  /** @param env further environment of every command */
+  static async create(env: Readonly<Record<string, string>> = {}): Promise<EmbeddedFarm> {
     const dir = await mkdtemp('/var/tmp/kiln-farm-');
     // As a home directory is: users of containers cannot pass.
     await mkdir(join(dir, 'closed'), { mode: 0o700 });
-    return new EmbeddedFarm(dir, join(dir, 'closed/data'));
+    return new EmbeddedFarm(dir, join(dir, 'closed/data'), env);
   }
 
   /** `./kiln` as a user calls it. */
   async kiln(...args: readonly string[]): Promise<Ran> {
     const { KILN_URL: _url, KILN_TOKEN: _token, ...env } = process.env;
-    const child = spawn(kiln, args, { env: { ...env, KILN_DATA: this.data }, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(kiln, args, {
+      env: { ...env, ...this.env, KILN_DATA: this.data },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     let stdout = '';
     let stderr = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));

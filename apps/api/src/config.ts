@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { parseStoreLocation } from '#content';
 import { KilnError } from '#std';
 
 const GIB = 1024 ** 3;
@@ -16,7 +17,8 @@ export const ApiEnv = z.strictObject({
   KILN_DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/ }),
   KILN_DATABASE_CONNECTIONS: integer(2, 200).default(10),
   KILN_REDIS_URL: z.url({ protocol: /^rediss?$/ }),
-  KILN_CONTENT_DIR: z.string().startsWith('/'),
+  /** where blobs are: an absolute folder, or s3://bucket/prefix?region=…&endpoint=…&pathStyle=true */
+  KILN_OBJECT_STORE: z.string().min(1).transform(parseStoreLocation),
   KILN_SECRET_KEY: z.string().regex(/^[0-9a-f]{64}$/, '64 hexadecimal digits'),
   /** of a context, unpacked */
   KILN_CONTEXT_MAX_BYTES: integer(1, 2 ** 50).default(8 * GIB),

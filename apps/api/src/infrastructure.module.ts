@@ -1,6 +1,6 @@
 import { BullModule, getQueueToken } from '@nestjs/bullmq';
 import { type DynamicModule, type FactoryProvider, Inject, Module, type OnApplicationShutdown } from '@nestjs/common';
-import { type ContentStore, FolderContentStore } from '#content';
+import { type ContentStore, openContentStore } from '#content';
 import { BUILD_QUEUE, bullQueue, producerOptions } from '#dispatch';
 import type { Clock, Logger, Random } from '#std';
 import {
@@ -89,7 +89,7 @@ export class InfrastructureModule implements OnApplicationShutdown {
       { provide: tokens.REDIS, useFactory: () => openRedis({ url: config.KILN_REDIS_URL, logger }) },
       {
         provide: tokens.CONTENT,
-        useFactory: () => new FolderContentStore({ root: config.KILN_CONTENT_DIR, random }),
+        useFactory: () => openContentStore(config.KILN_OBJECT_STORE, { random, clock }),
       },
     ];
     return {

@@ -6,7 +6,7 @@ import { BuilderEnv, readConfig } from './config.ts';
 const whole = {
   KILN_DATABASE_URL: 'postgres://kiln:pw@127.0.0.1:5432/kiln',
   KILN_REDIS_URL: 'redis://:pw@127.0.0.1:6379',
-  KILN_CONTENT_DIR: '/var/lib/kiln/content',
+  KILN_OBJECT_STORE: '/var/lib/kiln/content',
   KILN_SECRET_KEY: 'ab'.repeat(32),
   KILN_BUILDER_ID: 'builder-1',
   KILN_BUILDER_DIR: '/var/lib/kiln/builder-1',

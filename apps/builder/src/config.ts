@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { totalmem } from 'node:os';
 import { z } from 'zod';
+import { parseStoreLocation } from '#content';
 import type { Mirror } from '#registry';
 import { KilnError } from '#std';
 
@@ -33,7 +34,8 @@ export const BuilderEnv = z.object({
   KILN_DATABASE_URL: z.url(),
   KILN_DATABASE_CONNECTIONS: z.coerce.number().int().min(2).max(200).default(10),
   KILN_REDIS_URL: z.url(),
-  KILN_CONTENT_DIR: z.string().min(1),
+  /** where blobs are: an absolute folder, or s3://bucket/prefix?region=…&endpoint=…&pathStyle=true */
+  KILN_OBJECT_STORE: z.string().min(1).transform(parseStoreLocation),
   KILN_SECRET_KEY: z.string().regex(/^[0-9a-f]{64}$/, '64 hexadecimal digits'),
   KILN_BUILDER_ID: z.string().regex(/^[a-z0-9-]{1,24}$/),
   KILN_BUILDER_DIR: z.string().startsWith('/'),

@@ -1,6 +1,6 @@
 import 'reflect-metadata';
 import { NestFactory } from '@nestjs/core';
-import { FolderContentStore } from '#content';
+import { openContentStore } from '#content';
 import { HEARTBEAT_PERIOD_MS } from '#dispatch';
 import { Bell, type Clock, jsonLogger, type Logger, messageOf, once, systemClock, systemRandom } from '#std';
 import { BuilderRegistry, type BuilderState, BuildLedger, openDatabase, openRedis } from '#storage';
@@ -31,7 +31,7 @@ async function serve(config: BuilderConfig, { draining, shutdown }: Ending): Pro
     openDatabase({ url: config.KILN_DATABASE_URL, max: config.KILN_DATABASE_CONNECTIONS, logger }),
   );
   const redis = resources.use(openRedis({ url: redisUrl, logger }));
-  const content = new FolderContentStore({ root: config.KILN_CONTENT_DIR, random: systemRandom });
+  const content = await openContentStore(config.KILN_OBJECT_STORE, { random: systemRandom, clock });
   const { engine } = resources.use(await openNode(config, content, clock, systemRandom, logger));
   const builders = new BuilderRegistry(db);
   const concurrency = config.KILN_BUILDER_CONCURRENCY;

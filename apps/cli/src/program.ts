@@ -59,6 +59,7 @@ function addFarm(program: Command): void {
     .command('up')
     .description('start the embedded farm, or change it')
     .option('--builders <n>', 'number of builders')
+    .option('--object-store <address>', 'where blobs are kept: s3://bucket/prefix?region=…, or a folder')
     .option(...DATA)
     .action(async (flags: UpFlags) => (await import('./commands/farm.ts')).up(flags));
   program

@@ -14,6 +14,14 @@ export interface LocalConfig {
 
 /** What may differ from farm to farm; all else is the farm's own. */
 const SETTINGS = [
+  'AWS_ACCESS_KEY_ID',
+  'AWS_CONFIG_FILE',
+  'AWS_DEFAULT_REGION',
+  'AWS_PROFILE',
+  'AWS_REGION',
+  'AWS_SECRET_ACCESS_KEY',
+  'AWS_SESSION_TOKEN',
+  'AWS_SHARED_CREDENTIALS_FILE',
   'KILN_BUILDER_CONCURRENCY',
   'KILN_BUILD_PARALLELISM',
   'KILN_CONTEXT_MAX_BYTES',

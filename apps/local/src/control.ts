@@ -13,6 +13,8 @@ export const FarmStatus = z.object({
     postgres: z.object({ port: z.int(), pid: z.int().nullable() }),
     redis: z.object({ port: z.int(), pid: z.int().nullable() }),
   }),
+  /** a folder or s3://… */
+  objectStore: z.string(),
   data: z.string(),
 });
 export type FarmStatus = z.infer<typeof FarmStatus>;

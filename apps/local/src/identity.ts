@@ -13,6 +13,8 @@ const Identity = z.object({
   registrySecret: z.string(),
   /** of the project `default`, scope `main`; also opens the supervisor's control socket */
   token: z.string(),
+  /** where blobs are, when that is not the data directory */
+  objectStore: z.string().optional(),
   ports: z.object({ postgres: z.int(), redis: z.int(), registry: z.int(), mirror: z.int(), api: z.int() }),
 });
 export type Identity = z.infer<typeof Identity>;
@@ -23,13 +25,22 @@ export function readIdentity(dataDir: string): Promise<Identity | undefined> {
   return readPrivate(join(dataDir, 'identity.json'), Identity);
 }
 
-/** The farm's identity, drawn at the first start; a port that another process took meanwhile is replaced. */
-export async function ensureIdentity(dataDir: string, random: Random): Promise<Identity> {
+/**
+ * The farm's identity, drawn at the first start; a port that another process took meanwhile is replaced, and so is the object
+ * store where another one is asked for.
+ */
+export async function ensureIdentity(
+  dataDir: string,
+  random: Random,
+  objectStore?: string | undefined,
+): Promise<Identity> {
   const known = await readIdentity(dataDir);
   const secret = (): string => randomId(random, SECRET_LENGTH);
   const ports = known?.ports;
   const taken = new Set<number>();
+  const store = objectStore ?? known?.objectStore;
   const identity = {
+    ...(store === undefined ? {} : { objectStore: store }),
     postgresPassword: known?.postgresPassword ?? secret(),
     redisPassword: known?.redisPassword ?? secret(),
     secretKey: known?.secretKey ?? Buffer.from(random(32)).toString('hex'),

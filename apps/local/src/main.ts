@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { resolve } from 'node:path';
+import { parseStoreLocation } from '#content';
 import { isKilnError, jsonLogger, KilnError, messageOf, systemClock, systemRandom } from '#std';
 import { readConfig } from './config.ts';
 import { ask, FarmStatus } from './control.ts';
@@ -26,7 +27,8 @@ const logger = jsonLogger(
 );
 
 /** Becomes the farm's supervisor, or brings the one that runs to what is asked for. */
-async function up(dataDir: string, builders: number | undefined): Promise<void> {
+async function up({ data: dataDir, builders, objectStore }: Flags): Promise<void> {
+  if (objectStore !== undefined) parseStoreLocation(objectStore);
   if (process.getuid?.() !== 0) {
     throw new KilnError('UNAVAILABLE', 'the embedded farm needs root: it runs containers', {
       hint: 'run it as root, or use a farm of your team with KILN_URL and KILN_TOKEN',
@@ -35,13 +37,14 @@ async function up(dataDir: string, builders: number | undefined): Promise<void> 
   const supervisor = await Supervisor.take({
     dataDir,
     builders: builders ?? DEFAULT_BUILDERS,
+    objectStore,
     ...readConfig(process.env),
     clock: systemClock,
     random: systemRandom,
     logger,
     report: (message) => announce({ event: 'progress', message }),
   });
-  if (supervisor === undefined) return await join(dataDir, builders);
+  if (supervisor === undefined) return await join(dataDir, builders, objectStore);
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => void supervisor.down());
   try {
     await supervisor.started;
@@ -56,13 +59,16 @@ async function up(dataDir: string, builders: number | undefined): Promise<void> 
 }
 
 /** Waits for the farm that another process starts or runs. */
-async function join(dataDir: string, builders: number | undefined): Promise<void> {
+async function join(dataDir: string, builders: number | undefined, objectStore: string | undefined): Promise<void> {
   announce({ event: 'progress', message: 'another process starts the farm; waiting for it' });
   const untilMs = systemClock.nowMs() + PATIENCE_MS;
   for (;;) {
     const identity = await readIdentity(dataDir);
     const status = identity && (await ask(await farmIdOf(dataDir), identity.token, 'GET', '/status').catch(refused));
-    if (status !== undefined && status !== 'refused') break;
+    if (status !== undefined && status !== 'refused') {
+      checkObjectStore(FarmStatus.parse(status).objectStore, objectStore);
+      break;
+    }
     if (systemClock.nowMs() > untilMs) throw new KilnError('UNAVAILABLE', 'the farm does not answer');
     await systemClock.sleep(100);
   }
@@ -70,6 +76,14 @@ async function join(dataDir: string, builders: number | undefined): Promise<void
   if (builders !== undefined && identity !== undefined)
     await ask(await farmIdOf(dataDir), identity.token, 'POST', `/builders/${builders}`);
   announce({ event: 'ready' });
+}
+
+/** The blobs of a farm that runs stay where they are. */
+function checkObjectStore(used: string, wanted: string | undefined): void {
+  if (wanted === undefined || wanted === used) return;
+  throw new KilnError('CONFLICT', `the farm runs on another object store: ${used}`, {
+    hint: 'end it with kiln down first; what only the other store has is built again',
+  });
 }
 
 /** Before the supervisor knows its own token it refuses everyone. */
@@ -103,6 +117,7 @@ async function status(dataDir: string, json: boolean): Promise<void> {
       ...farm.builders.map(({ id, state, pid }) => line(id, `${state} (pid ${pid ?? 'none'})`)),
       line('postgres', `port ${farm.services.postgres.port}`),
       line('redis', `port ${farm.services.redis.port}`),
+      line('blobs', farm.objectStore),
       line('data', farm.data),
     ].join(''),
   );
@@ -122,6 +137,7 @@ function positive(text: string): number {
 interface Flags {
   readonly data: string;
   readonly builders?: number;
+  readonly objectStore?: string;
   readonly json?: boolean;
 }
 
@@ -130,7 +146,8 @@ const command = (name: string): Command =>
   program.command(name).requiredOption('--data <dir>', 'data directory', (path) => resolve(path));
 command('up')
   .option('--builders <n>', 'number of builders', positive)
-  .action(({ data, builders }: Flags) => up(data, builders));
+  .option('--object-store <address>', 'where blobs are')
+  .action((flags: Flags) => up(flags));
 command('status')
   .option('--json')
   .action(({ data, json }: Flags) => status(data, json === true));

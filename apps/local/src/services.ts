@@ -143,15 +143,21 @@ export async function registry(parts: FarmParts, options: RegistryOptions): Prom
   };
 }
 
+/** Where the farm's blobs are. */
+export function objectStoreOf({ layout, identity }: FarmParts): string {
+  return identity.objectStore ?? layout.content;
+}
+
 /** Where API and builders find the rest of the farm. */
-function farmEnv({ layout, identity, base, settings }: FarmParts): Readonly<Record<string, string>> {
+function farmEnv(parts: FarmParts): Readonly<Record<string, string>> {
+  const { identity, base, settings } = parts;
   const { postgresPassword, redisPassword, secretKey, ports } = identity;
   return {
     ...base,
     ...settings,
     KILN_DATABASE_URL: `postgres://kiln:${postgresPassword}@127.0.0.1:${ports.postgres}/postgres`,
     KILN_REDIS_URL: `redis://:${redisPassword}@127.0.0.1:${ports.redis}`,
-    KILN_CONTENT_DIR: layout.content,
+    KILN_OBJECT_STORE: objectStoreOf(parts),
     KILN_SECRET_KEY: secretKey,
   };
 }

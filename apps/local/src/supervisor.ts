@@ -16,6 +16,8 @@ import { ensureStandIns } from './stand-ins/index.ts';
 export interface SupervisorOptions {
   readonly dataDir: string;
   readonly builders: number;
+  /** s3://…; without, what it was before, at first a folder in the data directory */
+  readonly objectStore?: string | undefined;
   /** of this user: stand-in base images */
   readonly cacheDir: string;
   readonly base: Readonly<Record<string, string>>;
@@ -82,6 +84,7 @@ export class Supervisor implements Controlled {
         postgres: { port: identity.ports.postgres, pid: pidOf('postgres') },
         redis: { port: identity.ports.redis, pid: pidOf('redis') },
       },
+      objectStore: services.objectStoreOf(this.#known()),
       data: layout.data,
     };
   }
@@ -114,12 +117,18 @@ export class Supervisor implements Controlled {
   }
 
   async #run(layout: FarmLayout): Promise<void> {
-    const { random, base, caBundle, settings, builders, report, cacheDir } = this.#options;
+    const { random, base, caBundle, settings, builders, objectStore, report, cacheDir } = this.#options;
     const { signal } = this.#stopping;
     report('preparing');
     await sweepCgroup(`/kiln/${layout.id}`);
     if ((await readIdentity(layout.data)) === undefined) await clearOpen(layout);
-    const parts = { layout, identity: await ensureIdentity(layout.data, random), base, caBundle, settings };
+    const parts = {
+      layout,
+      identity: await ensureIdentity(layout.data, random, objectStore),
+      base,
+      caBundle,
+      settings,
+    };
     this.#parts = parts;
     const { ports, token } = parts.identity;
     const storage = join(layout.registry, 'storage');

@@ -1,7 +1,7 @@
 import { type Digest, digestOf, Hasher } from '#oci';
 import { type Bytes, collect, single } from '#std';
 import { describe, expect, it } from 'vitest';
-import type { ContentStore } from './store.ts';
+import type { BlobInfo, ContentStore } from './store.ts';
 
 /** A store under test. `damage` changes a byte of a blob behind the store's back. */
 export interface Subject {
@@ -56,6 +56,19 @@ export function contentStoreContract(name: string, make: () => Promise<Subject>)
       const gone = digestOf('gone');
       expect(await store.findMissing(new Set([digest, gone]))).toEqual(new Set([gone]));
       await expect(all(store.get(gone))).rejects.toThrow(rejectsWith('BLOB_MISSING'));
+    });
+
+    it('lists every blob with its size', async () => {
+      const { store } = await make();
+      const listed: BlobInfo[] = [];
+      for await (const info of store.list()) listed.push(info);
+      expect(listed).toEqual([]);
+      const put = await Promise.all(['a', 'bb', 'ccc'].map((text) => store.put(single(text))));
+      put.push(await store.put(manyChunks(3)));
+      await store.remove(new Set([digestOf('bb')]));
+      for await (const info of store.list()) listed.push(info);
+      const byDigest = (a: BlobInfo, b: BlobInfo): number => (a.digest < b.digest ? -1 : 1);
+      expect(listed.toSorted(byDigest)).toEqual(put.filter(({ sizeBytes }) => sizeBytes !== 2).toSorted(byDigest));
     });
 
     it('removes, also what is not there', async () => {

@@ -8,6 +8,7 @@ export function delegate(store: ContentStore): ContentStore {
     get: (digest, signal) => store.get(digest, signal),
     put: (source, expected, signal) => store.put(source, expected, signal),
     findMissing: (digests, signal) => store.findMissing(digests, signal),
+    list: (signal) => store.list(signal),
     remove: (digests, signal) => store.remove(digests, signal),
   };
 }

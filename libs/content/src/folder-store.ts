@@ -1,7 +1,8 @@
 import { type FileHandle, mkdir, open, readdir, rename, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Digest, digestOf, Hasher, hexOf } from '#oci';
+import { type Digest, digestOf, Hasher, hexOf, isDigest } from '#oci';
 import { type Bytes, KilnError, type Random, randomId, systemCode } from '#std';
+import { checkExpected } from './check-expected.ts';
 import { forEachBounded } from './for-each.ts';
 import type { BlobInfo, ContentStore } from './store.ts';
 
@@ -102,6 +103,19 @@ export class FolderContentStore implements ContentStore {
     return missing;
   }
 
+  async *list(signal?: AbortSignal): AsyncIterable<BlobInfo> {
+    const root = join(this.#root, 'sha256');
+    for (const folder of await namesIn(root)) {
+      for (const name of await namesIn(join(root, folder))) {
+        signal?.throwIfAborted();
+        const digest = `sha256:${name}`;
+        if (!isDigest(digest)) continue;
+        const sizeBytes = await this.#sizeOf(digest);
+        if (sizeBytes !== undefined) yield { digest, sizeBytes };
+      }
+    }
+  }
+
   async remove(digests: ReadonlySet<Digest>, signal?: AbortSignal): Promise<void> {
     await forEachBounded(digests, WIDTH, async (digest) => {
       signal?.throwIfAborted();
@@ -111,10 +125,7 @@ export class FolderContentStore implements ContentStore {
 
   /** Removes what writers that died left behind. Only while nobody writes. Answers how many files. */
   async sweepTemporary(): Promise<number> {
-    const names = await readdir(join(this.#root, 'tmp')).catch((thrown: unknown) => {
-      if (absent(thrown)) return [];
-      throw thrown;
-    });
+    const names = await namesIn(join(this.#root, 'tmp'));
     await forEachBounded(names, WIDTH, (name) => removeFile(join(this.#root, 'tmp', name)));
     return names.length;
   }
@@ -210,9 +221,11 @@ export class FolderContentStore implements ContentStore {
   }
 }
 
-function checkExpected(found: Digest, expected: Digest | undefined): void {
-  if (expected === undefined || found === expected) return;
-  throw new KilnError('BLOB_CORRUPT', `expected ${expected}, but the bytes are those of ${found}`);
+async function namesIn(path: string): Promise<readonly string[]> {
+  return await readdir(path).catch((thrown: unknown) => {
+    if (absent(thrown)) return [];
+    throw thrown;
+  });
 }
 
 async function removeFile(path: string): Promise<void> {

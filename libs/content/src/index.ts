@@ -7,6 +7,7 @@ export * from './folder-store.ts';
 export * from './for-each.ts';
 export * from './json-lines.ts';
 export * from './path.ts';
+export * from './open-store.ts';
 export * from './read-json.ts';
 export * from './store.ts';
 export * from './tree.ts';

@@ -20,6 +20,8 @@ export interface ContentStore {
   put(source: Bytes, expected?: Digest, signal?: AbortSignal): Promise<BlobInfo>;
   /** Which of these are not there. */
   findMissing(digests: ReadonlySet<Digest>, signal?: AbortSignal): Promise<ReadonlySet<Digest>>;
+  /** Every blob that is there, in no order; those that come or go meanwhile may be missed. */
+  list(signal?: AbortSignal): AsyncIterable<BlobInfo>;
   /** Removes blobs; those that are not there are no error. */
   remove(digests: ReadonlySet<Digest>, signal?: AbortSignal): Promise<void>;
 }

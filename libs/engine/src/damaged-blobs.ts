@@ -20,6 +20,7 @@ export class DamagedBlobs {
       },
       put: (source, expected, signal) => store.put(source, expected, signal),
       findMissing: (digests, signal) => store.findMissing(digests, signal),
+      list: (signal) => store.list(signal),
       remove: (digests, signal) => store.remove(digests, signal),
     };
   }

@@ -6,3 +6,5 @@ export * from './tree-arbitraries.ts';
 export * from './services.ts';
 export * from './tar-of.ts';
 export * from './memory-cache-store.ts';
+export * from './fault-proxy.ts';
+export * from './s3-server.ts';

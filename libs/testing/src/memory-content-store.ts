@@ -37,6 +37,10 @@ export class MemoryContentStore implements ContentStore {
     return new Set([...digests].filter((digest) => !this.#blobs.has(digest)));
   }
 
+  async *list(): AsyncIterable<BlobInfo> {
+    for (const [digest, bytes] of this.#blobs) yield { digest, sizeBytes: bytes.byteLength };
+  }
+
   async remove(digests: ReadonlySet<Digest>, signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted();
     for (const digest of digests) this.#blobs.delete(digest);

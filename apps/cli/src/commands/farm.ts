@@ -14,6 +14,7 @@ export interface DownFlags {
 
 export interface UpFlags extends DownFlags {
   readonly builders?: string;
+  readonly objectStore?: string;
 }
 
 export interface StatusFlags extends DownFlags {
@@ -26,6 +27,16 @@ export async function up(flags: UpFlags): Promise<void> {
   if (flags.builders !== undefined && !/^[1-9]\d{0,2}$/.test(flags.builders)) {
     throw usageError(`--builders is no number of builders: ${JSON.stringify(flags.builders)}`, 'give a number from 1');
   }
+  if (flags.objectStore !== undefined && !/^(s3:\/\/|file:\/\/\/|\/)./.test(flags.objectStore)) {
+    throw usageError(
+      `--object-store is no object store: ${JSON.stringify(flags.objectStore)}`,
+      'write s3://bucket/prefix?region=…, or an absolute folder',
+    );
+  }
+  const args = [
+    ...(flags.builders === undefined ? [] : ['--builders', flags.builders]),
+    ...(flags.objectStore === undefined ? [] : ['--object-store', flags.objectStore]),
+  ];
   const progress = new StartProgress(
     config.live ? terminalOf(process.stderr) : undefined,
     (text) => void process.stderr.write(text),
@@ -33,7 +44,7 @@ export async function up(flags: UpFlags): Promise<void> {
   try {
     await startFarm({
       dataDir: config.dataDir,
-      args: flags.builders === undefined ? [] : ['--builders', flags.builders],
+      args,
       onProgress: (message) => progress.show(message),
     });
   } finally {

@@ -1,0 +1,132 @@
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, request as forward, type Server, type ServerResponse } from 'node:http';
+
+export interface ProxiedRequest {
+  readonly method: string;
+  /** with the query */
+  readonly path: string;
+  readonly headers: IncomingMessage['headers'];
+}
+
+/** What happens instead of what the server would do. */
+export type Fault =
+  | { readonly kind: 'answer'; readonly status: number; readonly body: string }
+  /** the connection ends after so many bytes of the answer's body */
+  | { readonly kind: 'cut'; readonly afterBytes: number }
+  /** before anything is answered */
+  | { readonly kind: 'reset' }
+  /** nothing is ever answered */
+  | { readonly kind: 'silence' }
+  /** each byte of the body is passed on as another one */
+  | { readonly kind: 'garble' };
+
+interface Rule {
+  left: number;
+  readonly matches: (request: ProxiedRequest) => boolean;
+  readonly fault: Fault;
+}
+
+/** Stands between a client and an HTTP server that works, and does not. */
+export class FaultProxy implements AsyncDisposable {
+  readonly requests: ProxiedRequest[] = [];
+  readonly #rules: Rule[] = [];
+  readonly #server: Server;
+  readonly #target: URL;
+
+  private constructor(server: Server, target: URL) {
+    this.#server = server;
+    this.#target = target;
+  }
+
+  static async start(target: string): Promise<FaultProxy> {
+    const server = createServer();
+    const proxy = new FaultProxy(server, new URL(target));
+    server.on('request', (request, response) => proxy.#serve(request, response));
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    return proxy;
+  }
+
+  get url(): string {
+    const address = this.#server.address();
+    if (address === null || typeof address === 'string') throw new Error('the proxy does not listen');
+    return `http://127.0.0.1:${address.port}`;
+  }
+
+  /** The next `times` requests that match meet the fault. */
+  next(times: number, matches: (request: ProxiedRequest) => boolean, fault: Fault): void {
+    this.#rules.push({ left: times, matches, fault });
+  }
+
+  /** From now on everything works. */
+  heal(): void {
+    this.#rules.length = 0;
+  }
+
+  /** Connections that are open now. */
+  async connections(): Promise<number> {
+    return await new Promise((resolve, reject) =>
+      this.#server.getConnections((error, count) => (error === null ? resolve(count) : reject(error))),
+    );
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#server.close();
+    this.#server.closeAllConnections();
+  }
+
+  #serve(request: IncomingMessage, response: ServerResponse): void {
+    const { method = '', url: path = '', headers } = request;
+    const asked = { method, path, headers };
+    this.requests.push(asked);
+    const rule = this.#rules.find(({ left, matches }) => left > 0 && matches(asked));
+    if (rule === undefined) return this.#forward(request, response);
+    rule.left--;
+    const { fault } = rule;
+    switch (fault.kind) {
+      case 'answer':
+        request.resume();
+        request.once('end', () =>
+          response.writeHead(fault.status, { 'content-type': 'application/xml' }).end(fault.body),
+        );
+        return;
+      case 'reset':
+        request.socket.resetAndDestroy();
+        return;
+      case 'silence':
+        request.resume();
+        return;
+      case 'cut':
+      case 'garble':
+        return this.#forward(request, response, fault);
+    }
+  }
+
+  #forward(request: IncomingMessage, response: ServerResponse, fault?: Fault): void {
+    const { hostname, port } = this.#target;
+    const { method, url: path, headers } = request;
+    const upstream = forward({ hostname, port, method, path, headers }, (answer) => {
+      response.writeHead(answer.statusCode ?? 502, answer.headers);
+      let passed = 0;
+      answer.on('data', (chunk: Buffer) => {
+        const room = fault?.kind === 'cut' ? fault.afterBytes - passed : chunk.length;
+        passed += chunk.length;
+        const piece = chunk.subarray(0, Math.max(room, 0));
+        const flowing = response.write(fault?.kind === 'garble' ? piece.map((byte) => byte ^ 1) : piece);
+        if (room < chunk.length) {
+          answer.destroy();
+          // What was written is on its way first.
+          response.write('', () => response.destroy());
+        } else if (!flowing) {
+          answer.pause();
+          response.once('drain', () => answer.resume());
+        }
+      });
+      answer.once('end', () => response.end());
+      answer.once('error', () => response.destroy());
+    });
+    upstream.once('error', () => response.destroy());
+    response.once('close', () => upstream.destroy());
+    request.pipe(upstream);
+  }
+}
