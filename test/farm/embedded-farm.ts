@@ -30,11 +30,15 @@ export interface Ran {
 
 /** The farm that `./kiln` starts, in a data directory of its own. */
 export class EmbeddedFarm implements AsyncDisposable {
-  private constructor(
-    readonly dir: string,
-    readonly data: string,
-    readonly env: Readonly<Record<string, string>>,
-  ) {}
+  readonly dir: string;
+  readonly data: string;
+  readonly env: Readonly<Record<string, string>>;
+
+  private constructor(dir: string, data: string, env: Readonly<Record<string, string>>) {
+    this.dir = dir;
+    this.data = data;
+    this.env = env;
+  }
 
   /** @param env further environment of every command */
   static async create(env: Readonly<Record<string, string>> = {}): Promise<EmbeddedFarm> {

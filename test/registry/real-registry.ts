@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -16,6 +16,31 @@ async function freePort(): Promise<number> {
   return address.port;
 }
 
+/** What the registry wants of who asks. */
+export type RegistryAccess =
+  /** name and password: `ci`, `secret` */
+  | { readonly kind: 'basic' }
+  /** tokens of a service, signed under a certificate */
+  | { readonly kind: 'token'; readonly realm: string; readonly certificate: string };
+
+export interface RealRegistryOptions {
+  /** a pull-through cache of that registry */
+  readonly proxyOf?: string;
+  readonly access?: RegistryAccess;
+  /** paths of PEM files */
+  readonly tls?: { readonly certificate: string; readonly key: string };
+}
+
+/** bcrypt of `secret` */
+const HTPASSWD = 'ci:$2y$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a\n';
+
+function authOf(access: RegistryAccess | undefined, directory: string): unknown {
+  if (access === undefined) return undefined;
+  if (access.kind === 'basic') return { htpasswd: { realm: 'test', path: join(directory, 'htpasswd') } };
+  const { realm, certificate } = access;
+  return { token: { realm, service: 'registry', issuer: 'test', rootcertbundle: certificate } };
+}
+
 /** Debian's docker-registry on a free port of this machine, with its files in a directory of its own. */
 export class RealRegistry implements AsyncDisposable {
   private constructor(
@@ -24,24 +49,24 @@ export class RealRegistry implements AsyncDisposable {
     readonly process: ChildProcess,
   ) {}
 
-  /** `proxyOf`: a pull-through cache of that registry. */
-  static async start(options: { readonly proxyOf?: string } = {}): Promise<RealRegistry> {
+  static async start({ proxyOf, access, tls }: RealRegistryOptions = {}): Promise<RealRegistry> {
     const directory = await mkdtemp(join(tmpdir(), 'kiln-registry-'));
     const host = `127.0.0.1:${await freePort()}`;
     const config = {
       version: 0.1,
       log: { level: 'error', accesslog: { disabled: true } },
       storage: { filesystem: { rootdirectory: join(directory, 'data') }, delete: { enabled: true } },
-      http: { addr: host, relativeurls: true },
-      ...(options.proxyOf === undefined ? {} : { proxy: { remoteurl: options.proxyOf } }),
+      http: { addr: host, relativeurls: true, ...(tls === undefined ? {} : { tls }) },
+      ...(proxyOf === undefined ? {} : { proxy: { remoteurl: proxyOf } }),
+      ...(access === undefined ? {} : { auth: authOf(access, directory) }),
     };
     const path = join(directory, 'config.yml');
     await writeFile(path, JSON.stringify(config));
+    await writeFile(join(directory, 'htpasswd'), HTPASSWD);
     const child = spawn('/usr/bin/docker-registry', ['serve', path], { stdio: 'ignore' });
     const registry = new RealRegistry(host, directory, child);
     for (let attempt = 0; attempt < 100; attempt++) {
-      const answer = await fetch(`http://${host}/v2/`).catch(() => undefined);
-      if (answer?.ok === true) return registry;
+      if (await listens(host)) return registry;
       if (child.exitCode !== null) break;
       await delay(100);
     }
@@ -53,4 +78,16 @@ export class RealRegistry implements AsyncDisposable {
     if (this.process.exitCode === null && this.process.kill('SIGKILL')) await once(this.process, 'exit');
     await rm(this.directory, { recursive: true, force: true });
   }
+}
+
+function listens(host: string): Promise<boolean> {
+  const { hostname, port } = new URL(`http://${host}`);
+  return new Promise((resolve) => {
+    const socket = connect(Number(port), hostname);
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => resolve(false));
+  });
 }

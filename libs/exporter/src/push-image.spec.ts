@@ -57,6 +57,25 @@ describe('pushImage', () => {
     expect(fixture.server.manifests.get('acme/app:1')?.bytes).toEqual(image.manifestBytes);
   });
 
+  it.each([false, true])(
+    'asks for each blob and puts the manifest of an image that is there (tokens: %s)',
+    async (tokens) => {
+      const { server } = fixture;
+      await pushImage(options());
+      if (tokens) server.auth = { kind: 'bearer' };
+      server.requests.length = 0;
+      const { uploadedBytes } = await pushImage({ ...options(), reference: { ...fixture.image, tag: '2' } });
+      expect(uploadedBytes).toBe(image.manifestDescriptor.size);
+      const asked = server.requests.filter(({ path }) => !path.startsWith('/token'));
+      expect(new Set(asked.map(({ method }) => method))).toEqual(new Set(['HEAD', 'PUT']));
+      expect(asked.filter(({ method }) => method === 'PUT').map(({ path }) => path)).toEqual([
+        '/v2/acme/app/manifests/2',
+      ]);
+      // The first ones may all be challenged: they go out together.
+      expect(server.requests.length - asked.length).toBe(tokens ? 1 : 0);
+    },
+  );
+
   it('fails with what the first layer failed with, and stops the others', async () => {
     const gone = new KilnError('BLOB_MISSING', 'gone');
     let opened = 0;

@@ -6,7 +6,7 @@ import { guardedConnector, type HostLookup } from './connector.ts';
 import { Egress, type EgressPolicy } from './egress.ts';
 import { transportFailure } from './registry-error.ts';
 
-export type Method = 'GET' | 'HEAD' | 'POST' | 'PUT';
+export type Method = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
 export interface HttpRequest {
   readonly method: Method;

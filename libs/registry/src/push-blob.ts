@@ -1,39 +1,23 @@
 import type { Descriptor } from '#oci';
-import { type Bytes, type Clock, isKilnError, KilnError, type Random } from '#std';
-import type { Endpoint } from './endpoint.ts';
+import { isKilnError } from '#std';
 import type { Reply } from './http.ts';
-import { RegistryError } from './registry-error.ts';
-import type { Requests } from './requests.ts';
 import { withRetries } from './retries.ts';
+import { uploadBlob } from './upload-blob.ts';
+import { type BlobPush, pushScopes } from './blob-push.ts';
 
 /** How a blob came to be in a repository: it was there, another repository of the registry had it, or it went up. */
 export type PushOutcome = 'exists' | 'mounted' | 'pushed';
 
-export interface BlobPush {
-  readonly requests: Requests;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly endpoint: Endpoint;
-  readonly descriptor: Descriptor;
-  readonly open: () => Bytes;
-  readonly mountFrom?: string | undefined;
-  readonly signal?: AbortSignal | undefined;
-}
-
 const ATTEMPTS = 4;
-/** Registries on object stores copy and digest a blob before they answer. */
-const COMMIT_TIMEOUT_MS = 5 * 60_000;
 
-export const pushScopes = ({ repository }: Endpoint): readonly string[] => [`repository:${repository}:pull,push`];
-
-/** HEAD, mount, then a whole upload; a broken one begins anew. */
+/** HEAD, mount, then an upload; one that cannot go on begins anew. */
 export function pushBlob(push: BlobPush): Promise<PushOutcome> {
   const { clock, random, signal } = push;
   return withRetries({ clock, random, attempts: ATTEMPTS, retryUnreachable: true, signal }, async () => {
     if ((await headBlob(push)) !== null) return 'exists';
     const upload = (await mount(push)) ?? (await begin(push));
     if (upload === 'mounted') return upload;
-    await send(push, upload);
+    await uploadBlob(push, upload);
     return 'pushed';
   });
 }
@@ -84,41 +68,4 @@ async function begin({ requests, endpoint, signal }: BlobPush): Promise<Reply> {
   return reply;
 }
 
-async function send({ requests, endpoint, descriptor, open, signal }: BlobPush, begun: Reply): Promise<void> {
-  const { digest, size } = descriptor;
-  const target = requests.transport.locate(endpoint, begun);
-  target.searchParams.set('digest', digest);
-  try {
-    const reply = await requests.ask(
-      {
-        endpoint,
-        method: 'PUT',
-        target,
-        scopes: pushScopes(endpoint),
-        headers: { 'content-type': 'application/octet-stream', 'content-length': String(size) },
-        body: () => exactly(open(), descriptor),
-        signal,
-        headersTimeoutMs: COMMIT_TIMEOUT_MS,
-      },
-      { subject: `the upload of ${digest} to ${endpoint.repository}`, kind: 'upload', expect: [201, 204] },
-    );
-    await reply.body.dump();
-  } catch (thrown) {
-    // The registry was there a moment ago: an upload's session that it lost is begun anew.
-    if (!isKilnError(thrown, 'IMAGE_NOT_FOUND')) throw thrown;
-    throw new RegistryError('REGISTRY_FAILED', thrown.message, { cause: thrown, transient: true });
-  }
-}
-
 const empty = (): Uint8Array => Buffer.alloc(0);
-
-/** A source that is shorter or longer than its descriptor is our own fault, not the registry's. */
-async function* exactly(source: Bytes, { digest, size }: Descriptor): Bytes {
-  let sent = 0;
-  for await (const chunk of source) {
-    sent += chunk.byteLength;
-    if (sent > size) break;
-    yield chunk;
-  }
-  if (sent !== size) throw new KilnError('BLOB_CORRUPT', `the blob ${digest} is not ${size} bytes long`);
-}

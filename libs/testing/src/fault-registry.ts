@@ -44,6 +44,9 @@ export class FaultRegistry implements AsyncDisposable {
   readonly blobs = new Map<string, Buffer>();
   /** by `repository:tag` and `repository@digest` */
   readonly manifests = new Map<string, { readonly mediaType: string; readonly bytes: Buffer }>();
+  /** bytes of uploads that are under way, by path */
+  readonly uploads = new Map<string, Buffer>();
+  #begun = 0;
   auth: FaultAuth = { kind: 'none' };
   /** whether Location is an absolute address */
   absoluteLocations = false;
@@ -184,17 +187,45 @@ export class FaultRegistry implements AsyncDisposable {
       const mediaType = request.headers['content-type'] ?? '';
       this.addManifest(repository, name.startsWith('sha256:') ? null : name, mediaType, request.body);
       send(response, 201, {});
+    } else if (name.startsWith('uploads/') && request.method !== 'POST') {
+      this.#continue(request, repository, url, response);
     } else if (reads) {
       const found = this.blobs.get(`${repository}@${name}`);
       if (found === undefined) return refuse(response, 404, 'BLOB_UNKNOWN');
       serveBytes(request, response, found);
-    } else if (request.method === 'POST') this.#begin(repository, url, response);
-    else {
-      const digest = url.searchParams.get('digest');
-      if (digest !== digestOf(request.body)) return refuse(response, 400, 'DIGEST_INVALID');
-      this.addBlob(repository, request.body);
-      send(response, 201, {});
+    } else this.#begin(repository, url, response);
+  }
+
+  /** Of one upload: more bytes, how many there are, its end. */
+  #continue({ method, body }: Recorded, repository: string, url: URL, response: ServerResponse): void {
+    const had = this.uploads.get(url.pathname);
+    if (had === undefined) return refuse(response, 404, 'BLOB_UPLOAD_UNKNOWN');
+    const has = method === 'PATCH' || method === 'PUT' ? Buffer.concat([had, body]) : had;
+    this.uploads.set(url.pathname, has);
+    if (method === 'DELETE') {
+      this.uploads.delete(url.pathname);
+      return send(response, 204, undefined);
     }
+    if (method !== 'PUT') {
+      this.#locate(url.pathname, response);
+      response.setHeader('range', `0-${Math.max(has.length - 1, 0)}`);
+      return send(response, method === 'PATCH' ? 202 : 204, undefined);
+    }
+    this.uploads.delete(url.pathname);
+    if (url.searchParams.get('digest') !== digestOf(has)) return refuse(response, 400, 'DIGEST_INVALID');
+    this.addBlob(repository, has);
+    send(response, 201, {});
+  }
+
+  /** Bytes of an upload that came before its connection broke. */
+  receivePart(path: string, bytes: Uint8Array): void {
+    const key = new URL(path, this.url).pathname;
+    this.uploads.set(key, Buffer.concat([this.uploads.get(key) ?? Buffer.alloc(0), bytes]));
+  }
+
+  #locate(path: string, response: ServerResponse): void {
+    const location = `${path}?_state=a%2Bb%3D`;
+    response.setHeader('location', this.absoluteLocations ? `${this.url}${location}` : location);
   }
 
   #begin(repository: string, url: URL, response: ServerResponse): void {
@@ -203,8 +234,9 @@ export class FaultRegistry implements AsyncDisposable {
       this.addBlob(repository, mounted);
       return send(response, 201, {});
     }
-    const location = `/v2/${repository}/blobs/uploads/1?_state=a%2Bb%3D`;
-    response.setHeader('location', this.absoluteLocations ? `${this.url}${location}` : location);
+    const path = `/v2/${repository}/blobs/uploads/${++this.#begun}`;
+    this.uploads.set(path, Buffer.alloc(0));
+    this.#locate(path, response);
     send(response, 202, {});
   }
 }
@@ -213,7 +245,8 @@ const basic = ({ username, password }: { readonly username: string; readonly pas
   `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
 
 function send(response: ServerResponse, status: number, body: unknown): void {
-  response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+  if (body === undefined) response.writeHead(status).end();
+  else response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
 }
 
 function refuse(response: ServerResponse, status: number, code: string): void {
