@@ -23,6 +23,8 @@ beforeAll(async () => {
 });
 afterAll(() => stack.disposeAsync());
 
+const matching = (pattern: RegExp): unknown => expect.stringMatching(pattern);
+
 const Metadata = z.object({
   'containerimage.config.digest': z.string(),
   'kiln.build': z.object({ id: z.string(), steps: z.object({ total: z.int(), hit: z.int(), run: z.int() }) }),
@@ -48,10 +50,10 @@ describe('a farm whose blobs are in a bucket', () => {
   test('is refused where the address is wrong', async () => {
     expect(await farm.kiln('up', '--object-store', 'blobs')).toMatchObject({
       code: 2,
-      stderr: expect.stringMatching(/--object-store.*\n.*s3:\/\//),
+      stderr: matching(/--object-store.*\n.*s3:\/\//),
     });
     const { code, stderr } = await farm.kiln('up', '--object-store', 's3://blobs?zone=1');
-    expect([code, stderr]).toEqual([3, expect.stringMatching(/unknown parameter zone/)]);
+    expect([code, stderr]).toEqual([3, matching(/unknown parameter zone/)]);
   });
 
   test('builds, and the second time from the cache', async () => {
@@ -76,7 +78,7 @@ describe('a farm whose blobs are in a bucket', () => {
 
   test('keeps its store until it is down, and is on it again when it is up', async () => {
     const other = await farm.kiln('up', '--object-store', 's3://other');
-    expect(other).toMatchObject({ code: 3, stderr: expect.stringMatching(/another object store.*team/) });
+    expect(other).toMatchObject({ code: 3, stderr: matching(/another object store.*team/) });
     await farm.succeed('down');
     await farm.succeed('up');
     expect((await farm.status()).objectStore).toBe(store);

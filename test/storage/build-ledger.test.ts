@@ -323,7 +323,7 @@ describe('the feed', () => {
     const waiting = Promise.withResolvers<void>();
     /** For this one only Redis ends a wait. */
     const endless: Clock = {
-      nowMs: systemClock.nowMs,
+      nowMs: () => systemClock.nowMs(),
       sleep: (_ms, until) => {
         waiting.resolve();
         return systemClock.sleep(2 ** 31 - 1, until);

@@ -130,7 +130,9 @@ describe('archived events', () => {
     const warning = events.find(({ seq }) => seq === second.last)?.event;
     expect(warning).toMatchObject({
       type: 'warning',
-      message: expect.stringContaining(`events ${second.first} to ${second.last} of this build have been lost`),
+      message: expect.stringContaining(
+        `events ${second.first} to ${second.last} of this build have been lost`,
+      ) as string,
     });
   });
 

@@ -10,7 +10,7 @@ import { AuthGuard } from './http/auth.guard.ts';
 import { ProblemFilter } from './http/problem.filter.ts';
 import { invalid } from './http/problem.ts';
 import { type Environment, InfrastructureModule } from './infrastructure.module.ts';
-import { Archiving } from './archiving.ts';
+import { Housekeeping } from './housekeeping.ts';
 import { Reconciliation } from './reconciliation.ts';
 
 @Module({})
@@ -23,7 +23,7 @@ export class AppModule {
       providers: [
         AcceptBuild,
         Reconciliation,
-        Archiving,
+        Housekeeping,
         { provide: APP_GUARD, useClass: AuthGuard },
         { provide: APP_FILTER, useClass: ProblemFilter },
         {

@@ -29,11 +29,7 @@ export function readIdentity(dataDir: string): Promise<Identity | undefined> {
  * The farm's identity, drawn at the first start; a port that another process took meanwhile is replaced, and so is the object
  * store where another one is asked for.
  */
-export async function ensureIdentity(
-  dataDir: string,
-  random: Random,
-  objectStore?: string | undefined,
-): Promise<Identity> {
+export async function ensureIdentity(dataDir: string, random: Random, objectStore?: string): Promise<Identity> {
   const known = await readIdentity(dataDir);
   const secret = (): string => randomId(random, SECRET_LENGTH);
   const ports = known?.ports;

@@ -10,6 +10,7 @@ export function delegate(store: ContentStore): ContentStore {
     findMissing: (digests, signal) => store.findMissing(digests, signal),
     list: (signal) => store.list(signal),
     remove: (digests, signal) => store.remove(digests, signal),
+    sweepTemporary: (beforeMs, signal) => store.sweepTemporary(beforeMs, signal),
   };
 }
 
@@ -26,6 +27,8 @@ export function readThrough(near: ContentStore, far: ContentStore): ContentStore
       await near.remove(digests, signal);
       await far.remove(digests, signal);
     },
+    sweepTemporary: async (beforeMs, signal) =>
+      (await near.sweepTemporary(beforeMs, signal)) + (await far.sweepTemporary(beforeMs, signal)),
   };
 }
 

@@ -1,3 +1,4 @@
+import type { Stats } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir, rename, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Digest, digestOf, Hasher, hexOf, isDigest } from '#oci';
@@ -123,11 +124,19 @@ export class FolderContentStore implements ContentStore {
     });
   }
 
-  /** Removes what writers that died left behind. Only while nobody writes. Answers how many files. */
-  async sweepTemporary(): Promise<number> {
-    const names = await namesIn(join(this.#root, 'tmp'));
-    await forEachBounded(names, WIDTH, (name) => removeFile(join(this.#root, 'tmp', name)));
-    return names.length;
+  async sweepTemporary(beforeMs: number, signal?: AbortSignal): Promise<number> {
+    const folder = join(this.#root, 'tmp');
+    let removed = 0;
+    await forEachBounded(await namesIn(folder), WIDTH, async (name) => {
+      signal?.throwIfAborted();
+      const path = join(folder, name);
+      const found = await statIfThere(path);
+      // Somebody still writes what is young.
+      if (found === undefined || found.mtimeMs >= beforeMs) return;
+      await removeFile(path);
+      removed++;
+    });
+    return removed;
   }
 
   #pathOf(digest: Digest): string {
@@ -136,12 +145,7 @@ export class FolderContentStore implements ContentStore {
   }
 
   async #sizeOf(digest: Digest): Promise<number | undefined> {
-    try {
-      return (await stat(this.#pathOf(digest))).size;
-    } catch (thrown) {
-      if (absent(thrown)) return undefined;
-      throw thrown;
-    }
+    return (await statIfThere(this.#pathOf(digest)))?.size;
   }
 
   async #putSmall(bytes: Buffer, expected: Digest | undefined): Promise<BlobInfo> {
@@ -213,12 +217,16 @@ export class FolderContentStore implements ContentStore {
 
   async #removeDamaged(path: string, ino: number): Promise<void> {
     // Somebody may have repaired it meanwhile.
-    const now = await stat(path).catch((thrown: unknown) => {
-      if (absent(thrown)) return undefined;
-      throw thrown;
-    });
+    const now = await statIfThere(path);
     if (now?.ino === ino) await removeFile(path);
   }
+}
+
+async function statIfThere(path: string): Promise<Stats | undefined> {
+  return await stat(path).catch((thrown: unknown) => {
+    if (absent(thrown)) return undefined;
+    throw thrown;
+  });
 }
 
 async function namesIn(path: string): Promise<readonly string[]> {

@@ -61,6 +61,8 @@ export function parseStoreLocation(text: string): StoreLocation {
 export interface OpenStoreOptions {
   readonly random: Random;
   readonly clock: Clock;
+  /** of S3 alone, for tests: what a part and a copy hold, how often something is asked as a whole */
+  readonly tuning?: { readonly partBytes?: number; readonly copyLimitBytes?: number; readonly attempts?: number };
 }
 
 /** Of what is asked for as a whole: about half a minute. */
@@ -69,12 +71,13 @@ const PATIENCE = { attempts: 5, firstDelayMs: 500, maxDelayMs: 8_000 };
 /** The store at a location, verified both ways. Credentials for S3 come the way of every AWS client: AWS_…, profile, role. */
 export async function openContentStore(
   location: StoreLocation,
-  { random, clock }: OpenStoreOptions,
+  { random, clock, tuning = {} }: OpenStoreOptions,
 ): Promise<ContentStore> {
   if (location.kind === 'folder') return new FolderContentStore({ root: location.root, random });
   const { bucket, prefix } = location;
   // Loaded where it is used: the SDK costs every command line a tenth of a second.
   const [{ S3ContentStore }, { s3Client }] = await Promise.all([import('./s3-store.ts'), import('./s3-client.ts')]);
-  const store = new S3ContentStore({ client: s3Client(location), bucket, prefix, random });
-  return verified(retrying(store, { clock, ...PATIENCE }));
+  const { attempts = PATIENCE.attempts, ...sizes } = tuning;
+  const store = new S3ContentStore({ client: s3Client(location), bucket, prefix, random, ...sizes });
+  return verified(retrying(store, { clock, ...PATIENCE, attempts }));
 }

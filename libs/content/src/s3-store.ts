@@ -118,15 +118,13 @@ export class S3ContentStore implements ContentStore {
     }
   }
 
-  /** Removes what writers that died left behind, once it is older than `olderThanMs`. Answers how much there was. */
-  async sweepTemporary(nowMs: number, olderThanMs: number, signal?: AbortSignal): Promise<number> {
-    const before = nowMs - olderThanMs;
+  async sweepTemporary(beforeMs: number, signal?: AbortSignal): Promise<number> {
     const stale: string[] = [];
     for await (const { key, modifiedMs } of this.#listKeys(`${this.#prefix}uploads/`, signal)) {
-      if (modifiedMs < before) stale.push(key);
+      if (modifiedMs < beforeMs) stale.push(key);
     }
     await this.#removeKeys(stale, signal);
-    const uploads = { client: this.#client, bucket: this.#bucket, prefix: this.#prefix, before, signal };
+    const uploads = { client: this.#client, bucket: this.#bucket, prefix: this.#prefix, before: beforeMs, signal };
     return stale.length + (await abandonUploads(uploads));
   }
 

@@ -24,4 +24,6 @@ export interface ContentStore {
   list(signal?: AbortSignal): AsyncIterable<BlobInfo>;
   /** Removes blobs; those that are not there are no error. */
   remove(digests: ReadonlySet<Digest>, signal?: AbortSignal): Promise<void>;
+  /** Removes what writers that died have left unfinished since before `beforeMs` (Unix time). Answers how much there was. */
+  sweepTemporary(beforeMs: number, signal?: AbortSignal): Promise<number>;
 }

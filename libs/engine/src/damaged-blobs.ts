@@ -21,6 +21,7 @@ export class DamagedBlobs {
       put: (source, expected, signal) => store.put(source, expected, signal),
       findMissing: (digests, signal) => store.findMissing(digests, signal),
       list: (signal) => store.list(signal),
+      sweepTemporary: (beforeMs, signal) => store.sweepTemporary(beforeMs, signal),
       remove: (digests, signal) => store.remove(digests, signal),
     };
   }

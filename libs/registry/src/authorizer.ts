@@ -37,6 +37,8 @@ export interface AuthorizerOptions {
 export class Authorizer {
   readonly #challenges = new Map<string, Challenge>();
   readonly #tokens = new Map<string, Promise<Token>>();
+  /** what a server did not take although it should have been good */
+  readonly #refused = new Set<string>();
   readonly #secrets = new Set<string>();
 
   constructor(readonly options: AuthorizerOptions) {}
@@ -50,13 +52,21 @@ export class Authorizer {
     return `Bearer ${await this.#token(endpoint, challenge, auth, scopes)}`;
   }
 
-  /** Takes note of a 401. Whether asking again can help. */
-  challenged(endpoint: Endpoint, scopes: readonly string[], headers: IncomingHttpHeaders, sent: boolean): boolean {
+  /**
+   * Takes note of a 401. Whether asking again can help.
+   * @param sent what the request said; a token that came meanwhile, for others that were refused too, is kept
+   */
+  challenged(
+    endpoint: Endpoint,
+    scopes: readonly string[],
+    headers: IncomingHttpHeaders,
+    sent: string | undefined,
+  ): boolean {
     const challenge = parseChallenge(headers['www-authenticate']);
     if (challenge === undefined) return false;
     this.#challenges.set(endpoint.origin, challenge);
-    this.#tokens.delete(keyOf(endpoint, scopes));
-    return challenge.scheme === 'bearer' || !sent;
+    if (sent !== undefined) this.#refused.add(sent);
+    return challenge.scheme === 'bearer' || sent === undefined;
   }
 
   /** Takes our secrets out of a text that a server wrote. */
@@ -92,7 +102,7 @@ export class Authorizer {
     const known = this.#tokens.get(key);
     if (known !== undefined) {
       const { value, goodUntilMs } = await known;
-      if (this.options.clock.nowMs() < goodUntilMs) return value;
+      if (this.options.clock.nowMs() < goodUntilMs && !this.#refused.has(`Bearer ${value}`)) return value;
     }
     // Requests in parallel share one token: another may have asked while we awaited.
     let asked = this.#tokens.get(key);

@@ -36,8 +36,7 @@ export class Transport {
     const own = url.origin === endpoint.origin;
     const authorization = own ? await this.authorizer.header(endpoint, scopes) : undefined;
     let reply = await this.#once(call, url, authorization);
-    const sent = authorization !== undefined;
-    if (reply.status === 401 && own && this.authorizer.challenged(endpoint, scopes, reply.headers, sent)) {
+    if (reply.status === 401 && own && this.authorizer.challenged(endpoint, scopes, reply.headers, authorization)) {
       const answer = await this.authorizer.header(endpoint, scopes);
       if (answer !== undefined) {
         await reply.body.dump();

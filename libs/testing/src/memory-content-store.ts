@@ -37,6 +37,10 @@ export class MemoryContentStore implements ContentStore {
     return new Set([...digests].filter((digest) => !this.#blobs.has(digest)));
   }
 
+  async sweepTemporary(): Promise<number> {
+    return 0;
+  }
+
   async *list(): AsyncIterable<BlobInfo> {
     for (const [digest, bytes] of this.#blobs) yield { digest, sizeBytes: bytes.byteLength };
   }
