@@ -318,7 +318,7 @@ describe('what writers that died left in S3', () => {
     const upload = (id: string, atMs: number): string =>
       `<Upload><Key>${prefix}x</Key><UploadId>${id}</UploadId><Initiated>${new Date(atMs).toISOString()}</Initiated></Upload>`;
     const sweep = async (nowMs: number): Promise<number> => {
-      proxy.next(1, is('GET', '?uploads'), {
+      proxy.next(1, ({ method, path }) => method === 'GET' && /[?&]uploads(?:[&=]|$)/.test(path), {
         kind: 'answer',
         status: 200,
         body: uploads(upload('old', mtimeMs), upload('new', mtimeMs + 3_000_000)),

@@ -116,8 +116,10 @@ export class Farm implements AsyncDisposable {
     };
   }
 
-  async startApi(): Promise<void> {
-    const env = { ...this.env, KILN_API_PORT: '0', KILN_PUBLIC_URL: 'http://farm.example.com' };
+  /** @param settings further environment of the API */
+  async startApi(settings: Readonly<Record<string, string>> = {}): Promise<void> {
+    await end(this.#api?.child);
+    const env = { ...this.env, KILN_API_PORT: '0', KILN_PUBLIC_URL: 'http://farm.example.com', ...settings };
     this.#api = startPart(process.execPath, [join(dist, 'apps/api/src/main.js')], env);
     const { url } = z.object({ url: z.string() }).parse(await ready(this.#api));
     this.#apiUrl = url;
@@ -227,11 +229,7 @@ export class Farm implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const name of [...this.#builders.keys()]) await this.stopBuilder(name, 'SIGKILL');
-    const api = this.#api?.child;
-    if (api?.exitCode === null && api.signalCode === null) {
-      api.kill('SIGKILL');
-      await once(api, 'exit');
-    }
+    await end(this.#api?.child);
     await sweepCgroup(cgroupParent);
     await this.held.disposeAsync();
   }
@@ -242,6 +240,12 @@ export interface RunningCli {
   readonly ended: Promise<Ran>;
   /** all output up to now */
   readonly seen: () => string;
+}
+
+async function end(child: ChildProcess | undefined): Promise<void> {
+  if (child?.exitCode !== null || child.signalCode !== null) return;
+  child.kill('SIGKILL');
+  await once(child, 'exit');
 }
 
 function startPart(command: string, args: readonly string[], env: Readonly<Record<string, string>>): Part {

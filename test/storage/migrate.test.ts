@@ -24,7 +24,9 @@ describe('migrations', () => {
 
   it('are applied once when many processes start together', async () => {
     const all = await Promise.all(Array.from({ length: 5 }, () => migrate(db)));
-    expect(all.flat()).toEqual(migrations.map(({ name, number }) => `${String(number).padStart(4, '0')}-${name}`));
+    expect(all.flat().toSorted()).toEqual(
+      migrations.map(({ name, number }) => `${String(number).padStart(4, '0')}-${name}`),
+    );
     expect(await migrate(db)).toEqual([]);
     await checkSchema(db);
   });

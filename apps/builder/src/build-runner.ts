@@ -3,7 +3,7 @@ import { decodeManifest } from '#context';
 import { HEARTBEAT_PERIOD_MS, HEARTBEAT_TTL_MS } from '#dispatch';
 import { build, type EngineNode } from '#engine';
 import { type BuildFailure, type BuildJob, RegistryCredentials } from '#protocol';
-import { Bell, type Clock, collect, isKilnError, type Logger, messageOf, unseal } from '#std';
+import { Bell, type Clock, collect, isDiskFull, isKilnError, type Logger, messageOf, unseal } from '#std';
 import {
   BlobIndex,
   type BuilderRegistry,
@@ -261,6 +261,10 @@ function isStopped(thrown: unknown, why: Stop): boolean {
 }
 
 function farmFailure(thrown: unknown): BuildFailure {
+  if (isDiskFull(thrown)) {
+    const hint = 'make room on it, or give it a larger one';
+    return { code: 'DISK_FULL', message: `the builder’s disk is full: ${messageOf(thrown)}`, hint };
+  }
   if (!isKilnError(thrown)) {
     return { code: 'INTERNAL', message: `the builder failed: ${messageOf(thrown)}`, hint: 'its log says more' };
   }

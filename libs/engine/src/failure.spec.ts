@@ -30,6 +30,16 @@ describe('failureOf', () => {
     });
   });
 
+  it('says that a disk is full, however deep that is', () => {
+    const full = Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
+    for (const error of [full, new KilnError('SANDBOX_FAILED', 'no bundle', { cause: full })]) {
+      expect(failureOf(error, undefined, [])).toMatchObject({
+        code: 'DISK_FULL',
+        hint: expect.stringContaining('make room') as string,
+      });
+    }
+  });
+
   it('takes anything else as the farm’s fault', () => {
     expect(failureOf(new TypeError('x is not a function'), undefined, ['last line'])).toEqual({
       code: 'INTERNAL',

@@ -1,7 +1,7 @@
 import type { BuildFailure, Excerpt } from '#protocol';
 import { VertexFailure } from '#solver';
-import { KilnError, messageOf } from '#std';
-import { StepExit } from './run-exec.ts';
+import { isDiskFull, KilnError, messageOf } from '#std';
+import { DISK_FULL_HINT, StepExit } from './run-exec.ts';
 
 const NEIGHBOURS = 2;
 
@@ -21,16 +21,27 @@ export function failureOf(
 ): BuildFailure {
   const vertex = thrown instanceof VertexFailure ? thrown.vertex : undefined;
   const cause = thrown instanceof VertexFailure ? thrown.cause : thrown;
-  const error = cause instanceof KilnError ? cause : undefined;
-  const line = error?.line ?? vertex?.label.line ?? 0;
+  const error = cause instanceof KilnError && !isDiskFull(cause) ? cause : ownFailure(cause);
+  const line = error.line ?? vertex?.label.line ?? 0;
   const excerpt = dockerfile === undefined ? undefined : excerptOf(dockerfile.name, dockerfile.text, line);
   return {
-    code: error?.code ?? 'INTERNAL',
-    message: error === undefined ? `an error of the farm: ${messageOf(cause)}` : error.message,
-    ...(error?.hint === undefined ? {} : { hint: error.hint }),
+    code: error.code,
+    message: error.message,
+    ...(error.hint === undefined ? {} : { hint: error.hint }),
     ...(vertex === undefined ? {} : { vertex: vertex.digest, name: vertex.label.name }),
     ...(cause instanceof StepExit ? { exitCode: cause.exitCode } : {}),
     ...(excerpt === undefined ? {} : { excerpt }),
     ...(tail.length === 0 ? {} : { tail: [...tail] }),
   };
+}
+
+/** What is not the build's fault. */
+function ownFailure(cause: unknown): KilnError {
+  if (isDiskFull(cause)) {
+    return new KilnError('DISK_FULL', `the builder’s disk is full: ${messageOf(cause)}`, {
+      hint: DISK_FULL_HINT,
+      cause,
+    });
+  }
+  return new KilnError('INTERNAL', `an error of the farm: ${messageOf(cause)}`, { cause });
 }

@@ -1,4 +1,4 @@
-import { readFile, stat } from 'node:fs/promises';
+import { readFile, stat, statfs } from 'node:fs/promises';
 import type { BindMount, Executor, Limits, OnOutput } from '#executor';
 import type { ExecOp } from '#graph';
 import { resolveInRoot } from '#snapshot';
@@ -6,6 +6,8 @@ import { KilnError, systemCode } from '#std';
 import { processUser, type ReadRootFile } from './accounts.ts';
 import { makeDirs, type TargetRoot } from './rooted-files.ts';
 import type { Workspace } from './workspace.ts';
+
+export const DISK_FULL_HINT = 'the builder’s disk is full: make room on it, or give it a larger one';
 
 /** What every RUN of this node gets. */
 export interface ExecSettings {
@@ -69,7 +71,17 @@ export async function runExec({ op, root, workspace, settings, log, signal }: Ex
       'let it use less memory, or raise the farm’s limit for a step',
     );
   }
-  throw new StepExit(exit.exitCode, `process "${command}" did not complete successfully: exit code: ${exit.exitCode}`);
+  const message = `process "${command}" did not complete successfully: exit code: ${exit.exitCode}`;
+  throw new StepExit(exit.exitCode, message, (await isFull(root.path)) ? DISK_FULL_HINT : undefined);
+}
+
+/** Where there is less, programs fail for lack of room. */
+const FULL_BYTES = 1024 * 1024;
+
+async function isFull(path: string): Promise<boolean> {
+  const { bavail, bsize, files, ffree } = await statfs(path);
+  // File systems that count no inodes say 0 of all.
+  return bavail * bsize < FULL_BYTES || (files > 0 && ffree === 0);
 }
 
 /** A step that ran and failed. */

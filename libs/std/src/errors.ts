@@ -42,6 +42,8 @@ export const errorTraits = {
   FENCED: { fault: 'farm', retryable: true, http: 409, exit: 1 },
   /** A sandbox could not be started (the step did not run). */
   SANDBOX_FAILED: { fault: 'farm', retryable: true, http: 500, exit: 1 },
+  /** A node has no room left for what it has to write. */
+  DISK_FULL: { fault: 'farm', retryable: true, http: 507, exit: 1 },
   UNAVAILABLE: { fault: 'farm', retryable: true, http: 503, exit: 3 },
   FARM_UNREACHABLE: { fault: 'farm', retryable: true, http: 503, exit: 3 },
   INTERNAL: { fault: 'farm', retryable: false, http: 500, exit: 1 },
@@ -100,6 +102,14 @@ export function messageOf(thrown: unknown): string {
 export function systemCode(thrown: unknown): string | undefined {
   if (typeof thrown !== 'object' || thrown === null || !('code' in thrown)) return undefined;
   return typeof thrown.code === 'string' ? thrown.code : undefined;
+}
+
+/** Whether this, or what caused it, is a lack of room on a disk. */
+export function isDiskFull(thrown: unknown): boolean {
+  for (let cause = thrown, depth = 0; cause instanceof Error && depth < 8; cause = cause.cause, depth++) {
+    if (['ENOSPC', 'EDQUOT'].includes(systemCode(cause) ?? '') || /\bENOSPC\b/.test(cause.message)) return true;
+  }
+  return false;
 }
 
 /** For the `default` of a switch over a union: a new member fails to compile. */
