@@ -5,7 +5,6 @@ import type { BuildResult, BuildView } from '#protocol';
 import { KilnError } from '#std';
 import type { Config } from '../config.ts';
 import { startFarm } from '../farm/start-farm.ts';
-import { StartProgress } from '../farm/start-progress.ts';
 import { chooseRenderer } from '../progress/choose-renderer.ts';
 import type { Renderer, Terminal } from '../progress/client-event.ts';
 import { size } from '../progress/duration.ts';
@@ -35,7 +34,7 @@ export interface BuildSurroundings {
 export async function runBuild(options: BuildOptions, config: Config, around: BuildSurroundings): Promise<number> {
   const targets = await checkTargets(options, around);
   using interrupt = new Interrupt();
-  const renderer = chooseRenderer({
+  const renderer = await chooseRenderer({
     mode: options.progress,
     terminal: around.terminal,
     live: config.live,
@@ -92,6 +91,7 @@ async function startEmbedded(
   signal: AbortSignal,
 ): Promise<void> {
   const silent = options.progress === 'quiet' || options.progress === 'rawjson';
+  const { StartProgress } = await import('../farm/start-progress.ts');
   const progress = new StartProgress(config.live ? terminal : undefined, silent ? () => {} : writeError);
   try {
     await startFarm({ dataDir: config.dataDir, onProgress: (message) => progress.show(message), signal });

@@ -2,7 +2,6 @@ import type { Renderer, Terminal } from './client-event.ts';
 import { PlainRenderer } from './plain.ts';
 import { QuietRenderer } from './quiet.ts';
 import { RawJsonRenderer } from './rawjson.ts';
-import { TtyRenderer } from './tty.ts';
 
 export const progressModes = ['auto', 'plain', 'tty', 'rawjson', 'quiet'] as const;
 export type ProgressMode = (typeof progressModes)[number];
@@ -18,7 +17,13 @@ export interface RendererOptions {
 }
 
 /** A live view in a terminal, plain lines elsewhere, unless a mode is asked for. `tty` without a terminal is plain. */
-export function chooseRenderer({ mode, terminal, live, write, nowMs }: RendererOptions): Renderer {
+export async function chooseRenderer({
+  mode,
+  terminal,
+  live,
+  write,
+  nowMs,
+}: RendererOptions): Promise<Renderer> {
   switch (mode) {
     case 'rawjson':
       return new RawJsonRenderer(write);
@@ -27,7 +32,8 @@ export function chooseRenderer({ mode, terminal, live, write, nowMs }: RendererO
     case 'auto':
     case 'tty':
       if (terminal === undefined || (mode === 'auto' && !live)) return new PlainRenderer({ write, nowMs });
-      return new TtyRenderer({ terminal, nowMs });
+      // Loaded where it is shown: measuring text takes tables that cost a command line 25 ms.
+      return new (await import('./tty.ts')).TtyRenderer({ terminal, nowMs });
     case 'plain':
       return new PlainRenderer({ write, nowMs });
   }
