@@ -200,5 +200,10 @@ await using farm = await EmbeddedFarm.create();
 const bench = new Bench(farm, runs);
 await measure(bench);
 const machine = { cpus: cpus().length, memoryBytes: totalmem(), node: process.version };
-const figures = bench.figures.map(({ name, samples }) => ({ name, medianMs: median(samples), samplesMs: samples }));
+const round = (ms: number): number => Math.round(ms * 10) / 10;
+const figures = bench.figures.map(({ name, samples }) => ({
+  name,
+  medianMs: round(median(samples)),
+  samplesMs: samples.map(round),
+}));
 process.stdout.write(`${tableOf(bench.figures)}\n\n${JSON.stringify({ machine, figures })}\n`);
