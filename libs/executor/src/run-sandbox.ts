@@ -48,8 +48,10 @@ export async function runSandbox(run: SandboxRun): Promise<Exit> {
   const { bundle, gate } = await prepare(run, plan);
   const pipes = resources.adopt(new OutputPipes(ownerOf(spec, host)), (made) => made.close());
   const cgroup = cgroupOf(run);
+  let ended = false;
   resources.defer(async () => {
-    await host.runc.delete(spec.id);
+    if (ended) await host.runc.forget(spec.id);
+    else await host.runc.delete(spec.id);
     await host.cgroups.remove(cgroup);
   });
 
@@ -69,6 +71,7 @@ export async function runSandbox(run: SandboxRun): Promise<Exit> {
   signal.throwIfAborted();
   if (stop.signal.aborted) throw stop.signal.reason;
   const exitCode = await process.exited;
+  ended = true;
   if (exitCode === 0) return { exitCode, outOfMemory: false };
   const failure = await host.runc.failure(bundle.dir);
   if (failure === undefined) return { exitCode, outOfMemory: (await host.cgroups.oomKills(cgroup)) > 0 };

@@ -1,5 +1,5 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { z } from 'zod';
@@ -62,6 +62,14 @@ export class Runc {
       env,
       timeout: deleteLimitMs,
     });
+  }
+
+  /**
+   * Forgets a container whose process and `run` have ended by themselves: what is left of it is a record. Its control group is
+   * the caller's. Spares the 25 ms that {@link delete} takes to start.
+   */
+  async forget(id: string): Promise<void> {
+    await rm(join(this.#state, id), { recursive: true, force: true });
   }
 
   async list(): Promise<readonly string[]> {
