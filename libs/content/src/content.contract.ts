@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import { type Digest, digestOf, Hasher } from '#oci';
 import { type Bytes, collect, single } from '#std';
 import { describe, expect, it } from 'vitest';
@@ -115,6 +116,18 @@ export function contentStoreContract(name: string, make: () => Promise<Subject>)
       expect(ended).toBe(true);
       expect(seen).toBeLessThan(10);
       await expect(all(store.get(digestOf('x'), abort.signal))).rejects.toThrow('cancelled');
+    });
+
+    it('frees its source, also where it does not read it', async () => {
+      const { store } = await make();
+      const source = (): Readable => Readable.from([Buffer.from('here')], { objectMode: false });
+      const first = source();
+      const { digest } = await store.put(first);
+      const again = source();
+      await store.put(again, digest);
+      const late = source();
+      await expect(store.put(late, undefined, AbortSignal.abort(new Error('cancelled')))).rejects.toThrow('cancelled');
+      expect([first, again, late].map(({ destroyed }) => destroyed)).toEqual([true, true, true]);
     });
 
     it('takes the same blob from many at once', async () => {

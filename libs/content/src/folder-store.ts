@@ -2,7 +2,7 @@ import type { Stats } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir, rename, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Digest, digestOf, Hasher, hexOf, isDigest } from '#oci';
-import { type Bytes, KilnError, type Random, randomId, systemCode } from '#std';
+import { type Bytes, KilnError, type Random, randomId, release, systemCode } from '#std';
 import { checkExpected } from './check-expected.ts';
 import { forEachBounded } from './for-each.ts';
 import type { BlobInfo, ContentStore } from './store.ts';
@@ -77,6 +77,7 @@ export class FolderContentStore implements ContentStore {
   }
 
   async put(source: Bytes, expected?: Digest, signal?: AbortSignal): Promise<BlobInfo> {
+    if (signal?.aborted === true) await release(source);
     signal?.throwIfAborted();
     const chunks: Uint8Array[] = [];
     let size = 0;

@@ -10,6 +10,7 @@ export * from './path.ts';
 export * from './open-store.ts';
 export * from './read-json.ts';
 export * from './store.ts';
+export * from './store-location.ts';
 export * from './tree.ts';
 export * from './tree-digest.ts';
 export * from './tree-schema.ts';

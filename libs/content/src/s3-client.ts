@@ -1,5 +1,5 @@
 import { S3Client } from '@aws-sdk/client-s3';
-import type { StoreLocation } from './open-store.ts';
+import type { StoreLocation } from './store-location.ts';
 
 const CONNECT_MS = 5_000;
 /** Of silence, within a request or a body. */

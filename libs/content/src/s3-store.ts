@@ -8,7 +8,7 @@ import {
   type S3Client,
 } from '@aws-sdk/client-s3';
 import { type Digest, digestOf, Hasher, hexOf, isDigest } from '#oci';
-import { type Bytes, KilnError, type Random, randomId } from '#std';
+import { type Bytes, KilnError, type Random, randomId, release } from '#std';
 import { checkExpected } from './check-expected.ts';
 import { forEachBounded } from './for-each.ts';
 import { continued } from './s3-body.ts';
@@ -70,14 +70,8 @@ export class S3ContentStore implements ContentStore {
   }
 
   async put(source: Bytes, expected?: Digest, signal?: AbortSignal): Promise<BlobInfo> {
-    signal?.throwIfAborted();
-    if (expected !== undefined) {
-      const sizeBytes = await this.#sizeOf(expected, signal);
-      if (sizeBytes !== undefined) {
-        await source[Symbol.asyncIterator]().return?.();
-        return { digest: expected, sizeBytes };
-      }
-    }
+    const known = await this.#known(source, expected, signal);
+    if (known !== undefined) return known;
     const stream = source[Symbol.asyncIterator]();
     const chunks: Uint8Array[] = [];
     let size = 0;
@@ -162,6 +156,24 @@ export class S3ContentStore implements ContentStore {
       await asking(signal, (options) => this.#client.send(new PutObjectCommand(input), options));
     }
     return { digest, sizeBytes: bytes.length };
+  }
+
+  /** What is there already need not be read. */
+  async #known(
+    source: Bytes,
+    expected: Digest | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<BlobInfo | undefined> {
+    try {
+      signal?.throwIfAborted();
+      const sizeBytes = expected === undefined ? undefined : await this.#sizeOf(expected, signal);
+      if (expected === undefined || sizeBytes === undefined) return undefined;
+      await release(source);
+      return { digest: expected, sizeBytes };
+    } catch (thrown) {
+      await release(source);
+      throw thrown;
+    }
   }
 
   /** Under its own name where that is known: it appears when the last part is there and the digest is right. */

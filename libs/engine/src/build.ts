@@ -1,57 +1,23 @@
-import type { CacheStore, Producer } from '#cache';
+import type { CacheStore } from '#cache';
 import { wholeRecords } from '#cache';
-import type { ContentStore } from '#content';
-import type { ContextManifest } from '#context';
 import { lowerDockerfile, parseDockerfile } from '#dockerfile';
 import type { Definition, Lowered } from '#graph';
 import { type Digest, parsePlatform, type Platform } from '#oci';
-import type { BuildEvent, BuildFailure, BuildResult, StoredRequest } from '#protocol';
-import type { RegistryClient } from '#registry';
-import type { Differ } from '#snapshot';
+import type { BuildEvent, BuildFailure, BuildResult } from '#protocol';
 import { solve, VertexFailure } from '#solver';
-import { type Clock, isKilnError, KilnError } from '#std';
+import { isKilnError, KilnError } from '#std';
 import { DamagedBlobs } from './damaged-blobs.ts';
 import { type DockerfileSource, openContext } from './dockerfile-source.ts';
-import { type BlobGrants, exportImage } from './export.ts';
+import { exportImage } from './export.ts';
 import { failureOf } from './failure.ts';
-import { Images, type TagCache } from './images.ts';
-import type { Materialiser } from './materialiser.ts';
+import { Images } from './images.ts';
+import type { BuildJobInput, EngineNode } from './job.ts';
 import { plannedVertices } from './planned.ts';
 import type { LocalRef, Ref } from './ref.ts';
-import type { ExecSettings } from './run-exec.ts';
 import { EngineRunner } from './runner.ts';
-import { type EventSink, StepLogs } from './step-logs.ts';
+import { StepLogs } from './step-logs.ts';
 import { Tally } from './tally.ts';
 import { TreeRefs } from './tree-refs.ts';
-
-/** What a node brings to every build. */
-export interface EngineNode {
-  readonly content: ContentStore;
-  readonly materialiser: Materialiser;
-  readonly differ: Differ;
-  readonly exec: ExecSettings;
-  readonly platform: Platform;
-  readonly clock: Clock;
-  /** steps of one build that run at a time */
-  readonly parallelism: number;
-  readonly tagTtlMs: number;
-}
-
-/** One build, with what it may use and where it reports. */
-export interface BuildJobInput {
-  readonly request: StoredRequest;
-  readonly context: ContextManifest;
-  readonly contextSentBytes: number;
-  readonly producer: Producer;
-  readonly cache: CacheStore;
-  readonly tags: TagCache;
-  readonly registry: RegistryClient;
-  readonly grants: BlobGrants;
-  readonly emit: EventSink;
-  /** @throws KilnError FENCED when the build has gone to another builder */
-  readonly checkFence: () => Promise<void>;
-  readonly signal: AbortSignal;
-}
 
 export type BuildOutcome =
   | { readonly state: 'succeeded'; readonly result: BuildResult }

@@ -4,15 +4,10 @@ import { type Descriptor, type Digest, formatReference, type Layer, parseReferen
 import type { BuildEvent, BuildResult } from '#protocol';
 import type { Repository } from '#registry';
 import { type Bytes, KilnError, single } from '#std';
-import type { BuildJobInput, EngineNode } from './build.ts';
+import type { BuildJobInput, EngineNode } from './job.ts';
 import type { Images } from './images.ts';
 import type { Ref, TreeRef } from './ref.ts';
 import type { Tally } from './tally.ts';
-
-/** Lets the project see blobs that its builds made. */
-export interface BlobGrants {
-  grant(blobs: readonly Descriptor[], signal?: AbortSignal): Promise<void>;
-}
 
 export interface Exporting {
   readonly node: EngineNode;

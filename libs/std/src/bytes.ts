@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import { KilnError } from './errors.ts';
 
 /** A stream of bytes; read once. */
@@ -16,6 +17,12 @@ export async function collect(source: Bytes, limitBytes: number): Promise<Buffer
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);
+}
+
+/** Frees a source that will not be read: a file stream that nobody began to iterate stays open for ever. */
+export async function release(source: Bytes): Promise<void> {
+  if (source instanceof Readable) source.destroy();
+  else await source[Symbol.asyncIterator]().return?.();
 }
 
 /** A stream of one chunk. */

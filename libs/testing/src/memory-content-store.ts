@@ -1,6 +1,6 @@
 import type { BlobInfo, ContentStore } from '#content';
 import { type Digest, digestOf } from '#oci';
-import { type Bytes, KilnError } from '#std';
+import { type Bytes, KilnError, release } from '#std';
 
 /** A content store in memory that keeps the contract. */
 export class MemoryContentStore implements ContentStore {
@@ -17,6 +17,7 @@ export class MemoryContentStore implements ContentStore {
   }
 
   async put(source: Bytes, expected?: Digest, signal?: AbortSignal): Promise<BlobInfo> {
+    if (signal?.aborted === true) await release(source);
     signal?.throwIfAborted();
     const chunks: Uint8Array[] = [];
     for await (const chunk of source) {

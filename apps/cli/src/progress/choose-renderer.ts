@@ -17,13 +17,7 @@ export interface RendererOptions {
 }
 
 /** A live view in a terminal, plain lines elsewhere, unless a mode is asked for. `tty` without a terminal is plain. */
-export async function chooseRenderer({
-  mode,
-  terminal,
-  live,
-  write,
-  nowMs,
-}: RendererOptions): Promise<Renderer> {
+export async function chooseRenderer({ mode, terminal, live, write, nowMs }: RendererOptions): Promise<Renderer> {
   switch (mode) {
     case 'rawjson':
       return new RawJsonRenderer(write);
