@@ -72,6 +72,20 @@ describe('definition keys', () => {
     'exec cwd': [{}, { op: { ...exec, cwd: '/' } }],
     'exec user': [{}, { op: { ...exec, user: 'node' } }],
     'exec network': [{}, { op: { ...exec, network: 'none' } }],
+    'exec files': [{}, { op: { ...exec, files: [{ name: 'EOF', text: '#!/bin/sh\n' }] } }],
+    'exec text of a file': [
+      { op: { ...exec, files: [{ name: 'EOF', text: '#!/bin/sh\n' }] } },
+      { op: { ...exec, files: [{ name: 'EOF', text: '#!/bin/sh -e\n' }] } },
+    ],
+    'copy inline': [{ op: copy }, { op: { ...copy, inline: [{ name: 'a', text: '1' }] } }],
+    'copy text inline': [
+      { op: { ...copy, inline: [{ name: 'a', text: '1' }] } },
+      { op: { ...copy, inline: [{ name: 'a', text: '2' }] } },
+    ],
+    'copy name inline': [
+      { op: { ...copy, inline: [{ name: 'a', text: '1' }] } },
+      { op: { ...copy, inline: [{ name: 'b', text: '1' }] } },
+    ],
     platform: [{}, { platform: { os: 'linux', architecture: 'arm64' } }],
     'base digest': [{}, { base: 'another' }],
     'copy selection': [

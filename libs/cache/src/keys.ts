@@ -1,4 +1,4 @@
-import { type Definition, isStep, type Op, type Vertex } from '#graph';
+import { type Definition, isStep, type Op, type Vertex, type InlineFile } from '#graph';
 import { type Digest, digestOf, formatPlatform } from '#oci';
 import { canonicalJson, type Json, KilnError, unreachable } from '#std';
 import type { CacheKey, ExplainedKey, OpKey, ResultId } from './record.ts';
@@ -20,7 +20,15 @@ function operation(op: Op, selected: boolean): Json {
     case 'local':
       return { kind: op.kind, name: op.name };
     case 'exec':
-      return { kind: op.kind, args: op.args, env: op.env, cwd: op.cwd, user: op.user, network: op.network };
+      return {
+        kind: op.kind,
+        args: op.args,
+        env: op.env,
+        cwd: op.cwd,
+        user: op.user,
+        network: op.network,
+        files: inlineOf(op.files),
+      };
     case 'copy':
       // Where the selection is known, it says all that the patterns said.
       return {
@@ -30,6 +38,7 @@ function operation(op: Op, selected: boolean): Json {
         chown: op.chown,
         chmod: op.chmod,
         unpack: op.unpack,
+        inline: inlineOf(op.inline),
       };
     case 'mkdir':
       return { kind: op.kind, path: op.path, mode: op.mode, chown: op.chown };
@@ -39,6 +48,10 @@ function operation(op: Op, selected: boolean): Json {
 }
 
 const hash = (preimage: Json): Digest => digestOf(canonicalJson(preimage));
+
+function inlineOf(files: readonly InlineFile[] | undefined): Json | undefined {
+  return files?.map(({ name, text }) => ({ name, text }));
+}
 
 /** The key of an operation whatever its inputs are: tells whether anything like it was ever run. */
 export function opKey(vertex: Vertex): OpKey {

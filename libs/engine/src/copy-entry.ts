@@ -4,11 +4,14 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { type ContentStore, encodePath, type TreeEntry } from '#content';
 import { makeNode, writeXattrs } from '#snapshot';
-import { type Bytes, KilnError } from '#std';
+import { type Bytes, KilnError, single } from '#std';
 import { lookAt, own, type Ownership, type TargetRoot } from './rooted-files.ts';
 
-/** Where a file's bytes come from: blobs (what the client sent), or a mounted tree. */
-export type CopySource = { readonly content: ContentStore } | { readonly path: string };
+/** Where a file's bytes come from: blobs (what the client sent), a mounted tree, or the operation itself. */
+export type CopySource =
+  | { readonly content: ContentStore }
+  | { readonly path: string }
+  | { readonly bytes: Uint8Array };
 
 export interface EntryCopy {
   readonly root: TargetRoot;
@@ -80,6 +83,7 @@ async function make({ entry, target, from, sourcePath, signal }: EntryCopy): Pro
 /** A file's bytes. @param sourcePath as in {@link EntryCopy} */
 export function openBytes(entry: TreeEntry, from: CopySource, sourcePath: string, signal: AbortSignal): Bytes {
   if ('path' in from) return createReadStream(Buffer.concat([Buffer.from(`${from.path}/`), encodePath(sourcePath)]));
+  if ('bytes' in from) return single(from.bytes);
   if (entry.digest === undefined) throw new KilnError('INTERNAL', `the file ${entry.path} has no digest`);
   return from.content.get(entry.digest, signal);
 }

@@ -2,7 +2,7 @@ import { lutimes } from 'node:fs/promises';
 import { posix, relative } from 'node:path';
 import { encodePath, type Tree } from '#content';
 import { type Selection, selectSources } from '#context';
-import type { CopyOp } from '#graph';
+import type { CopyOp, InlineFile } from '#graph';
 import { resolveInRoot } from '#snapshot';
 import { fileOwner } from './accounts.ts';
 import { type ArchiveFile, isArchive, unpackArchive } from './archive.ts';
@@ -32,6 +32,16 @@ export async function runCopy(run: CopyRun): Promise<void> {
     if (archive !== undefined && (await isArchive(archive, run.signal))) await unpackInto(run, archive, owner);
     else await copySelection(run, selection, owner);
   }
+  for (const file of op.inline ?? []) await writeInline(run, file, owner ?? { uid: 0, gid: 0 });
+}
+
+async function writeInline({ op, root, signal }: CopyRun, file: InlineFile, owner: Ownership): Promise<void> {
+  const bytes = Buffer.from(file.text);
+  const mtime = root.clock.nowMs() / 1000;
+  const mode = op.chmod ?? 0o644;
+  const entry = { path: file.name, type: 'file', mode, ...owner, size: bytes.length, mtime } as const;
+  const target = await fileTarget(root, op.dest, file.name, madeOnTheWay(op, owner));
+  await copyEntry({ root, from: { bytes }, sourcePath: '', entry, target, owner, mode, signal });
 }
 
 /** What may be an archive: a regular file, by itself. */

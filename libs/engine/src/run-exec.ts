@@ -1,6 +1,7 @@
-import { readFile, stat, statfs } from 'node:fs/promises';
+import { chmod, mkdir, readFile, rm, stat, statfs, writeFile } from 'node:fs/promises';
+import { join, posix } from 'node:path';
 import type { BindMount, Executor, Limits, OnOutput } from '#executor';
-import type { ExecOp } from '#graph';
+import { type ExecOp, INLINE_FILES_DIR } from '#graph';
 import { resolveInRoot } from '#snapshot';
 import { KilnError, systemCode } from '#std';
 import { processUser, type ReadRootFile } from './accounts.ts';
@@ -45,6 +46,7 @@ export async function runExec({ op, root, workspace, settings, log, signal }: Ex
   const user = await processUser(op.user, readRootFile(root.path));
   await makeDirs(root, op.cwd, { mode: 0o755, uid: user.uid, gid: user.gid });
   const { env, mounts } = withCaBundle(op.env, settings.caBundle);
+  await using inline = await inlineFiles(op, workspace);
   const exit = await settings.executor.run(
     {
       id: workspace.name('run-'),
@@ -55,7 +57,7 @@ export async function runExec({ op, root, workspace, settings, log, signal }: Ex
       hostname: 'buildkitsandbox',
       network: op.network,
       limits: settings.limits,
-      mounts,
+      mounts: [...mounts, ...inline.mounts],
     },
     root.path,
     log,
@@ -73,6 +75,25 @@ export async function runExec({ op, root, workspace, settings, log, signal }: Ex
   }
   const message = `process "${command}" did not complete successfully: exit code: ${exit.exitCode}`;
   throw new StepExit(exit.exitCode, message, (await isFull(root.path)) ? DISK_FULL_HINT : undefined);
+}
+
+/** The step's inline files as mounts, for as long as they are held. */
+async function inlineFiles(
+  { files = [] }: ExecOp,
+  workspace: Workspace,
+): Promise<AsyncDisposable & { readonly mounts: readonly BindMount[] }> {
+  if (files.length === 0) return { mounts: [], [Symbol.asyncDispose]: () => Promise.resolve() };
+  const dir = join(workspace.dir, 'inline', workspace.name(''));
+  await mkdir(dir);
+  await chmod(dir, 0o755);
+  const mounts: BindMount[] = [];
+  for (const [index, { name, text }] of files.entries()) {
+    const source = join(dir, String(index));
+    await writeFile(source, text);
+    await chmod(source, 0o755);
+    mounts.push({ source, target: posix.join(INLINE_FILES_DIR, posix.basename(name)), readonly: true });
+  }
+  return { mounts, [Symbol.asyncDispose]: () => rm(dir, { recursive: true, force: true }) };
 }
 
 /** Where there is less, programs fail for lack of room. */

@@ -1,4 +1,4 @@
-import { mkdir, rm, rmdir } from 'node:fs/promises';
+import { chmod, mkdir, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { mountAll, type Mount, unmount } from '#snapshot';
 import { type Random, randomId } from '#std';
@@ -12,9 +12,12 @@ export class Workspace {
 
   static async open(dir: string, random: Random): Promise<Workspace> {
     // Mounts died with the last process' mount namespace; what is left are empty directories.
-    await rm(join(dir, 'mnt'), { recursive: true, force: true });
+    for (const name of ['mnt', 'inline']) await rm(join(dir, name), { recursive: true, force: true });
     for (const name of ['mnt', 'chains', 'deltas', 'tmp'])
       await mkdir(join(dir, name), { recursive: true, mode: 0o700 });
+    // Steps are nobody here, and have to reach what is mounted from it.
+    await mkdir(join(dir, 'inline'));
+    await chmod(join(dir, 'inline'), 0o711);
     return new Workspace(dir, random);
   }
 

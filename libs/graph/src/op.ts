@@ -19,6 +19,12 @@ export interface LocalOp {
   readonly name: string;
 }
 
+/** Where a process finds its inline files. */
+export const INLINE_FILES_DIR = '/dev/pipes';
+
+/** A file whose text stands in the operation itself. */
+export type InlineFile = Readonly<Record<'name' | 'text', string>>;
+
 export type NetworkMode = 'default' | 'none';
 
 /** One process on a root file system. Input 0 is the root. */
@@ -31,6 +37,8 @@ export interface ExecOp {
   /** as in USER: name or id, optionally `:group`; empty for root */
   readonly user: string;
   readonly network: NetworkMode;
+  /** executables that the process finds in `/dev/pipes`, read-only, and that are in no layer */
+  readonly files?: readonly InlineFile[] | undefined;
 }
 
 /** Copies what the patterns select from input 1 onto input 0, as one layer. */
@@ -46,6 +54,8 @@ export interface CopyOp {
   readonly chmod?: number | undefined;
   /** ADD: a source file that is a tar (plain, gzip, bzip2, xz, zstd) is unpacked into `dest` */
   readonly unpack?: true | undefined;
+  /** files that are put beside what is copied, after it: mode 0644, owner as of all */
+  readonly inline?: readonly InlineFile[] | undefined;
 }
 
 /** Makes a directory and its parents where they are missing (WORKDIR). Input 0 is the root. */

@@ -35,6 +35,11 @@ export function parseHeredocStart(word: string): HeredocStart | undefined {
   };
 }
 
+/** The text of a here-document: of `<<-`, without the tabs that its lines begin with. */
+export function chomp({ body, stripTabs }: Heredoc): string {
+  return stripTabs ? body.replaceAll(/^\t+/gm, '') : body;
+}
+
 /** All here-documents that a logical line opens, in order. */
 export function heredocStarts(line: string): readonly HeredocStart[] {
   let words: readonly string[];

@@ -3,7 +3,7 @@ import type { CopyOp, Edge } from '#graph';
 import { invalid, unsupported } from '../invalid.ts';
 import type { Copy } from '../parse/ast.ts';
 import type { Source } from './stage-plan.ts';
-import { expandIn, type StageLowering } from './stage-lowering.ts';
+import { expandIn, expandText, type StageLowering } from './stage-lowering.ts';
 import { expandedName } from './vertex-names.ts';
 
 export function lowerCopy(copy: Copy, source: Source | undefined, lowering: StageLowering): void {
@@ -15,12 +15,16 @@ export function lowerCopy(copy: Copy, source: Source | undefined, lowering: Stag
   const dest = expandIn(lowering, copy, copy.dest);
   for (const each of sources) checkLocal(name, each);
   const target = destination(dest, state.cwd);
-  if (sources.length > 1 && !target.endsWith('/')) {
+  if (sources.length + copy.inline.length > 1 && !target.endsWith('/')) {
     throw invalid(
       `When using ${name} with more than one source file, the destination must be a directory and end with a /`,
       { hint: `write ${dest}/` },
     );
   }
+  const inline = copy.inline.map(({ name: file, text, expand }) => ({
+    name: file,
+    text: expand ? expandText(lowering, copy, text) : text,
+  }));
   const mode = chmod === '' ? undefined : parseMode(name, chmod);
   const op: CopyOp = {
     kind: 'copy',
@@ -29,12 +33,23 @@ export function lowerCopy(copy: Copy, source: Source | undefined, lowering: Stag
     ...(chown === '' ? {} : { chown }),
     ...(mode === undefined ? {} : { chmod: mode }),
     ...(copy.kind === 'add' ? { unpack: true } : {}),
+    ...(inline.length === 0 ? {} : { inline }),
   };
   const label = names.label(expandedName(copy, state.env, file.escape), { line: copy.line, onbuild });
-  const from = source === undefined ? contextEdge(lowering) : lowering.sourceOf(source);
+  const from = sources.length === 0 ? scratchEdge(lowering) : sourceEdge(source, lowering);
   state.root = builder.add(op, state.platform, [state.root, from], label);
   const flags = [...(chown === '' ? [] : [`--chown=${chown}`]), ...(chmod === '' ? [] : [`--chmod=${chmod}`])];
-  state.commit(`${[name, ...flags, ...sources, dest].join(' ')} # buildkit`, true);
+  const documents = inline.map(({ name: file }) => `<<${file}`);
+  state.commit(`${[name, ...flags, ...sources, ...documents, dest].join(' ')} # buildkit`, true);
+}
+
+function sourceEdge(source: Source | undefined, lowering: StageLowering): Edge {
+  return source === undefined ? contextEdge(lowering) : lowering.sourceOf(source);
+}
+
+/** For a copy of here-documents alone. */
+function scratchEdge({ builder, state }: StageLowering): Edge {
+  return builder.add({ kind: 'scratch' }, state.platform, [], { name: '', stage: '', line: 0, ignoreCache: false });
 }
 
 /** One for the whole build, whatever the platform. */

@@ -1,3 +1,7 @@
+import { posix } from 'node:path';
+import { INLINE_FILES_DIR, type InlineFile } from '#graph';
+import { invalid } from '../invalid.ts';
+import { chomp, parseHeredocStart } from '../lex/heredoc.ts';
 import type { CommandForm, Run, Single } from '../parse/ast.ts';
 import { goQuote } from '../go-format.ts';
 import { expandIn, type StageLowering } from './stage-lowering.ts';
@@ -15,16 +19,40 @@ export function commandArgs(command: CommandForm, { config }: StageState): reado
 
 export function lowerRun(run: Run, lowering: StageLowering): void {
   const { state, builder, names, options, onbuild } = lowering;
-  const args = commandArgs(run.command, state);
+  const { command, files } = withHeredocs(run);
+  const args = commandArgs(command, state);
   const network = run.network === 'none' ? 'none' : options.network;
   const { cwd, user, platform, root } = state;
   state.root = builder.add(
-    { kind: 'exec', args, env: state.env.toArray(), cwd, user, network },
+    { kind: 'exec', args, env: state.env.toArray(), cwd, user, network, ...(files.length === 0 ? {} : { files }) },
     platform,
     [root],
     names.label(writtenName(run), { line: run.line, onbuild }),
   );
   state.commit(`RUN ${[...argsInScope(state), ...args].join(' ')} # buildkit`, true);
+}
+
+interface Prepared {
+  readonly command: CommandForm;
+  readonly files: readonly InlineFile[];
+}
+
+/**
+ * A command that is one here-document alone is its text, or a program of its own when that begins with `#!`; all others are for
+ * the shell to read, with their here-documents put back.
+ */
+function withHeredocs({ command, heredocs }: Run): Prepared {
+  const [first] = heredocs;
+  if (first === undefined) return { command, files: [] };
+  if (command.form !== 'shell') throw invalid('a here-document needs the shell form of RUN');
+  if (parseHeredocStart(command.text) === undefined) {
+    const whole = heredocs.map(({ name, body }) => `\n${body}${name}`).join('');
+    return { command: { form: 'shell', text: command.text + whole }, files: [] };
+  }
+  const text = chomp(first);
+  if (!first.body.startsWith('#!')) return { command: { form: 'shell', text }, files: [] };
+  const { name } = first;
+  return { command: { form: 'shell', text: posix.join(INLINE_FILES_DIR, name) }, files: [{ name, text }] };
 }
 
 /** `|2 A=1 B=2`: the ARGs that the command saw. */

@@ -1,5 +1,5 @@
 import type { DefinitionBuilder, Edge } from '#graph';
-import { expandWord } from '../expand/expand-word.ts';
+import { type ExpandOptions, expandWord } from '../expand/expand-word.ts';
 import type { Dockerfile, Located } from '../parse/ast.ts';
 import { didYouMean } from '../parse/suggest.ts';
 import type { Environment } from './environment.ts';
@@ -25,8 +25,17 @@ export interface StageLowering {
 }
 
 /** Expands a word of an instruction; names that mean nothing are told. */
-export function expandIn({ state, file, findings }: StageLowering, node: Located, word: string): string {
-  const { value, unmatched } = expandWord(word, state.env, { escape: file.escape });
+export function expandIn(lowering: StageLowering, node: Located, word: string): string {
+  return expanded(lowering, node, word, { escape: lowering.file.escape });
+}
+
+/** The same for a here-document: quotes are characters like all others. */
+export function expandText(lowering: StageLowering, node: Located, text: string): string {
+  return expanded(lowering, node, text, { escape: '\\', plainQuotes: true });
+}
+
+function expanded({ state, findings }: StageLowering, node: Located, word: string, options: ExpandOptions): string {
+  const { value, unmatched } = expandWord(word, state.env, options);
   for (const name of unmatched) {
     if (state.buildArgs.some((arg) => arg.name === name)) continue;
     const near = didYouMean(name, state.env.names()).replace('did you mean ', 'did you mean $');

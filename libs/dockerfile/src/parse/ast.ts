@@ -1,6 +1,7 @@
 import type { HealthcheckSchema } from '#oci';
 import type { z } from 'zod';
 import type { EscapeToken } from '../lex/directives.ts';
+import type { Heredoc } from '../lex/heredoc.ts';
 import type { LintOptions } from './lint-options.ts';
 
 export type Healthcheck = z.infer<typeof HealthcheckSchema>;
@@ -51,15 +52,25 @@ export interface Arg extends Located {
 export interface Run extends Located {
   readonly kind: 'run';
   readonly command: CommandForm;
+  /** in the order in which the command opens them */
+  readonly heredocs: readonly Heredoc[];
   readonly network: 'default' | 'none';
 }
 export interface Command extends Located {
   readonly kind: 'cmd' | 'entrypoint';
   readonly command: CommandForm;
 }
+export interface InlineSource {
+  readonly name: string;
+  readonly text: string;
+  /** variables in the text are replaced */
+  readonly expand: boolean;
+}
 export interface Copy extends Located {
   readonly kind: 'copy' | 'add';
   readonly sources: readonly string[];
+  /** sources that are here-documents: files of their names */
+  readonly inline: readonly InlineSource[];
   readonly dest: string;
   /** of COPY: stage name, stage number or image */
   readonly from: string | undefined;

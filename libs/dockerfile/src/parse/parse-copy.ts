@@ -1,7 +1,8 @@
-import { invalid, unsupported } from '../invalid.ts';
+import { invalid } from '../invalid.ts';
+import { chomp, type Heredoc, parseHeredocStart } from '../lex/heredoc.ts';
 import { parseJsonArray } from '../lex/json-array.ts';
 import { splitBlank } from '../lex/space.ts';
-import type { Copy } from './ast.ts';
+import type { Copy, InlineSource } from './ast.ts';
 import { parseFlags } from './flags.ts';
 import type { ParseRequest } from './request.ts';
 
@@ -26,16 +27,24 @@ export function parseCopy(kind: 'copy' | 'add', { keyword, flags, rest, heredocs
     );
   }
   const parsed = parseFlags(keyword, flags, rules[kind]);
-  if (heredocs.length > 0) {
-    throw unsupported(`a here-document in ${name}`, { hint: 'put the text in a file of the context' });
+  if (parseHeredocStart(dest) !== undefined) {
+    throw invalid(`${name} cannot accept a heredoc as a destination`, { hint: `write ${name} ${dest} destination` });
   }
+  const given = paths.slice(0, -1).map((word) => inlineSource(word, heredocs) ?? word);
   return {
     ...located,
     kind,
-    sources: paths.slice(0, -1),
+    sources: given.filter((source) => typeof source === 'string'),
+    inline: given.filter((source) => typeof source !== 'string'),
     dest,
     from: parsed.get('from') || undefined,
     chown: parsed.get('chown') ?? '',
     chmod: parsed.get('chmod') ?? '',
   };
+}
+
+function inlineSource(word: string, heredocs: readonly Heredoc[]): InlineSource | undefined {
+  const start = parseHeredocStart(word);
+  const found = start && heredocs.findLast(({ name }) => name === start.name);
+  return found && { name: found.name, text: chomp(found), expand: found.expand };
 }

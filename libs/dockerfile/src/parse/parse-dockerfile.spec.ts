@@ -109,8 +109,6 @@ describe('parseDockerfile', () => {
     ['RUN --mount=type=cache,target=/x a', 'RUN --mount'],
     ['RUN --security=insecure a', 'RUN --security'],
     ['RUN --network=host a', 'RUN --network=host'],
-    ['RUN <<EOF\na\nEOF', 'here-document in RUN'],
-    ['COPY <<EOF /x\na\nEOF', 'here-document in COPY'],
     ['COPY --link a b', 'COPY --link'],
     ['COPY --parents a b', 'COPY --parents'],
     ['COPY --exclude=x a b', 'COPY --exclude'],

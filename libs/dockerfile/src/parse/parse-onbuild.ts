@@ -6,7 +6,7 @@ import type { ParseRequest } from './request.ts';
 
 /** The trigger is checked here, and kept as text: it runs in the build that stands on this image. */
 export function parseOnbuild(
-  { keyword, flags, rest, escape, located }: ParseRequest,
+  { keyword, flags, rest, escape, heredocs, located }: ParseRequest,
   check: (trigger: string) => void,
 ): Single {
   if (rest === '') throw invalid('ONBUILD requires at least one argument');
@@ -16,6 +16,9 @@ export function parseOnbuild(
   if (trigger === 'MAINTAINER' || trigger === 'FROM') {
     throw invalid(`${trigger} isn't allowed as an ONBUILD trigger`);
   }
-  check(rest);
-  return { ...located, kind: 'onbuild', argument: located.text.replace(/^\s*ONBUILD\s*/i, '') };
+  // The trigger is one text in the image's config: its here-documents go with it.
+  const bodies = heredocs.map(({ name, body }) => `\n${body}${name}`).join('');
+  check(rest + bodies);
+  const argument = located.text.replace(/^\s*ONBUILD\s*/i, '') + bodies;
+  return { ...located, kind: 'onbuild', argument };
 }

@@ -18,14 +18,11 @@ export function parseRun({ keyword, flags, rest, heredocs, located }: ParseReque
     throw unsupported('RUN --network=host', { hint: 'steps have a network of their own; leave the flag out' });
   }
   if (network !== 'default' && network !== 'none') throw invalid(`invalid network mode ${JSON.stringify(network)}`);
-  if (heredocs.length > 0) {
-    throw unsupported('a here-document in RUN', { hint: 'join the commands with && and \\, or COPY a script' });
-  }
   const command = parseCommandForm(rest);
   if (rest === '' || (command.form === 'exec' && command.args.length === 0)) {
     throw invalid('RUN requires at least one argument', { hint: 'write the command to run after RUN' });
   }
-  return { ...located, kind: 'run', command, network };
+  return { ...located, kind: 'run', command, heredocs, network };
 }
 
 /** @throws KilnError DOCKERFILE_INVALID */
