@@ -56,6 +56,11 @@ describe('a step that prints 100 MB and more', () => {
     for await (const { seq } of client.events(id, { after: resumeAt })) resumed.push(seq);
     expect(resumed).toEqual(Array.from({ length: seen - resumeAt }, (_, index) => resumeAt + 1 + index));
 
+    const { code, stdout } = await farm.cli(['logs', id, '--step', '2']).ended;
+    expect(code).toBe(0);
+    expect(stdout.split('\n').filter((line) => line.includes('......'))).toHaveLength(LINES);
+    expect(stdout).toContain(numbered(LINES));
+
     const [{ archives, loose } = { archives: 0, loose: 0 }] = await farm.db.query(
       z.object({ archives: z.int(), loose: z.coerce.number() }),
       `SELECT (SELECT count(*)::int FROM event_archives WHERE build_id = $1) AS archives, loose_bytes AS loose

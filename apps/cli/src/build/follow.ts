@@ -1,6 +1,7 @@
 import type { KilnClient } from '#client';
 import { type BuildEvent, isFinal } from '#protocol';
 import { KilnError, messageOf } from '#std';
+import { drained } from '../drained.ts';
 import type { Renderer } from '../progress/client-event.ts';
 import { onAbort } from './interrupt.ts';
 
@@ -34,6 +35,7 @@ export async function followBuild(following: Following): Promise<FinalEvent | un
   try {
     for await (const { event } of client.events(buildId, { signal: leaving.signal })) {
       renderer.show(event);
+      await drained(process.stderr);
       if (isFinalEvent(event)) return event;
     }
   } catch (thrown) {

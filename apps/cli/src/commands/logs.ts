@@ -2,6 +2,7 @@ import type { KilnClient } from '#client';
 import type { BuildEvent, StepView } from '#protocol';
 import { KilnError } from '#std';
 import { readConfig } from '../config.ts';
+import { drained } from '../drained.ts';
 import { connect } from '../farm/connect.ts';
 import type { ProgressEvent } from '../progress/client-event.ts';
 import { partsOf } from '../progress/model.ts';
@@ -20,7 +21,10 @@ export async function logs(id: string, flags: LogsFlags): Promise<void> {
   const ended = state !== 'queued' && state !== 'running';
   if (flags.step !== undefined) return await oneStep(client, id, findStep(await client.steps(id), flags.step, id));
   if (ended || flags.follow === true) return await allEvents(client, id);
-  for await (const chunk of client.logsText(id)) process.stdout.write(chunk);
+  for await (const chunk of client.logsText(id)) {
+    process.stdout.write(chunk);
+    await drained(process.stdout);
+  }
 }
 
 async function allEvents(client: KilnClient, id: string): Promise<void> {
@@ -31,7 +35,10 @@ async function allEvents(client: KilnClient, id: string): Promise<void> {
     build: await client.build(id),
     farm: { url: '', embedded: false },
   });
-  for await (const { event } of client.events(id)) renderer.show(event);
+  for await (const { event } of client.events(id)) {
+    renderer.show(event);
+    await drained(process.stdout);
+  }
   renderer.close();
 }
 
@@ -46,6 +53,7 @@ async function oneStep(client: KilnClient, id: string, step: StepView): Promise<
   for await (const { event } of client.events(id)) {
     if (!concerns(event, step.vertex)) continue;
     renderer.show(event);
+    await drained(process.stdout);
     if (event.type === 'vertexDone' || event.type === 'vertexFailed') break;
   }
   renderer.close();
