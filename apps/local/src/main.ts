@@ -11,6 +11,8 @@ import { Supervisor } from './supervisor.ts';
 const DEFAULT_BUILDERS = 2;
 /** How long a second `up` waits for the first one's farm to be known. */
 const PATIENCE_MS = 10_000;
+/** A farm that runs answers sooner. */
+const SLOW_MS = 500;
 
 type Announcement =
   | { readonly event: 'progress'; readonly message: string }
@@ -60,22 +62,27 @@ async function up({ data: dataDir, builders, objectStore }: Flags): Promise<void
 
 /** Waits for the farm that another process starts or runs. */
 async function join(dataDir: string, builders: number | undefined, objectStore: string | undefined): Promise<void> {
-  announce({ event: 'progress', message: 'another process starts the farm; waiting for it' });
+  const report = (message: string): void => announce({ event: 'progress', message });
+  const slow = setTimeout(() => report('another process starts the farm; waiting for it'), SLOW_MS);
+  const status = await runningFarm(dataDir).finally(() => clearTimeout(slow));
+  checkObjectStore(status.objectStore, objectStore);
+  if (builders !== undefined) {
+    if (builders < status.builders.length) report('builders that are too many finish their builds (up to 30 s)');
+    await askFarm(dataDir, 'POST', `/builders/${builders}`);
+  }
+  announce({ event: 'ready' });
+}
+
+/** What a farm says of itself, once it has started. */
+async function runningFarm(dataDir: string): Promise<FarmStatus> {
   const untilMs = systemClock.nowMs() + PATIENCE_MS;
   for (;;) {
     const identity = await readIdentity(dataDir);
     const status = identity && (await ask(await farmIdOf(dataDir), identity.token, 'GET', '/status').catch(refused));
-    if (status !== undefined && status !== 'refused') {
-      checkObjectStore(FarmStatus.parse(status).objectStore, objectStore);
-      break;
-    }
+    if (status !== undefined && status !== 'refused') return FarmStatus.parse(status);
     if (systemClock.nowMs() > untilMs) throw new KilnError('UNAVAILABLE', 'the farm does not answer');
     await systemClock.sleep(100);
   }
-  const identity = await readIdentity(dataDir);
-  if (builders !== undefined && identity !== undefined)
-    await ask(await farmIdOf(dataDir), identity.token, 'POST', `/builders/${builders}`);
-  announce({ event: 'ready' });
 }
 
 /** The blobs of a farm that runs stay where they are. */
