@@ -1,3 +1,4 @@
+import { existsSync, readFileSync } from 'node:fs';
 import { Command, CommanderError, Option } from 'commander';
 import type { BuildCommandFlags } from './commands/build.ts';
 import type { BuildsFlags } from './commands/builds.ts';
@@ -11,10 +12,21 @@ const collect = (value: string, known: readonly string[] = []): string[] => [...
 const list = (flags: string, description: string): Option => new Option(flags, description).argParser(collect);
 const DATA = ['--data <dir>', 'data directory of the embedded farm (KILN_DATA, ~/.kiln)'] as const;
 
+/** Of this checkout; compiled, this file lies one directory deeper than its source. */
+function version(): string {
+  for (const up of ['../../../package.json', '../../../../package.json']) {
+    const file = new URL(up, import.meta.url);
+    const found = existsSync(file) ? /"version": "([^"]+)"/.exec(readFileSync(file, 'utf8')) : null;
+    if (found?.[1] !== undefined) return found[1];
+  }
+  return 'unknown';
+}
+
 /** Everything `kiln` understands. What a command does is loaded when it is called: help has to be quick. */
 export function createProgram(): Command {
   const program = new Command('kiln')
     .description('Builds container images on a farm, with one cache for the whole team.')
+    .version(`kiln ${version()}`, '-V, --version', 'print the version')
     .helpCommand(false)
     .showSuggestionAfterError(true)
     .exitOverride()
