@@ -97,6 +97,7 @@ export default {
     only('nest-stops-at-apps', '^node_modules/@nestjs/', '^apps/'),
     only('only-storage-speaks-sql-and-redis', '^node_modules/(pg|ioredis)/', '^libs/storage/'),
     only('only-dispatch-knows-bullmq', '^node_modules/bullmq/', '^libs/dispatch/'),
+    only('only-content-speaks-s3', '^node_modules/@aws-sdk/', '^libs/content/'),
     only('only-linux-libs-call-the-kernel', '^node_modules/koffi/', '^libs/(snapshot|executor)/'),
     {
       name: 'pure-libs-do-no-io',
