@@ -1,10 +1,10 @@
-import { cp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { cp, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import { EmbeddedFarm, type Status } from './embedded-farm.ts';
+import { EmbeddedFarm, type Ran, type Status } from './embedded-farm.ts';
 
 const examples = fileURLToPath(new URL('../../examples', import.meta.url));
 
@@ -103,6 +103,19 @@ describe('the embedded farm', () => {
     const { steps, bytes } = warm['kiln.build'];
     expect(steps).toEqual({ total: cold['kiln.build'].steps.total, hit: steps.total, run: 0, joined: 0 });
     expect(bytes.pulled + bytes.pushed).toBe(0);
+  });
+
+  test('says when it runs older code than the command line', async () => {
+    const stamp = fileURLToPath(new URL('../../.kiln/build.stamp', import.meta.url));
+    const { atime, mtime } = await stat(stamp);
+    const build = (): Promise<Ran> => farm.succeed('build', join(examples, 'helloworld'), '--progress=plain');
+    expect((await build()).stderr).not.toMatch(/older build of Kiln/);
+    try {
+      await utimes(stamp, atime, new Date(mtime.getTime() + 5_000));
+      expect((await build()).stderr).toMatch(/the farm runs an older build of Kiln; after kiln down/);
+    } finally {
+      await utimes(stamp, atime, mtime);
+    }
   });
 
   test('keeps npm ci a hit when only the sources change', async () => {

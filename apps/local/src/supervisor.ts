@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { statSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import type { Server } from 'node:http';
 import { createServer } from 'node:net';
@@ -38,6 +39,8 @@ export class Supervisor implements Controlled {
   /** in the order of their start */
   readonly #services: Child[] = [];
   readonly #builders = new Map<string, Child>();
+  /** of the code that this farm runs, whatever is compiled later */
+  readonly #compiledAtMs = compiledAtMs();
   #parts: services.FarmParts | undefined;
   #server: Server | undefined;
   #changing: Promise<void> = Promise.resolve();
@@ -148,7 +151,7 @@ export class Supervisor implements Controlled {
       services.prepareDatabase(parts, signal),
     ]);
     await Promise.all([this.#start(services.api(parts)), this.#change(builders)]);
-    const farm = { url: `http://127.0.0.1:${ports.api}`, token };
+    const farm = { url: `http://127.0.0.1:${ports.api}`, token, compiledAtMs: this.#compiledAtMs };
     await writePrivate(join(layout.data, 'farm.json'), `${JSON.stringify(farm)}\n`);
   }
 
@@ -202,6 +205,11 @@ export class Supervisor implements Controlled {
     if (this.#parts === undefined) throw new KilnError('UNAVAILABLE', 'the farm is not there yet');
     return this.#parts;
   }
+}
+
+/** When this checkout was compiled; undefined where that is not known. */
+function compiledAtMs(): number | undefined {
+  return statSync(new URL('../../../../.kiln/build.stamp', import.meta.url), { throwIfNoEntry: false })?.mtimeMs;
 }
 
 async function freePort(): Promise<number> {

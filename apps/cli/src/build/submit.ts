@@ -4,7 +4,7 @@ import type { BuildRequestInput, BuildView } from '#protocol';
 import { type Bytes, isKilnError } from '#std';
 import type { Config } from '../config.ts';
 import { clientFor } from '../farm/connect.ts';
-import { readFarmFile } from '../farm/farm-file.ts';
+import { isOutdated, readFarmFile } from '../farm/farm-file.ts';
 import type { Renderer } from '../progress/client-event.ts';
 import type { BuildContext } from './build-context.ts';
 import type { BuildOptions } from './build-flags.ts';
@@ -49,7 +49,13 @@ export async function submit(submission: Submission): Promise<Submitted> {
   const known = await readFarmFile(config.dataDir);
   if (known !== undefined) {
     try {
-      return await send(clientFor(config, known));
+      const submitted = await send(clientFor(config, known));
+      if (await isOutdated(known)) {
+        submission.renderer.note(
+          'the farm runs an older build of Kiln; after kiln down, the next command starts this one',
+        );
+      }
+      return submitted;
     } catch (thrown) {
       // Another farm may have taken the address of one that is gone; it does not know our token.
       if (!isKilnError(thrown, 'FARM_UNREACHABLE', 'UNAUTHENTICATED')) throw thrown;
