@@ -99,22 +99,41 @@ describe('a registry that wants tokens', () => {
     });
   });
 
-  it('is given another one when the first expires in mid-push', async () => {
+  it.each([
+    ['before', 0],
+    ['in the middle of', 5_000_000],
+  ])('is given another one when the first expires %s a transfer', async (_, expiresAt) => {
     await using client = newClient(ci);
     const { bytes, descriptor } = newBlob(10_000_000);
     service.lifetimeS = 2;
     service.given.length = 0;
+    let opened = 0;
     const slowly = async function* (): Bytes {
-      yield bytes.subarray(0, 5_000_000);
-      // The token that the transfer began with is no good any more when it ends.
-      await delay(3_500);
-      yield bytes.subarray(5_000_000);
+      if (expiresAt > 0) yield bytes.subarray(0, expiresAt);
+      if (opened++ === 0) await delay(3_500);
+      yield bytes.subarray(expiresAt);
     };
-    const to = { registry: byToken.host, repository: 'acme/slow' };
+    const to = { registry: byToken.host, repository: `acme/slow${expiresAt}` };
     expect(await client.pushBlob(to, descriptor, slowly)).toBe('pushed');
-    expect(service.given.length).toBeGreaterThan(1);
+    expect(service.given.filter((scope) => scope.endsWith(':pull,push')).length).toBeGreaterThan(1);
     service.lifetimeS = 300;
     expect((await collect(client.fetchBlob(to, descriptor), 20_000_000)).equals(bytes)).toBe(true);
+  });
+
+  it('is told to forget a push that is cancelled', async () => {
+    await using client = newClient(ci);
+    const { descriptor } = newBlob(10_000_000);
+    const stop = new AbortController();
+    let begun: readonly string[] = [];
+    const open = async function* (): Bytes {
+      begun = await byToken.uploads('acme/cancelled');
+      stop.abort(new Error('cancelled'));
+      yield await new Promise<never>(() => {});
+    };
+    const to = { registry: byToken.host, repository: 'acme/cancelled' };
+    await expect(client.pushBlob(to, descriptor, open, {}, stop.signal)).rejects.toThrow('cancelled');
+    expect(begun).toHaveLength(1);
+    expect(await byToken.uploads('acme/cancelled')).toEqual([]);
   });
 });
 
