@@ -12,7 +12,7 @@ import {
   type Platform,
 } from '#oci';
 import type { RegistryClient } from '#registry';
-import { type Bytes, type Clock, isKilnError, KilnError } from '#std';
+import { type Bytes, type Clock, KilnError } from '#std';
 
 /** A pinned image: what its registry said. */
 export interface PinnedImage {
@@ -118,21 +118,11 @@ export class Images implements ImageResolver {
       if (cached.image.standIn) onStandIn(familiarReference(reference));
       return cached.image;
     }
-    try {
-      const { digest, manifest, config, standIn } = await registry.resolve(reference, platform, signal);
-      const image = { digest, manifest, config, standIn };
-      await tags.put(text, target, image, clock.nowMs());
-      if (standIn) onStandIn(familiarReference(reference));
-      return image;
-    } catch (thrown) {
-      if (isKilnError(thrown, 'REGISTRY_UNREACHABLE') && thrown.hint === undefined) {
-        throw new KilnError(thrown.code, thrown.message, {
-          cause: thrown,
-          hint: 'check the network of the builder, or configure a mirror',
-        });
-      }
-      throw thrown;
-    }
+    const { digest, manifest, config, standIn } = await registry.resolve(reference, platform, signal);
+    const image = { digest, manifest, config, standIn };
+    await tags.put(text, target, image, clock.nowMs());
+    if (standIn) onStandIn(familiarReference(reference));
+    return image;
   }
 
   #known(digest: Digest): { readonly image: PinnedImage; readonly reference: string } {

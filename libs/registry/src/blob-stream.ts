@@ -43,7 +43,10 @@ export async function* streamBlob(options: BlobStreamOptions): Bytes {
       if (hasher.sizeBytes < descriptor.size) throw new Error(`it ended after ${hasher.sizeBytes} bytes`);
     } catch (thrown) {
       signal?.throwIfAborted();
-      const failure = thrown instanceof RegistryError ? thrown : transportFailure(thrown, endpoint.host);
+      const failure =
+        thrown instanceof RegistryError
+          ? thrown
+          : transportFailure(thrown, endpoint.host).about(subjectOf(descriptor, endpoint));
       if (!failure.transient || ++breaks > MAX_BREAKS) throw failure;
       if (endpoint.kind === 'registry') await clock.sleep(pauseMs(breaks, random), signal);
       else skip.add(endpoint.origin);
@@ -52,6 +55,8 @@ export async function* streamBlob(options: BlobStreamOptions): Bytes {
   if (hasher.digest() === descriptor.digest) return;
   throw wrongBytes(reader, last, descriptor);
 }
+
+const subjectOf = ({ digest }: Descriptor, { repository }: Endpoint): string => `the blob ${digest} of ${repository}`;
 
 function wrongBytes(reader: Reader, endpoint: Endpoint, { digest }: Descriptor): RegistryError {
   reader.distrust(endpoint);
@@ -73,7 +78,7 @@ function openAt(
       signal,
     },
     {
-      subject: `the blob ${descriptor.digest} of ${endpoint.repository}`,
+      subject: subjectOf(descriptor, endpoint),
       kind: 'blob',
       expect: offset === 0 ? [200] : [200, 206],
     },

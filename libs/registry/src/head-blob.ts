@@ -12,8 +12,9 @@ export async function headBlob({
 }): Promise<number | null> {
   const reply = await requests.ask(
     { endpoint, method: 'HEAD', target: `blobs/${digest}`, scopes: pushScopes(endpoint), signal },
-    { subject: `the blob ${digest}`, kind: 'blob', expect: [200, 404] },
+    { subject: `the blob ${digest} of ${endpoint.repository}`, kind: 'blob', expect: [200, 404, 400, 405] },
   );
   await reply.body.dump();
+  // An answer to HEAD cannot say what is wrong: the request that follows is told.
   return reply.status === 200 ? Number(reply.headers['content-length'] ?? 0) : null;
 }

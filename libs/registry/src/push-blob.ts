@@ -31,7 +31,7 @@ async function mount(push: BlobPush): Promise<'mounted' | Reply | null> {
   try {
     const reply = await requests.ask(
       { endpoint, method: 'POST', target: `blobs/uploads/?${query.toString()}`, scopes, body: empty, signal },
-      { subject: `a mount from ${mountFrom}`, kind: 'upload', expect: [201, 202] },
+      { subject: `a mount from ${mountFrom} to ${endpoint.repository}`, kind: 'upload', expect: [201, 202] },
     );
     await reply.body.dump();
     return reply.status === 201 ? 'mounted' : reply;

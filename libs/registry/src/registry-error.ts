@@ -17,6 +17,13 @@ export class RegistryError extends KilnError {
     this.transient = details.transient ?? false;
     this.retryAfterMs = details.retryAfterMs;
   }
+
+  /** The same failure, and what it came in the way of. */
+  about(subject: string): RegistryError {
+    if (this.message.includes(subject)) return this;
+    const { code, message, hint, transient, retryAfterMs, cause } = this;
+    return new RegistryError(code, `${message}, for ${subject}`, { hint, transient, retryAfterMs, cause });
+  }
 }
 
 /** A request that got no whole answer. */
@@ -25,6 +32,7 @@ export function transportFailure(thrown: unknown, host: string): RegistryError {
     return new RegistryError('REGISTRY_FAILED', `the connection to ${host} broke: ${messageOf(thrown)}`, {
       cause: thrown,
       transient: true,
+      hint: `try again; when it goes on, look at the network between the builder and ${host}`,
     });
   }
   switch (thrown.kind) {
@@ -32,6 +40,7 @@ export function transportFailure(thrown: unknown, host: string): RegistryError {
       return new RegistryError('REGISTRY_UNREACHABLE', `${host} cannot be reached: ${thrown.message}`, {
         cause: thrown,
         transient: !thrown.isFinal,
+        hint: `check that the name is right, and the network of the builder; a mirror can stand in for reading (KILN_REGISTRY_MIRRORS)`,
       });
     case 'forbidden':
       return new RegistryError(
@@ -53,5 +62,6 @@ export function referredFailure(thrown: unknown, registry: string): unknown {
   return new RegistryError('REGISTRY_FAILED', `${registry} refers to a host that fails: ${thrown.message}`, {
     cause: thrown,
     transient: thrown.transient,
+    hint: thrown.hint,
   });
 }

@@ -27,6 +27,12 @@ interface Session {
   readonly leastBytes: number;
 }
 
+/** `to` is the first byte that does not belong to it. */
+interface ByteRange {
+  readonly from: number;
+  readonly to: number;
+}
+
 /**
  * Sends a blob into an upload that was begun, and closes it under its digest. Large blobs go as one PATCH, in chunks where
  * that is refused for its size; a transfer that breaks goes on where the registry says that it is.
@@ -45,7 +51,7 @@ export async function uploadBlob(push: BlobPush, begun: Reply): Promise<void> {
     else await sendParts(push, session, source);
   } catch (thrown) {
     await discard(push, session.url);
-    throw isKilnError(thrown, 'IMAGE_NOT_FOUND') ? lost(thrown) : thrown;
+    throw isKilnError(thrown, 'IMAGE_NOT_FOUND') ? lost(push, thrown) : thrown;
   }
 }
 
@@ -61,13 +67,18 @@ async function sendParts(push: BlobPush, session: Session, source: BlobSource): 
     const to = Math.min(from + chunkBytes, size);
     try {
       if (from === size) return await close(push, session.url, undefined);
-      const status = await sendPart(push, session, () => source.slice(from, to), { from, to });
+      const status = await sendPart(push, session, source, { from, to });
       if (status === 413 && chunkBytes <= smaller) {
-        throw new RegistryError('REGISTRY_DENIED', `${endpoint.host} takes no ${chunkBytes} bytes in one request`);
+        throw new RegistryError(
+          'REGISTRY_DENIED',
+          `${endpoint.host} takes no ${chunkBytes} bytes in one request, for ${subjectOf(push)}`,
+        );
       }
       if (status === 413) chunkBytes = smaller;
       else if (status === 416)
-        throw new RegistryError('REGISTRY_FAILED', `${endpoint.host} lost its place in an upload`, { transient: true });
+        throw new RegistryError('REGISTRY_FAILED', `${endpoint.host} lost its place in ${subjectOf(push)}`, {
+          transient: true,
+        });
       else {
         offset = to;
         breaks = 0;
@@ -82,19 +93,16 @@ async function sendParts(push: BlobPush, session: Session, source: BlobSource): 
     // It may be only the answer that was lost.
     if (from === size && (await withRetries(again, () => headBlob(push))) !== null) return;
     const received = await withRetries(again, () => position(push, session));
-    if (received === null) throw lost();
+    if (received === null) throw lost(push);
     offset = received;
     if (offset > from) breaks = 0;
   }
 }
 
 /** 413 and 416 are answers too: it is too much, or not what comes next. */
-async function sendPart(
-  { requests, endpoint, descriptor, signal }: BlobPush,
-  session: Session,
-  body: () => Bytes,
-  { from, to }: { readonly from: number; readonly to: number },
-): Promise<number> {
+async function sendPart(push: BlobPush, session: Session, source: BlobSource, range: ByteRange): Promise<number> {
+  const { requests, endpoint, descriptor, signal } = push;
+  const { from, to } = range;
   const whole = from === 0 && to === descriptor.size;
   const reply = await requests.ask(
     {
@@ -107,11 +115,11 @@ async function sendPart(
         'content-length': String(to - from),
         ...(whole ? {} : { 'content-range': `${from}-${to - 1}` }),
       },
-      body,
+      body: () => source.slice(from, to),
       signal,
       headersTimeoutMs: COMMIT_TIMEOUT_MS,
     },
-    { subject: `the upload of ${descriptor.digest}`, kind: 'upload', expect: [202, 201, 204, 413, 416] },
+    { subject: subjectOf(push), kind: 'upload', expect: [202, 201, 204, 413, 416] },
   );
   await reply.body.dump();
   if (reply.status < 400) session.url = requests.transport.locate(endpoint, reply);
@@ -119,13 +127,11 @@ async function sendPart(
 }
 
 /** How many bytes the registry has of an upload; null when it does not tell. */
-async function position(
-  { requests, endpoint, descriptor, signal }: BlobPush,
-  session: Session,
-): Promise<number | null> {
+async function position(push: BlobPush, session: Session): Promise<number | null> {
+  const { requests, endpoint, descriptor, signal } = push;
   const reply = await requests.ask(
     { endpoint, method: 'GET', target: session.url, scopes: pushScopes(endpoint), signal },
-    { subject: `the upload of ${descriptor.digest}`, kind: 'upload', expect: [204, 200, 202, 400, 405, 416] },
+    { subject: subjectOf(push), kind: 'upload', expect: [204, 200, 202, 400, 405, 416] },
   );
   await reply.body.dump();
   if (reply.status >= 400) return null;
@@ -158,7 +164,7 @@ async function close(push: BlobPush, url: URL, source: BlobSource | undefined): 
       signal,
       headersTimeoutMs: COMMIT_TIMEOUT_MS,
     },
-    { subject: `the upload of ${digest}`, kind: 'upload', expect: [201, 204] },
+    { subject: subjectOf(push), kind: 'upload', expect: [201, 204] },
   );
   await reply.body.dump();
 }
@@ -176,8 +182,11 @@ async function discard({ requests, endpoint }: BlobPush, target: URL): Promise<v
   }
 }
 
+const subjectOf = ({ descriptor: { digest }, endpoint: { repository } }: BlobPush): string =>
+  `the upload of ${digest} to ${repository}`;
+
 /** The registry was there a moment ago: an upload's session that it lost is begun anew. */
-function lost(cause?: Error): RegistryError {
-  const message = cause?.message ?? 'the registry does not know how far an upload is';
+function lost(push: BlobPush, cause?: Error): RegistryError {
+  const message = cause?.message ?? `${push.endpoint.host} does not tell how far it is with ${subjectOf(push)}`;
   return new RegistryError('REGISTRY_FAILED', message, { cause, transient: true });
 }
