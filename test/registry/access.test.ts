@@ -1,24 +1,21 @@
-import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { promisify } from 'node:util';
 import { type Descriptor, digestOf, mediaType } from '#oci';
 import { type RegistryAuth, RegistryClient } from '#registry';
 import { type Bytes, collect, silentLogger, single, systemClock } from '#std';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Certificate, makeCertificate } from './certificate.ts';
 import { RealRegistry } from './real-registry.ts';
-import { type Certificate, makeCertificate, TokenService } from './token-service.ts';
+import { TokenService } from './token-service.ts';
 
 const stack = new AsyncDisposableStack();
 let certificate: Certificate;
 let service: TokenService;
 let byToken: RealRegistry;
 let byPassword: RealRegistry;
-let encrypted: RealRegistry;
-let authority: string;
 beforeAll(async () => {
   const directory = await mkdtemp(join(tmpdir(), 'kiln-access-'));
   stack.defer(() => rm(directory, { recursive: true, force: true }));
@@ -27,13 +24,9 @@ beforeAll(async () => {
   const access = { kind: 'token', realm: service.realm, certificate: certificate.certificate } as const;
   byToken = stack.use(await RealRegistry.start({ access }));
   byPassword = stack.use(await RealRegistry.start({ access: { kind: 'basic' } }));
-  const tls = await makeCertificate(directory, 'server');
-  authority = tls.certificate;
-  encrypted = stack.use(await RealRegistry.start({ tls }));
 });
 afterAll(() => stack.disposeAsync());
 
-const run = promisify(execFile);
 const ci: RegistryAuth = { username: 'ci', password: 'secret' };
 
 function newClient(auth: RegistryAuth | null): RegistryClient {
@@ -134,44 +127,5 @@ describe('a registry that wants tokens', () => {
     await expect(client.pushBlob(to, descriptor, open, {}, stop.signal)).rejects.toThrow('cancelled');
     expect(begun).toHaveLength(1);
     expect(await byToken.uploads('acme/cancelled')).toEqual([]);
-  });
-});
-
-/** Asks for a blob at the registry under its own name, as a process that trusts whom its environment says. */
-async function askEncrypted(env: Readonly<Record<string, string>>): Promise<string> {
-  const dist = (name: string): string => new URL(`../../dist/libs/${name}/src/index.js`, import.meta.url).href;
-  const script = `
-    import { RegistryClient } from ${JSON.stringify(dist('registry'))};
-    import { silentLogger, single, systemClock } from ${JSON.stringify(dist('std'))};
-    import { digestOf } from ${JSON.stringify(dist('oci'))};
-    const client = new RegistryClient({
-      clock: systemClock, credentials: async () => null, mirrors: [], plainHttp: [], logger: silentLogger,
-      egress: { allow: ['127.0.0.0/8'] }, lookup: async () => [{ address: '127.0.0.1', family: 4 }],
-    });
-    const bytes = Buffer.alloc(100, 'x');
-    const descriptor = { mediaType: 'application/octet-stream', digest: digestOf(bytes), size: bytes.length };
-    const to = { registry: 'registry.example.com:${encrypted.host.split(':')[1]}', repository: 'acme/app' };
-    try {
-      console.log(await client.pushBlob(to, descriptor, () => single(bytes)));
-      for await (const chunk of client.fetchBlob(to, descriptor)) console.log(chunk.length);
-    } catch (error) {
-      console.log(error.code, error.message, error.hint);
-    }
-    await client.close();
-  `;
-  const { PATH = '' } = process.env;
-  const { stdout } = await run(process.execPath, ['--input-type=module', '-e', script], { env: { PATH, ...env } });
-  return stdout;
-}
-
-describe('a registry with a certificate of its own authority', () => {
-  it('is trusted where its authority is', async () => {
-    expect(await askEncrypted({ NODE_EXTRA_CA_CERTS: authority })).toBe('pushed\n100\n');
-  });
-
-  it('is not trusted elsewhere, and it is said how it can be', async () => {
-    expect(await askEncrypted({})).toMatch(
-      /^REGISTRY_FAILED no TLS connection to registry\.example\.com.*NODE_EXTRA_CA_CERTS/,
-    );
   });
 });

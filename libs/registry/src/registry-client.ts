@@ -24,6 +24,7 @@ import type { Repository, Source } from './repository.ts';
 import { Requests } from './requests.ts';
 import { resolveImage, type ResolvedManifest } from './resolve-image.ts';
 import { withRetries } from './retries.ts';
+import { TrustStore } from './trust-store.ts';
 import { Transport } from './transport.ts';
 
 const CONNECT_TIMEOUT_MS = 2000;
@@ -53,6 +54,7 @@ export class RegistryClient implements AsyncDisposable {
         port === '' ? `${host}:${protocol === 'https:' ? 443 : 80}` : host,
       ),
       lookup: options.lookup ?? lookupBySystem,
+      trust: options.trust ?? new TrustStore([]),
       connectTimeoutMs: options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
       userAgent: options.userAgent ?? 'kiln',
     });

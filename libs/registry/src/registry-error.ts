@@ -1,4 +1,4 @@
-import { type ErrorCode, type ErrorDetails, KilnError, messageOf } from '#std';
+import { type ErrorCode, type ErrorDetails, KilnError, messageOf, systemCode } from '#std';
 import { ConnectFailure } from './connector.ts';
 
 /** A failure of a registry, with what retrying and falling through need to know. */
@@ -51,9 +51,21 @@ export function transportFailure(thrown: unknown, host: string): RegistryError {
     case 'tls':
       return new RegistryError('REGISTRY_FAILED', `no TLS connection to ${host}: ${thrown.message}`, {
         cause: thrown,
-        hint: 'if it speaks plain HTTP, configure it so; if it has a certificate of your own, trust its authority (NODE_EXTRA_CA_CERTS)',
+        hint: tlsHint(thrown),
       });
   }
+}
+
+function tlsHint({ host, cause }: ConnectFailure): string {
+  const code = systemCode(cause) ?? '';
+  if (/^CERT_(?:HAS_EXPIRED|NOT_YET_VALID)$/.test(code))
+    return `its certificate is not valid at this time: tell who runs ${host}, or check the clock of the builder`;
+  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID')
+    return `its certificate is for another name: use that one, or tell who runs ${host}`;
+  if (/WRONG_VERSION_NUMBER|PACKET_LENGTH|EPROTO/.test(code))
+    return `if it speaks plain HTTP, let the farm's operator say so (KILN_PLAIN_HTTP=${host})`;
+  if (/^ERR_(?:SSL|TLS)/.test(code)) return `look at the TLS settings of ${host}`;
+  return `if its certificate is of an authority of your own, let the farm's operator trust that (KILN_REGISTRY_CA=${host}=/path/to/ca.pem)`;
 }
 
 /** For hosts that a registry refers to: the registry itself did answer, so it is not unreachable. */
