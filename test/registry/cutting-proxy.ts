@@ -1,10 +1,12 @@
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 
-/** Passes connections on to a server, and breaks some when so many bytes of a client's have gone through. */
+/** Passes connections on to a server, and breaks some when so many bytes have gone through in one direction. */
 export class CuttingProxy implements AsyncDisposable {
-  /** how far each of the next connections gets that send so much, in bytes */
+  /** how far each of the next connections gets whose client sends more than that, in bytes */
   readonly cuts: number[] = [];
+  /** the same for what the server sends */
+  readonly answerCuts: number[] = [];
   readonly #open = new Set<Socket>();
 
   private constructor(
@@ -43,25 +45,27 @@ export class CuttingProxy implements AsyncDisposable {
       socket.on('error', () => {});
       socket.on('close', () => {
         this.#open.delete(socket);
-        peer.destroy();
+        peer.destroySoon();
       });
     }
-    let passed = 0;
-    client.on('data', (chunk: Buffer) => {
-      passed += chunk.length;
-      const [cut] = this.cuts;
-      if (cut !== undefined && passed > cut) {
-        this.cuts.shift();
-        // What came before has to arrive first.
-        upstream.end();
-        client.destroy();
-        return;
-      }
-      if (!upstream.write(chunk)) {
-        client.pause();
-        upstream.once('drain', () => client.resume());
-      }
-    });
-    upstream.pipe(client);
+    forward(client, upstream, this.cuts);
+    forward(upstream, client, this.answerCuts);
   }
+}
+
+function forward(from: Socket, to: Socket, cuts: number[]): void {
+  let passed = 0;
+  from.on('data', (chunk: Buffer) => {
+    passed += chunk.length;
+    const [cut] = cuts;
+    if (cut !== undefined && passed > cut) {
+      cuts.shift();
+      // What came before has to arrive first.
+      to.end();
+      from.destroy();
+    } else if (!to.write(chunk)) {
+      from.pause();
+      to.once('drain', () => from.resume());
+    }
+  });
 }

@@ -102,8 +102,8 @@ export class Images implements ImageResolver {
     const { registry: host, repository } = parseReference(this.repositoryOf(image));
     const { standIn } = this.#known(image).image;
     for (const descriptor of descriptors.filter(({ digest }) => missing.has(digest))) {
-      const source = registry.fetchBlob({ registry: host, repository, standIn }, descriptor, signal);
-      await content.put(counted(source, onPulled), descriptor.digest, signal);
+      const source = { registry: host, repository, standIn };
+      await registry.copyBlob(source, descriptor, { into: content, onBytes: onPulled }, signal);
     }
   }
 
@@ -129,12 +129,5 @@ export class Images implements ImageResolver {
     const known = this.#byDigest.get(digest);
     if (known === undefined) throw new KilnError('INTERNAL', `the image ${digest} was not resolved by this build`);
     return known;
-  }
-}
-
-async function* counted(source: Bytes, count: (bytes: number) => void): Bytes {
-  for await (const chunk of source) {
-    count(chunk.byteLength);
-    yield chunk;
   }
 }

@@ -1,3 +1,4 @@
+import type { ContentStore } from '#content';
 import {
   type Descriptor,
   type Digest,
@@ -9,7 +10,8 @@ import {
 } from '#oci';
 import { type Bytes, KilnError, type Random, systemRandom } from '#std';
 import { Authorizer } from './authorizer.ts';
-import { streamBlob } from './blob-stream.ts';
+import { type BlobStreamOptions, streamBlob } from './blob-stream.ts';
+import { copyBlob } from './copy-blob.ts';
 import { lookupBySystem } from './connector.ts';
 import { type Endpoint, parseMirrorUrl, registryEndpoint } from './endpoint.ts';
 import { Http } from './http.ts';
@@ -76,16 +78,21 @@ export class RegistryClient implements AsyncDisposable {
 
   /** A blob's bytes; the stream fails at its end when they are not those of the digest. Resumes what breaks off. */
   fetchBlob(source: Source, descriptor: Descriptor, signal?: AbortSignal): Bytes {
-    const { clock } = this.options;
-    return streamBlob({
-      requests: this.#requests,
-      reader: this.#reader,
-      random: this.#random,
-      clock,
-      source,
-      descriptor,
-      signal,
-    });
+    return streamBlob(this.#stream(source, descriptor, signal));
+  }
+
+  /** Brings a blob into a content store; whatever breaks off or is damaged on the way is fetched again, within limits. */
+  copyBlob(
+    source: Source,
+    descriptor: Descriptor,
+    options: {
+      readonly into: ContentStore;
+      /** called with the size of each piece that arrives, those of attempts that fail too */
+      readonly onBytes?: ((bytes: number) => void) | undefined;
+    },
+    signal?: AbortSignal,
+  ): Promise<void> {
+    return copyBlob({ ...this.#stream(source, descriptor, signal), ...options });
   }
 
   /** Size in bytes of a blob that the registry itself has in this repository, or null. */
@@ -180,6 +187,19 @@ export class RegistryClient implements AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  #stream(source: Source, descriptor: Descriptor, signal: AbortSignal | undefined): BlobStreamOptions {
+    const { clock } = this.options;
+    return {
+      requests: this.#requests,
+      reader: this.#reader,
+      random: this.#random,
+      clock,
+      source,
+      descriptor,
+      signal,
+    };
   }
 
   #endpoint(repository: Repository): Endpoint {

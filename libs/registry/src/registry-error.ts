@@ -26,6 +26,9 @@ export class RegistryError extends KilnError {
   }
 }
 
+/** All of a blob came, and it is another one. */
+export class WrongBytes extends RegistryError {}
+
 /** A request that got no whole answer. */
 export function transportFailure(thrown: unknown, host: string): RegistryError {
   if (!(thrown instanceof ConnectFailure)) {
