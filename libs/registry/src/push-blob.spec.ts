@@ -5,6 +5,12 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 const { layer, layerBytes } = sampleImage;
 const app = () => ({ registry: fixture.server.host, repository: 'acme/app' });
 
+/** A source that nobody should open. */
+const unread = () => {
+  throw new Error('opened');
+};
+const asked = () => fixture.server.requests.map(({ method, path }) => `${method} ${path}`);
+
 let fixture: RegistryFixture;
 beforeEach(async () => {
   fixture = await RegistryFixture.start();
@@ -32,8 +38,31 @@ describe('pushing', () => {
     server.addBlob('acme/base', layerBytes);
     const client = fixture.client();
     const mountFrom = 'acme/base';
-    expect(await client.pushBlob(app(), layer, () => single(layerBytes), { mountFrom })).toBe('mounted');
+    expect(await client.pushBlob(app(), layer, unread, { mountFrom })).toBe('mounted');
     expect(server.blobs.has(`acme/app@${layer.digest}`)).toBe(true);
+    const tokens = server.requests.filter(({ path }) => path.startsWith('/token'));
+    const scopes = tokens.map(({ path }) => new URL(path, server.url).searchParams.getAll('scope'));
+    const own = 'repository:acme/app:pull,push';
+    expect(scopes).toEqual([[own], [own, 'repository:acme/base:pull']]);
+  });
+
+  it('mounts by two requests', async () => {
+    fixture.server.addBlob('acme/base', layerBytes);
+    await fixture.client().pushBlob(app(), layer, unread, { mountFrom: 'acme/base' });
+    expect(asked()).toEqual([
+      `HEAD /v2/acme/app/blobs/${layer.digest}`,
+      `POST /v2/acme/app/blobs/uploads/?mount=${encodeURIComponent(layer.digest)}&from=acme%2Fbase`,
+    ]);
+  });
+
+  it('goes on with the upload that a registry begins instead of a mount', async () => {
+    const mountFrom = 'acme/no-such';
+    expect(await fixture.client().pushBlob(app(), layer, () => single(layerBytes), { mountFrom })).toBe('pushed');
+    const [, begun, sent, ...more] = asked();
+    expect(begun).toContain('POST /v2/acme/app/blobs/uploads/?mount=');
+    expect(sent).toMatch(/^PUT \/v2\/acme\/app\/blobs\/uploads\/1\?/);
+    expect(more).toEqual([]);
+    expect(fixture.server.uploads.size).toBe(0);
   });
 
   it('uploads where it may not mount', async () => {

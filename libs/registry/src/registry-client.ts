@@ -44,6 +44,8 @@ export class RegistryClient implements AsyncDisposable {
   readonly #requests: Requests;
   readonly #reader: Reader;
   readonly #random: Random;
+  /** what repositories were seen to have: a build may push one image under several tags */
+  readonly #present = new Set<string>();
 
   /** @throws KilnError INVALID_ARGUMENT for a malformed mirror or egress policy */
   constructor(readonly options: RegistryOptions) {
@@ -130,7 +132,7 @@ export class RegistryClient implements AsyncDisposable {
    * Brings a blob into a repository. `open` is called only when the registry lacks the blob, and again for each retry.
    * @throws KilnError BLOB_CORRUPT when `open` gives another number of bytes than the descriptor says; what `open` throws
    */
-  pushBlob(
+  async pushBlob(
     to: Repository,
     descriptor: Descriptor,
     open: () => Bytes,
@@ -143,7 +145,9 @@ export class RegistryClient implements AsyncDisposable {
     const { clock } = this.options;
     const endpoint = this.#endpoint(to);
     const { mountFrom } = options;
-    return pushBlob({
+    const name = `${to.registry}/${to.repository}@${descriptor.digest}`;
+    if (this.#present.has(name)) return 'exists';
+    const outcome = await pushBlob({
       requests: this.#requests,
       random: this.#random,
       clock,
@@ -153,6 +157,8 @@ export class RegistryClient implements AsyncDisposable {
       mountFrom,
       signal,
     });
+    this.#present.add(name);
+    return outcome;
   }
 
   /** Puts a manifest under the reference's tag, or by its digest alone when it has none; its blobs have to be there. */
