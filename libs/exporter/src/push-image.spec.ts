@@ -197,6 +197,46 @@ describe('pushImage', () => {
     expect(mounts).toEqual([encodeURIComponent('acme/base')]);
   });
 
+  it('leaves no upload behind when it is told to stop', async () => {
+    const large = Array.from({ length: 6 }, (_, index) => Buffer.alloc(9_000_000, `layer ${index}`));
+    const found = new Map(large.map((bytes) => [digestOf(bytes), bytes]));
+    const image = assembleImage({
+      platform: { os: 'linux', architecture: 'amd64' },
+      config: {},
+      history: large.map((_, index) => ({ createdBy: `RUN ${index}`, emptyLayer: false })),
+      layers: [...found].map(([digest, { length }]) => ({
+        descriptor: { mediaType: mediaType.ociLayer, digest, size: length },
+        diffId: digest,
+      })),
+      createdAt: '2026-01-02T03:04:05Z',
+    });
+    const stop = new AbortController();
+    let open = 0;
+    let closed = 0;
+    const pushed = pushImage({
+      ...options(),
+      image,
+      signal: stop.signal,
+      openLayer: async function* ({ digest, size }) {
+        const bytes = found.get(digest) ?? Buffer.alloc(0);
+        try {
+          yield bytes.subarray(0, size / 2);
+          if (++open === 4) stop.abort(new Error('enough'));
+          await new Promise((resolve) => setTimeout(resolve, 50));
+          yield bytes.subarray(size / 2);
+        } finally {
+          closed++;
+        }
+      },
+    });
+    await expect(pushed).rejects.toThrow('enough');
+    const { server } = fixture;
+    const begun = server.requests.filter(({ method }) => method === 'POST');
+    const given = server.requests.filter(({ method }) => method === 'DELETE');
+    expect([begun.length, given.length, server.uploads.size, server.blobs.size]).toEqual([4, 4, 0, 0]);
+    await expect.poll(() => closed).toBe(4);
+  });
+
   it('stops when it is told to', async () => {
     const stop = new AbortController();
     const pushed = pushImage({
