@@ -6,6 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type Descriptor, digestOf, mediaType } from '#oci';
 import { type RegistryAuth, RegistryClient } from '#registry';
 import { type Bytes, collect, silentLogger, single, systemClock } from '#std';
+import { FaultProxy } from '#testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Certificate, makeCertificate } from './certificate.ts';
 import { RealRegistry } from './real-registry.ts';
@@ -111,6 +112,42 @@ describe('a registry that wants tokens', () => {
     expect(service.given.filter((scope) => scope.endsWith(':pull,push')).length).toBeGreaterThan(1);
     service.lifetimeS = 300;
     expect((await collect(client.fetchBlob(to, descriptor), 20_000_000)).equals(bytes)).toBe(true);
+  });
+
+  it('is given another one when the first expires between two chunks', async () => {
+    await using proxy = await FaultProxy.start(`http://${byToken.host}`);
+    proxy.next(1, ({ method }) => method === 'PATCH', { kind: 'answer', status: 413, body: '' });
+    await using client = newClient(ci);
+    const { bytes, descriptor } = newBlob(40_000_000);
+    const first = 32 * 1024 * 1024;
+    service.lifetimeS = 2;
+    service.given.length = 0;
+    let waited = false;
+    const open = async function* (): Bytes {
+      yield bytes.subarray(0, first);
+      const sent = proxy.requests.some(({ headers }) => headers['content-range']?.startsWith('0-') === true);
+      if (sent && !waited) await delay(3_500);
+      waited = sent;
+      yield bytes.subarray(first);
+    };
+    const to = { registry: new URL(proxy.url).host, repository: 'acme/chunks' };
+    expect(await client.pushBlob(to, descriptor, open)).toBe('pushed');
+    service.lifetimeS = 300;
+    const ranges = proxy.requests.flatMap(({ headers }) => headers['content-range'] ?? []);
+    expect(new Set(ranges)).toEqual(new Set([`0-${first - 1}`, `${first}-39999999`]));
+    expect(service.given.length).toBeGreaterThan(1);
+    expect((await collect(client.fetchBlob(to, descriptor), bytes.length)).equals(bytes)).toBe(true);
+  });
+
+  it('mounts from a repository that the account may read', async () => {
+    await using client = newClient(ci);
+    const { bytes, descriptor } = newBlob(1000);
+    await client.pushBlob({ registry: byToken.host, repository: 'acme/base' }, descriptor, () => single(bytes));
+    const to = { registry: byToken.host, repository: 'acme/derived' };
+    const open = (): Bytes => {
+      throw new Error('opened');
+    };
+    expect(await client.pushBlob(to, descriptor, open, { mountFrom: 'acme/base' })).toBe('mounted');
   });
 
   it('is told to forget a push that is cancelled', async () => {
