@@ -48,8 +48,8 @@ describe('a source', () => {
       yield bytes.subarray(4);
     };
     const source = new BlobSource(open, descriptor);
-    const left = source.slice(0, 10)[Symbol.asyncIterator]();
-    await left.next();
+    expect(await read(source, 0, 4)).toBe('0123');
+    const left = source.slice(4, 10)[Symbol.asyncIterator]();
     const pending = left.next();
     const returned = left.return?.();
     const next = read(source, 4, 10);
