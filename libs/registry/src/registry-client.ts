@@ -1,13 +1,5 @@
 import type { ContentStore } from '#content';
-import {
-  type Descriptor,
-  type Digest,
-  digestOf,
-  familiarReference,
-  isDigest,
-  type Platform,
-  type Reference,
-} from '#oci';
+import { type Descriptor, type Digest, digestOf, type Platform, type Reference } from '#oci';
 import { type Bytes, KilnError, type Random, systemRandom } from '#std';
 import { Authorizer } from './authorizer.ts';
 import { type BlobStreamOptions, streamBlob } from './blob-stream.ts';
@@ -15,11 +7,10 @@ import { copyBlob } from './copy-blob.ts';
 import { lookupBySystem } from './connector.ts';
 import { type Endpoint, parseMirrorUrl, registryEndpoint } from './endpoint.ts';
 import { Http } from './http.ts';
-import { acceptManifests } from './manifests.ts';
 import type { RegistryOptions } from './options.ts';
-import { pushScopes } from './blob-push.ts';
 import { headBlob } from './head-blob.ts';
 import { pushBlob, type PushOutcome } from './push-blob.ts';
+import { headManifest, pushManifest } from './push-manifest.ts';
 import { Reachability } from './reachability.ts';
 import { Reader } from './reader.ts';
 import type { Repository, Source } from './repository.ts';
@@ -107,25 +98,8 @@ export class RegistryClient implements AsyncDisposable {
 
   /** What the tag (without one, the digest) stands for at the registry itself; null when it is not there, or not told. */
   headManifest(reference: Reference, signal?: AbortSignal): Promise<Descriptor | null> {
-    const endpoint = this.#endpoint(reference);
-    return this.#patiently(signal, async () => {
-      const reply = await this.#requests.ask(
-        {
-          endpoint,
-          method: 'HEAD',
-          target: `manifests/${reference.tag ?? reference.digest ?? 'latest'}`,
-          scopes: pushScopes(endpoint),
-          headers: { accept: acceptManifests },
-          signal,
-        },
-        { subject: `the image ${familiarReference(reference)}`, kind: 'image', expect: [200, 404] },
-      );
-      await reply.body.dump();
-      const { 'docker-content-digest': digest, 'content-type': mediaType, 'content-length': size } = reply.headers;
-      if (reply.status !== 200 || typeof digest !== 'string' || !isDigest(digest) || mediaType === undefined)
-        return null;
-      return { mediaType, digest, size: Number(size ?? 0) };
-    });
+    const at = { requests: this.#requests, endpoint: this.#endpoint(reference), reference, signal };
+    return this.#patiently(signal, () => headManifest(at));
   }
 
   /**
@@ -163,27 +137,12 @@ export class RegistryClient implements AsyncDisposable {
 
   /** Puts a manifest under the reference's tag, or by its digest alone when it has none; its blobs have to be there. */
   pushManifest(reference: Reference, mediaType: string, bytes: Uint8Array, signal?: AbortSignal): Promise<Digest> {
-    const endpoint = this.#endpoint(reference);
     const digest = digestOf(bytes);
     if (reference.digest !== undefined && reference.digest !== digest) {
       throw new KilnError('INVALID_ARGUMENT', `the manifest is ${digest}, not ${reference.digest}`);
     }
-    return this.#patiently(signal, async () => {
-      const reply = await this.#requests.ask(
-        {
-          endpoint,
-          method: 'PUT',
-          target: `manifests/${reference.tag ?? digest}`,
-          scopes: pushScopes(endpoint),
-          headers: { 'content-type': mediaType },
-          body: () => bytes,
-          signal,
-        },
-        { subject: `the image ${familiarReference(reference)}`, kind: 'upload', expect: [200, 201, 202] },
-      );
-      await reply.body.dump();
-      return digest;
-    });
+    const at = { requests: this.#requests, endpoint: this.#endpoint(reference), reference, signal };
+    return this.#patiently(signal, () => pushManifest(at, mediaType, bytes));
   }
 
   /** Ends all connections. */
