@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -72,6 +72,14 @@ export class RealRegistry implements AsyncDisposable {
     }
     await registry[Symbol.asyncDispose]();
     throw new Error('docker-registry does not start');
+  }
+
+  /** Uploads to a repository that are under way. */
+  async uploads(repository: string): Promise<readonly string[]> {
+    const at = join(this.directory, 'data/docker/registry/v2/repositories', repository, '_uploads');
+    const files = await readdir(at, { recursive: true }).catch(() => []);
+    // Of those that are over, it leaves what it hashed.
+    return files.filter((name) => name.endsWith('/startedat'));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

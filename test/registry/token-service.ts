@@ -1,28 +1,9 @@
-import { execFile } from 'node:child_process';
 import { createSign, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { collect } from '#std';
-
-const run = promisify(execFile);
-
-export interface Certificate {
-  /** paths of PEM files */
-  readonly certificate: string;
-  readonly key: string;
-}
-
-/** A certificate of its own authority, for `registry.example.com`. */
-export async function makeCertificate(directory: string, name: string): Promise<Certificate> {
-  const made = { certificate: join(directory, `${name}.crt`), key: join(directory, `${name}.key`) };
-  const subject = ['-subj', `/CN=${name}`, '-addext', 'subjectAltName=DNS:registry.example.com'];
-  const files = ['-keyout', made.key, '-out', made.certificate];
-  await run('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', ...subject, ...files]);
-  return made;
-}
+import type { Certificate } from './certificate.ts';
 
 /** docker-registry takes a token for so much longer than it says. */
 const LEEWAY_S = 60;
@@ -43,8 +24,7 @@ export class TokenService implements AsyncDisposable {
     readonly key: string,
   ) {}
 
-  static async start({ certificate, key }: Certificate): Promise<TokenService> {
-    const pem = await readFile(certificate, 'utf8');
+  static async start({ pem, key }: Certificate): Promise<TokenService> {
     const der = pem.replaceAll(/-----[A-Z ]+-----|\s/g, '');
     const server = createServer();
     const service = new TokenService(server, der, await readFile(key, 'utf8'));

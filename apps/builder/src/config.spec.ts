@@ -46,6 +46,16 @@ describe('the environment', () => {
     expect(messageFor({ KILN_REGISTRY_MIRRORS: 'mirror.example.com' })).toMatch(/mirror\.example\.com/);
   });
 
+  it('names authorities of registries', () => {
+    const authorities = 'registry.example.com:5000=/etc/kiln/ca.pem, *=/etc/kiln/all=them.pem';
+    expect(readConfig({ ...whole, KILN_REGISTRY_CA: authorities }).KILN_REGISTRY_CA).toEqual([
+      { for: 'registry.example.com:5000', path: '/etc/kiln/ca.pem' },
+      { for: '*', path: '/etc/kiln/all=them.pem' },
+    ]);
+    expect(messageFor({ KILN_REGISTRY_CA: '/etc/kiln/ca.pem' })).toMatch(/not an authority.*ca\.pem/);
+    expect(messageFor({ KILN_REGISTRY_CA: 'registry.example.com=ca.pem' })).toMatch(/not an authority/);
+  });
+
   it('names all that is wrong, without values', () => {
     const message = messageFor({ KILN_SECRET_KEY: 'hunter2', KILN_BUILDER_ID: 'No', KILN_STEP_PIDS: '1' });
     expect(message).toMatch(/KILN_SECRET_KEY.*KILN_BUILDER_ID.*KILN_STEP_PIDS/);

@@ -29,6 +29,18 @@ function parseMirror(text: string): Mirror {
   return { for: match[1], url: match[3], mode: match[2] === undefined ? 'mirror' : 'stand-in' };
 }
 
+/** `host=/path/to/ca.pem`, where a `/` begins the path. */
+function parseAuthority(text: string): { readonly for: string; readonly path: string } {
+  const match = /^([^=/]+)=(\/.+)$/.exec(text);
+  if (match?.[1] === undefined || match[2] === undefined) {
+    throw new KilnError('INVALID_ARGUMENT', `not an authority of a registry: ${JSON.stringify(text)}`, {
+      field: 'KILN_REGISTRY_CA',
+      hint: 'write host[:port]=/path/to/ca.pem, several separated by commas',
+    });
+  }
+  return { for: match[1], path: match[2] };
+}
+
 /** The builder's environment; README and .env.example say what each is for. */
 export const BuilderEnv = z.object({
   KILN_DATABASE_URL: z.url(),
@@ -51,6 +63,8 @@ export const BuilderEnv = z.object({
   /** hosts of registries that speak plain HTTP, besides loopback */
   KILN_PLAIN_HTTP: list,
   KILN_EGRESS_ALLOW: list,
+  /** certificates of the authorities that single registries are trusted by, PEM */
+  KILN_REGISTRY_CA: list.transform((items) => items.map(parseAuthority)),
   KILN_CA_BUNDLE: z.string().startsWith('/').optional(),
   KILN_TAG_TTL_SECONDS: z.coerce.number().int().min(0).default(600),
   KILN_STEP_MEMORY_MIB: z.coerce

@@ -12,7 +12,7 @@ import {
   type Platform,
 } from '#oci';
 import type { RegistryClient } from '#registry';
-import { type Bytes, type Clock, isKilnError, KilnError } from '#std';
+import { type Bytes, type Clock, KilnError } from '#std';
 
 /** A pinned image: what its registry said. */
 export interface PinnedImage {
@@ -102,8 +102,8 @@ export class Images implements ImageResolver {
     const { registry: host, repository } = parseReference(this.repositoryOf(image));
     const { standIn } = this.#known(image).image;
     for (const descriptor of descriptors.filter(({ digest }) => missing.has(digest))) {
-      const source = registry.fetchBlob({ registry: host, repository, standIn }, descriptor, signal);
-      await content.put(counted(source, onPulled), descriptor.digest, signal);
+      const source = { registry: host, repository, standIn };
+      await registry.copyBlob(source, descriptor, { into: content, onBytes: onPulled }, signal);
     }
   }
 
@@ -118,33 +118,16 @@ export class Images implements ImageResolver {
       if (cached.image.standIn) onStandIn(familiarReference(reference));
       return cached.image;
     }
-    try {
-      const { digest, manifest, config, standIn } = await registry.resolve(reference, platform, signal);
-      const image = { digest, manifest, config, standIn };
-      await tags.put(text, target, image, clock.nowMs());
-      if (standIn) onStandIn(familiarReference(reference));
-      return image;
-    } catch (thrown) {
-      if (isKilnError(thrown, 'REGISTRY_UNREACHABLE') && thrown.hint === undefined) {
-        throw new KilnError(thrown.code, thrown.message, {
-          cause: thrown,
-          hint: 'check the network of the builder, or configure a mirror',
-        });
-      }
-      throw thrown;
-    }
+    const { digest, manifest, config, standIn } = await registry.resolve(reference, platform, signal);
+    const image = { digest, manifest, config, standIn };
+    await tags.put(text, target, image, clock.nowMs());
+    if (standIn) onStandIn(familiarReference(reference));
+    return image;
   }
 
   #known(digest: Digest): { readonly image: PinnedImage; readonly reference: string } {
     const known = this.#byDigest.get(digest);
     if (known === undefined) throw new KilnError('INTERNAL', `the image ${digest} was not resolved by this build`);
     return known;
-  }
-}
-
-async function* counted(source: Bytes, count: (bytes: number) => void): Bytes {
-  for await (const chunk of source) {
-    count(chunk.byteLength);
-    yield chunk;
   }
 }

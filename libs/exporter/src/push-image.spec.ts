@@ -57,24 +57,85 @@ describe('pushImage', () => {
     expect(fixture.server.manifests.get('acme/app:1')?.bytes).toEqual(image.manifestBytes);
   });
 
-  it.each([false, true])(
-    'asks for each blob and puts the manifest of an image that is there (tokens: %s)',
-    async (tokens) => {
-      const { server } = fixture;
+  describe('of an image that the registry has', () => {
+    const user = { username: 'ci', password: 'secret' };
+    const digests = [...new Set(layers.map(({ descriptor }) => descriptor.digest))];
+    const heads = digests.map((digest) => `HEAD /v2/acme/app/blobs/${digest}`);
+    const config = `HEAD /v2/acme/app/blobs/${image.configDescriptor.digest}`;
+    const asked = () => fixture.server.requests.map(({ method, path }) => `${method} ${path}`);
+    const tagged = (tag: string): PushOptions => ({ ...options(), reference: { ...fixture.image, tag } });
+    beforeEach(async () => {
       await pushImage(options());
-      if (tokens) server.auth = { kind: 'bearer' };
-      server.requests.length = 0;
-      const { uploadedBytes } = await pushImage({ ...options(), reference: { ...fixture.image, tag: '2' } });
+      fixture.server.requests.length = 0;
+    });
+
+    it('asks for each blob, and puts the manifest', async () => {
+      const { uploadedBytes } = await pushImage(tagged('2'));
       expect(uploadedBytes).toBe(image.manifestDescriptor.size);
-      const asked = server.requests.filter(({ path }) => !path.startsWith('/token'));
-      expect(new Set(asked.map(({ method }) => method))).toEqual(new Set(['HEAD', 'PUT']));
-      expect(asked.filter(({ method }) => method === 'PUT').map(({ path }) => path)).toEqual([
-        '/v2/acme/app/manifests/2',
-      ]);
-      // The first ones may all be challenged: they go out together.
-      expect(server.requests.length - asked.length).toBe(tokens ? 1 : 0);
-    },
-  );
+      expect(asked().slice(0, 7).toSorted()).toEqual(heads.toSorted());
+      expect(asked().slice(7)).toEqual([config, 'HEAD /v2/acme/app/manifests/2', 'PUT /v2/acme/app/manifests/2']);
+    });
+
+    it('asks for each blob, with one token for all of it', async () => {
+      fixture.server.auth = { kind: 'bearer', user };
+      await pushImage({ ...tagged('2'), client: fixture.client({ auth: user }) });
+      const refused = fixture.server.requests.filter(({ headers }) => headers.authorization === undefined);
+      // Those that go out before anything is known of the registry.
+      expect(refused.map(({ method, path }) => `${method} ${path}`).toSorted()).toEqual(heads.slice(0, 4).toSorted());
+      const token = `GET /token?service=fault&scope=repository%3Aacme%2Fapp%3Apull%2Cpush&account=ci`;
+      expect(asked().filter((path) => path.includes('/token'))).toEqual([token]);
+      const known = fixture.server.requests.filter(
+        ({ headers }) => headers.authorization?.startsWith('Bearer ') === true,
+      );
+      const paths = known.map(({ method, path }) => `${method} ${path}`);
+      expect(paths.slice(0, 7).toSorted()).toEqual(heads.toSorted());
+      expect(paths.slice(7)).toEqual([config, 'HEAD /v2/acme/app/manifests/2', 'PUT /v2/acme/app/manifests/2']);
+      expect(asked()).toHaveLength(4 + 1 + paths.length);
+    });
+
+    it('puts nothing where the tag stands for it', async () => {
+      const { uploadedBytes } = await pushImage(options());
+      expect(uploadedBytes).toBe(0);
+      expect(asked().slice(7)).toEqual([config, 'HEAD /v2/acme/app/manifests/1']);
+    });
+
+    it('asks for each blob once, however many tags there are', async () => {
+      const client = fixture.client();
+      await pushImage({ ...tagged('2'), client });
+      fixture.server.requests.length = 0;
+      await pushImage({ ...tagged('3'), client });
+      expect(asked()).toEqual(['HEAD /v2/acme/app/manifests/3', 'PUT /v2/acme/app/manifests/3']);
+      fixture.server.requests.length = 0;
+      await pushImage({ ...options(), client, reference: { ...fixture.image, repository: 'acme/other' } });
+      expect(asked().filter((path) => path.startsWith('POST'))).toHaveLength(8);
+    });
+
+    it('leaves alone what refers to it, and every other tag', async () => {
+      const { server } = fixture;
+      const subject = { ...image.manifestDescriptor };
+      const signature = Buffer.from(
+        JSON.stringify({
+          schemaVersion: 2,
+          mediaType: mediaType.ociManifest,
+          artifactType: 'application/vnd.example.signature',
+          config: image.configDescriptor,
+          layers: [],
+          subject,
+        }),
+      );
+      const referrers = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: mediaType.ociIndex, manifests: [] }));
+      server.addManifest('acme/app', null, mediaType.ociManifest, signature);
+      server.addManifest('acme/app', subject.digest.replace(':', '-'), mediaType.ociIndex, referrers);
+      server.addManifest('acme/app', 'latest', mediaType.ociIndex, referrers);
+      const before = [...server.manifests];
+      await pushImage(options());
+      await pushImage(tagged('2'));
+      const other = server.manifests.get('acme/app:1');
+      expect([...server.manifests]).toEqual([...before, ['acme/app:2', other]]);
+      const writes = asked().filter((path) => !path.startsWith('HEAD'));
+      expect(writes).toEqual(['PUT /v2/acme/app/manifests/2']);
+    });
+  });
 
   it('fails with what the first layer failed with, and stops the others', async () => {
     const gone = new KilnError('BLOB_MISSING', 'gone');
@@ -134,6 +195,46 @@ describe('pushImage', () => {
     });
     const mounts = fixture.server.requests.flatMap(({ path }) => /from=([^&]+)/.exec(path)?.[1] ?? []);
     expect(mounts).toEqual([encodeURIComponent('acme/base')]);
+  });
+
+  it('leaves no upload behind when it is told to stop', async () => {
+    const large = Array.from({ length: 6 }, (_, index) => Buffer.alloc(9_000_000, `layer ${index}`));
+    const found = new Map(large.map((bytes) => [digestOf(bytes), bytes]));
+    const image = assembleImage({
+      platform: { os: 'linux', architecture: 'amd64' },
+      config: {},
+      history: large.map((_, index) => ({ createdBy: `RUN ${index}`, emptyLayer: false })),
+      layers: [...found].map(([digest, { length }]) => ({
+        descriptor: { mediaType: mediaType.ociLayer, digest, size: length },
+        diffId: digest,
+      })),
+      createdAt: '2026-01-02T03:04:05Z',
+    });
+    const stop = new AbortController();
+    let open = 0;
+    let closed = 0;
+    const pushed = pushImage({
+      ...options(),
+      image,
+      signal: stop.signal,
+      openLayer: async function* ({ digest, size }) {
+        const bytes = found.get(digest) ?? Buffer.alloc(0);
+        try {
+          yield bytes.subarray(0, size / 2);
+          if (++open === 4) stop.abort(new Error('enough'));
+          await new Promise((resolve) => setTimeout(resolve, 50));
+          yield bytes.subarray(size / 2);
+        } finally {
+          closed++;
+        }
+      },
+    });
+    await expect(pushed).rejects.toThrow('enough');
+    const { server } = fixture;
+    const begun = server.requests.filter(({ method }) => method === 'POST');
+    const given = server.requests.filter(({ method }) => method === 'DELETE');
+    expect([begun.length, given.length, server.uploads.size, server.blobs.size]).toEqual([4, 4, 0, 0]);
+    await expect.poll(() => closed).toBe(4);
   });
 
   it('stops when it is told to', async () => {

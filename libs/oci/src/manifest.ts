@@ -4,11 +4,26 @@ import { DigestSchema } from './descriptor.ts';
 import { mediaType } from './media-type.ts';
 import { PlatformSchema } from './platform.ts';
 
+/** Go writes an absent slice or map as null. */
+const nullish = <T extends z.ZodType>(schema: T) =>
+  schema
+    .nullish()
+    .transform((value) => value ?? undefined)
+    .optional();
+
 const annotations = z.record(z.string(), z.string());
 const extended = DescriptorSchema.extend({
-  annotations: annotations.optional(),
-  platform: PlatformSchema.loose().optional(),
+  artifactType: nullish(z.string()),
+  annotations: nullish(annotations),
+  platform: nullish(PlatformSchema.loose()),
 });
+/** What other tools list beside images (signatures, digests of other kinds) need not be what we can read. */
+const readable = z.array(z.unknown()).transform((entries) =>
+  entries.flatMap((entry) => {
+    const parsed = extended.safeParse(entry);
+    return parsed.success ? [parsed.data] : [];
+  }),
+);
 
 /** https://github.com/opencontainers/image-spec/blob/v1.1.0/manifest.md, or Docker's schema 2. */
 export const ManifestSchema = z.object({
@@ -16,27 +31,21 @@ export const ManifestSchema = z.object({
   mediaType: z.enum([mediaType.ociManifest, mediaType.dockerManifest]).optional(),
   config: extended,
   layers: z.array(extended),
-  annotations: annotations.optional(),
+  annotations: nullish(annotations),
 });
 export type Manifest = z.infer<typeof ManifestSchema>;
 
-/** https://github.com/opencontainers/image-spec/blob/v1.1.0/image-index.md, or Docker's manifest list. */
+/** https://github.com/opencontainers/image-spec/blob/v1.1.0/image-index.md, or Docker's manifest list; without unreadable entries. */
 export const IndexSchema = z.object({
   schemaVersion: z.literal(2),
   mediaType: z.enum([mediaType.ociIndex, mediaType.dockerIndex]).optional(),
-  manifests: z.array(extended),
-  annotations: annotations.optional(),
+  manifests: readable,
+  annotations: nullish(annotations),
 });
 export type Index = z.infer<typeof IndexSchema>;
 
 const strings = z.array(z.string());
 const set = z.record(z.string(), z.looseObject({}));
-/** Go writes an absent slice or map as null. */
-const nullish = <T extends z.ZodType>(schema: T) =>
-  schema
-    .nullish()
-    .transform((value) => value ?? undefined)
-    .optional();
 
 export const HealthcheckSchema = z.object({
   Test: nullish(strings),

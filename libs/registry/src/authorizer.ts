@@ -6,7 +6,7 @@ import { type Endpoint, speaksPlainHttp } from './endpoint.ts';
 import type { Http, HttpRequest } from './http.ts';
 import type { RegistryAuth } from './options.ts';
 import { RegistryError, referredFailure } from './registry-error.ts';
-import { statusFailure } from './status-failure.ts';
+import { type Standing, statusFailure } from './status-failure.ts';
 
 const TokenSchema = z.object({
   token: z.string().min(1).optional(),
@@ -69,6 +69,12 @@ export class Authorizer {
     return challenge.scheme === 'bearer' || sent === undefined;
   }
 
+  /** As what a server knows us. */
+  async standing(endpoint: Endpoint): Promise<Standing> {
+    if ((await this.options.credentials(endpoint.host)) === null) return 'anonymous';
+    return this.#challenges.get(endpoint.origin)?.scheme === 'bearer' ? 'token' : 'password';
+  }
+
   /** Takes our secrets out of a text that a server wrote. */
   readonly redact = (text: string): string =>
     [...this.#secrets].reduce((clean, secret) => clean.replaceAll(secret, '[redacted]'), text);
@@ -127,8 +133,14 @@ export class Authorizer {
     try {
       const reply = await http.request(this.#tokenRequest(url, endpoint, challenge.service, auth, scopes));
       if (reply.status !== 200) {
-        const failure = { endpoint, subject: 'a token', kind: 'blob', nowMs, redact: this.redact } as const;
-        throw await statusFailure(reply, failure);
+        throw await statusFailure(reply, {
+          endpoint,
+          subject: `a token for ${endpoint.repository}`,
+          kind: 'token',
+          standing: auth === null ? 'anonymous' : 'password',
+          nowMs,
+          redact: this.redact,
+        });
       }
       const answer = TokenSchema.safeParse(parseJson((await collect(reply.body, TOKEN_LIMIT_BYTES)).toString('utf8')));
       const value = answer.data?.token ?? answer.data?.access_token;

@@ -6,6 +6,7 @@ import type { RegistryClient } from './registry-client.ts';
 
 const LIMIT = 16 * 1024 * 1024;
 const { layer, layerBytes } = sampleImage;
+const ann = { username: 'ann', password: 'secret' };
 const app = () => ({ registry: fixture.server.host, repository: 'acme/app' });
 
 let fixture: RegistryFixture;
@@ -41,6 +42,35 @@ describe('fetching a blob', () => {
     expect(digestOf(await read(fixture.client()))).toBe(layer.digest);
   });
 
+  it('goes on where an answer ends too early, whatever length it gave', async () => {
+    const { server } = fixture;
+    addSampleImage(server);
+    server.fault(isBlob, (response) => response.end(layerBytes.subarray(0, 300_000)));
+    server.fault(isBlob, (response) => {
+      response.writeHead(206, { 'content-range': `bytes 300000-499999/${layer.size}`, 'content-length': 200_000 });
+      response.end(layerBytes.subarray(300_000, 500_000));
+    });
+    expect(digestOf(await read(fixture.client()))).toBe(layer.digest);
+    expect(server.requests.map(({ headers }) => headers.range)).toEqual([undefined, 'bytes=300000-', 'bytes=500000-']);
+  });
+
+  it('takes no other part for the one that it asked for', async () => {
+    const { server } = fixture;
+    addSampleImage(server);
+    server.fault(isBlob, (response) => response.end(layerBytes.subarray(0, 300_000)));
+    server.fault(isBlob, (response) => {
+      response.writeHead(206, { 'content-range': `bytes 0-${layer.size - 1}/${layer.size}` }).end(layerBytes);
+    });
+    expect(digestOf(await read(fixture.client()))).toBe(layer.digest);
+  });
+
+  it('fails where the registry has less than it says', async () => {
+    const { server } = fixture;
+    server.fault(isBlob, (response) => response.end(layerBytes.subarray(0, 300_000)));
+    server.fault(isBlob, (response) => response.writeHead(416).end(), 99);
+    await expect(read(fixture.client())).rejects.toMatchObject({ code: 'REGISTRY_FAILED' });
+  });
+
   it('gives up on a transfer that keeps breaking', async () => {
     const { server } = fixture;
     addSampleImage(server);
@@ -68,21 +98,28 @@ describe('fetching a blob', () => {
     });
   });
 
-  it('follows redirects without telling other hosts who it is', async () => {
+  it.each([
+    { kind: 'basic', ...ann },
+    { kind: 'bearer', user: ann },
+  ] as const)('follows redirects without telling other hosts who it is ($kind)', async (auth) => {
     const { server } = fixture;
     addSampleImage(server);
-    server.auth = { kind: 'basic', username: 'ann', password: 'secret' };
+    server.auth = auth;
     await using storage = await FaultRegistry.start();
     storage.addBlob('acme/app', layerBytes);
     const to = `${storage.url}/v2/acme/app/blobs/${layer.digest}?signature=x`;
     server.fault(
       ({ path, headers }) => isBlob({ path }) && headers.authorization !== undefined,
       (response) => response.writeHead(307, { location: to }).end(),
+      99,
     );
-    const client = fixture.client({ auth: { username: 'ann', password: 'secret' } });
-    expect(digestOf(await read(client))).toBe(layer.digest);
-    expect(storage.requests).toHaveLength(1);
-    expect(storage.requests[0]?.headers.authorization).toBeUndefined();
+    storage.fault(isBlob, (response) => response.end(layerBytes.subarray(0, 300_000)));
+    expect(digestOf(await read(fixture.client({ auth: ann })))).toBe(layer.digest);
+    const told = storage.requests.map(({ headers: { authorization, range } }) => ({ authorization, range }));
+    expect(told).toEqual([
+      { authorization: undefined, range: undefined },
+      { authorization: undefined, range: 'bytes=300000-' },
+    ]);
   });
 
   it('closes the connection when the reader leaves', async () => {

@@ -3,7 +3,7 @@ import type { Bytes, Clock, Random } from '#std';
 import type { Endpoint } from './endpoint.ts';
 import type { Reply } from './http.ts';
 import type { Reader } from './reader.ts';
-import { RegistryError, transportFailure } from './registry-error.ts';
+import { RegistryError, transportFailure, WrongBytes } from './registry-error.ts';
 import type { Source } from './repository.ts';
 import type { Requests } from './requests.ts';
 import { pauseMs } from './retries.ts';
@@ -29,33 +29,43 @@ export async function* streamBlob(options: BlobStreamOptions): Bytes {
   const { reader, descriptor, source, signal, clock, random } = options;
   const hasher = new Hasher();
   const skip = new Set<string>();
-  let last: Endpoint | undefined;
-  for (let breaks = 0; hasher.sizeBytes < descriptor.size || last === undefined; ) {
+  const senders = new Set<Endpoint>();
+  for (let breaks = 0; hasher.sizeBytes < descriptor.size || senders.size === 0; ) {
     const offset = hasher.sizeBytes;
     const { value: reply, endpoint } = await reader.read(source, { skip, signal }, (at) => openAt(options, at, offset));
-    last = endpoint;
+    senders.add(endpoint);
     try {
       for await (const chunk of remaining(reply, endpoint, offset)) {
-        if (hasher.sizeBytes + chunk.byteLength > descriptor.size) throw wrongBytes(reader, endpoint, descriptor);
+        if (hasher.sizeBytes + chunk.byteLength > descriptor.size) throw wrongBytes(reader, senders, descriptor);
         hasher.update(chunk);
         yield chunk;
       }
       if (hasher.sizeBytes < descriptor.size) throw new Error(`it ended after ${hasher.sizeBytes} bytes`);
     } catch (thrown) {
       signal?.throwIfAborted();
-      const failure = thrown instanceof RegistryError ? thrown : transportFailure(thrown, endpoint.host);
+      const failure =
+        thrown instanceof RegistryError
+          ? thrown
+          : transportFailure(thrown, endpoint.host).about(subjectOf(descriptor, endpoint));
       if (!failure.transient || ++breaks > MAX_BREAKS) throw failure;
       if (endpoint.kind === 'registry') await clock.sleep(pauseMs(breaks, random), signal);
       else skip.add(endpoint.origin);
     }
   }
   if (hasher.digest() === descriptor.digest) return;
-  throw wrongBytes(reader, last, descriptor);
+  throw wrongBytes(reader, senders, descriptor);
 }
 
-function wrongBytes(reader: Reader, endpoint: Endpoint, { digest }: Descriptor): RegistryError {
-  reader.distrust(endpoint);
-  return new RegistryError('REGISTRY_FAILED', `${endpoint.host} sent other bytes than those of ${digest}`);
+const subjectOf = ({ digest }: Descriptor, { repository }: Endpoint): string => `the blob ${digest} of ${repository}`;
+
+/** Which of several sent them cannot be told. */
+function wrongBytes(reader: Reader, senders: ReadonlySet<Endpoint>, { digest }: Descriptor): WrongBytes {
+  for (const sender of senders) reader.distrust(sender);
+  const [{ repository } = { repository: '' }] = senders;
+  const hosts = [...new Set([...senders].map(({ host }) => host))].join(' and ');
+  return new WrongBytes('REGISTRY_FAILED', `${hosts} sent other bytes than those of ${digest}, for ${repository}`, {
+    hint: `what ${hosts} has is damaged, or is damaged on its way: push the image again, or tell who runs it`,
+  });
 }
 
 function openAt(
@@ -73,7 +83,7 @@ function openAt(
       signal,
     },
     {
-      subject: `the blob ${descriptor.digest} of ${endpoint.repository}`,
+      subject: subjectOf(descriptor, endpoint),
       kind: 'blob',
       expect: offset === 0 ? [200] : [200, 206],
     },

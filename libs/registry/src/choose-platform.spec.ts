@@ -38,7 +38,25 @@ describe('choosePlatform', () => {
     );
   });
 
-  it('takes the only image of an index that names no platform', () => {
+  it.each([
+    ['a signature', { mediaType: 'application/vnd.dev.cosign.simplesigning.v1+json' }],
+    ['an artifact that names the platform of its image', { artifactType: 'application/vnd.amazon.soci.index.v2+json' }],
+    ['an attestation', { annotations: { 'vnd.docker.reference.type': 'attestation-manifest' } }],
+  ])('does not take %s for an image', (_, difference) => {
+    const artifact = { ...entry('linux/amd64'), ...difference };
+    const image = { ...entry('linux/amd64'), digest: digestOf('the image') };
+    const target = parsePlatform('linux/amd64');
+    expect(choosePlatform({ schemaVersion: 2, manifests: [artifact, image] }, target, 'app')).toBe(image);
+    expect(() => choosePlatform({ schemaVersion: 2, manifests: [artifact] }, target, 'app')).toThrow('not there for');
+  });
+
+  it('takes an image whose entry says what its config is', () => {
+    const image = { ...entry('linux/amd64'), artifactType: 'application/vnd.oci.image.config.v1+json' };
+    expect(choosePlatform({ schemaVersion: 2, manifests: [image] }, parsePlatform('linux/amd64'), 'app')).toBe(image);
+  });
+
+  it('takes the only image of an index that names no platform, attestations or not', () => {
+    expect(choose('linux/amd64', undefined, 'unknown/unknown')).toBe(digestOf('none'));
     expect(choose('linux/amd64', undefined)).toBe(digestOf('none'));
     expect(() => choose('linux/amd64', undefined, undefined)).toThrow('not there for linux/amd64');
   });

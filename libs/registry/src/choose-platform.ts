@@ -1,4 +1,4 @@
-import { formatPlatform, type Index, normalisePlatform, type Platform } from '#oci';
+import { formatPlatform, type Index, mediaType, normalisePlatform, type Platform } from '#oci';
 import { RegistryError } from './registry-error.ts';
 
 type Entry = Index['manifests'][number];
@@ -16,18 +16,35 @@ function runnable(platform: Platform): readonly (string | undefined)[] {
   return [variant];
 }
 
+const manifestTypes: readonly string[] = [
+  mediaType.ociManifest,
+  mediaType.dockerManifest,
+  mediaType.ociIndex,
+  mediaType.dockerIndex,
+];
+const configTypes: readonly string[] = [mediaType.ociConfig, mediaType.dockerConfig];
+
+/** Indexes also list what belongs to images: attestations, signatures, indexes of files. Some name a platform, the image's. */
+function isImage({ mediaType: type, artifactType, annotations, platform }: Entry): boolean {
+  if (!manifestTypes.includes(type)) return false;
+  if (artifactType !== undefined && artifactType !== '' && !configTypes.includes(artifactType)) return false;
+  // BuildKit lists attestations as images for an unknown platform.
+  return annotations?.['vnd.docker.reference.type'] === undefined && platform?.os !== 'unknown';
+}
+
 /**
  * The entry of an index that runs on a platform: the nearest variant, of several the first.
  * @throws RegistryError IMAGE_NOT_FOUND with the platforms that there are
  */
 export function choosePlatform(index: Index, wanted: Platform, image: string): Entry {
   const target = normalisePlatform(wanted);
-  const entries = index.manifests.flatMap((entry) =>
+  const images = index.manifests.filter(isImage);
+  const entries = images.flatMap((entry) =>
     entry.platform === undefined ? [] : [{ entry, platform: normalisePlatform(entry.platform) }],
   );
-  const [only] = index.manifests;
+  const [only] = images;
   // An index of one image that does not say what it is for.
-  if (only !== undefined && entries.length === 0 && index.manifests.length === 1) return only;
+  if (only !== undefined && entries.length === 0 && images.length === 1) return only;
   const matching = entries.filter(
     ({ platform }) => platform.os === target.os && platform.architecture === target.architecture,
   );
@@ -35,10 +52,7 @@ export function choosePlatform(index: Index, wanted: Platform, image: string): E
     const found = matching.find(({ platform }) => platform.variant === variant);
     if (found !== undefined) return found.entry;
   }
-  // BuildKit lists attestations as images for an unknown platform.
-  const names = new Set(
-    entries.map(({ platform }) => formatPlatform(platform)).filter((name) => !name.startsWith('unknown/')),
-  );
+  const names = new Set(entries.map(({ platform }) => formatPlatform(platform)));
   throw new RegistryError('IMAGE_NOT_FOUND', `${image} is not there for ${formatPlatform(target)}`, {
     hint: names.size === 0 ? 'its index names no platform' : `it is there for ${[...names].join(', ')}`,
   });

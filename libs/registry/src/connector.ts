@@ -4,6 +4,7 @@ import { isIP, type LookupFunction } from 'node:net';
 import { messageOf, systemCode } from '#std';
 import { buildConnector } from 'undici';
 import type { Egress } from './egress.ts';
+import type { TrustStore } from './trust-store.ts';
 
 /** All addresses of a name. */
 export type HostLookup = (hostname: string) => Promise<readonly LookupAddress[]>;
@@ -30,17 +31,19 @@ export class ConnectFailure extends Error {
 
 class ForbiddenAddress extends Error {}
 
-const tlsFailure = /^(?:ERR_TLS|ERR_SSL|CERT_|UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO|HOSTNAME_MISMATCH)|_CERT(?:IFICATE)?$/;
+const tlsFailure =
+  /^(?:EPROTO|ERR_TLS|ERR_SSL|CERT_|UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO|HOSTNAME_MISMATCH)|_CERT(?:IFICATE)?$/;
 
 export interface ConnectorOptions {
   readonly egress: Egress;
   readonly lookup: HostLookup;
+  readonly trust: TrustStore;
   /** name resolution, TCP and TLS together */
   readonly timeoutMs: number;
 }
 
 /** Connects only to addresses that the policy allows, judged at each connection, so that no later answer of a DNS server slips through. */
-export function guardedConnector({ egress, lookup, timeoutMs }: ConnectorOptions): buildConnector.connector {
+export function guardedConnector({ egress, lookup, trust, timeoutMs }: ConnectorOptions): buildConnector.connector {
   return (options, callback) => {
     const { hostname, protocol } = options;
     const port = Number(options.port || (protocol === 'https:' ? 443 : 80));
@@ -60,7 +63,12 @@ export function guardedConnector({ egress, lookup, timeoutMs }: ConnectorOptions
       return;
     }
     const allowed = (address: string): boolean => egress.allows(hostname, port, address);
-    const connect = buildConnector({ timeout: timeoutMs, lookup: guardedLookup(lookup, allowed) });
+    const secureContext = protocol === 'https:' ? trust.contextFor(hostname, port) : undefined;
+    const connect = buildConnector({
+      timeout: timeoutMs,
+      lookup: guardedLookup(lookup, allowed),
+      ...(secureContext === undefined ? {} : { secureContext }),
+    });
     connect(options, (...[failure, socket]) => {
       if (failure !== null) fail(failure);
       else if (settled) socket.destroy();

@@ -4,6 +4,7 @@ import { type Bytes, KilnError, messageOf } from '#std';
 import { Agent, type Dispatcher } from 'undici';
 import { guardedConnector, type HostLookup } from './connector.ts';
 import { Egress, type EgressPolicy } from './egress.ts';
+import type { TrustStore } from './trust-store.ts';
 import { transportFailure } from './registry-error.ts';
 
 export type Method = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -32,6 +33,7 @@ export interface HttpOptions {
   readonly egress: EgressPolicy;
   readonly mirrorHosts: readonly string[];
   readonly lookup: HostLookup;
+  readonly trust: TrustStore;
   readonly connectTimeoutMs: number;
   readonly userAgent: string;
 }
@@ -52,6 +54,7 @@ export class Http {
         connect: guardedConnector({
           egress: new Egress(policy),
           lookup: options.lookup,
+          trust: options.trust,
           timeoutMs: options.connectTimeoutMs,
         }),
         headersTimeout: HEADERS_TIMEOUT_MS,

@@ -63,7 +63,9 @@ export async function readDocument(
   const named = reply.headers['docker-content-digest'];
   const promised = expected ?? (typeof named === 'string' && isDigest(named) ? named : digest);
   if (digest !== promised) {
-    throw new RegistryError('REGISTRY_FAILED', `${endpoint.host} sent ${digest} for ${image}, instead of ${promised}`);
+    throw new RegistryError('REGISTRY_FAILED', `${endpoint.host} sent ${digest} for ${image}, instead of ${promised}`, {
+      transient: true,
+    });
   }
   return parseDocument(bytes, reply.headers['content-type'], image);
 }

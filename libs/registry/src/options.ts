@@ -1,6 +1,7 @@
 import type { Clock, Logger, Random } from '#std';
 import type { HostLookup } from './connector.ts';
 import type { EgressPolicy } from './egress.ts';
+import type { TrustStore } from './trust-store.ts';
 import type { Reachability } from './reachability.ts';
 
 /** What `docker login` leaves: a name and password, or a token to be exchanged. */
@@ -36,6 +37,8 @@ export interface RegistryOptions {
   readonly logger: Logger;
   /** private addresses that may be reached; none by default. Mirrors are allowed implicitly. */
   readonly egress?: EgressPolicy | undefined;
+  /** whom to believe about hosts beside the authorities that Node knows; share one among the clients of a process */
+  readonly trust?: TrustStore | undefined;
   /** which hosts did not answer lately; share one among the clients of a process */
   readonly reachability?: Reachability | undefined;
   /** name resolution; the system's by default */

@@ -1,5 +1,5 @@
-import type { Descriptor } from '#oci';
 import { isKilnError } from '#std';
+import { headBlob } from './head-blob.ts';
 import type { Reply } from './http.ts';
 import { withRetries } from './retries.ts';
 import { uploadBlob } from './upload-blob.ts';
@@ -22,23 +22,6 @@ export function pushBlob(push: BlobPush): Promise<PushOutcome> {
   });
 }
 
-/** The blob's size in bytes as the registry tells it (0 where it does not), or null when it is not there. */
-export async function headBlob({
-  requests,
-  endpoint,
-  descriptor: { digest },
-  signal,
-}: Pick<BlobPush, 'requests' | 'endpoint' | 'signal'> & {
-  readonly descriptor: Pick<Descriptor, 'digest'>;
-}): Promise<number | null> {
-  const reply = await requests.ask(
-    { endpoint, method: 'HEAD', target: `blobs/${digest}`, scopes: pushScopes(endpoint), signal },
-    { subject: `the blob ${digest}`, kind: 'blob', expect: [200, 404] },
-  );
-  await reply.body.dump();
-  return reply.status === 200 ? Number(reply.headers['content-length'] ?? 0) : null;
-}
-
 /** `mounted`, or the upload that the registry began instead; null when it would do neither. */
 async function mount(push: BlobPush): Promise<'mounted' | Reply | null> {
   const { requests, endpoint, descriptor, mountFrom, signal } = push;
@@ -48,7 +31,7 @@ async function mount(push: BlobPush): Promise<'mounted' | Reply | null> {
   try {
     const reply = await requests.ask(
       { endpoint, method: 'POST', target: `blobs/uploads/?${query.toString()}`, scopes, body: empty, signal },
-      { subject: `a mount from ${mountFrom}`, kind: 'upload', expect: [201, 202] },
+      { subject: `a mount from ${mountFrom} to ${endpoint.repository}`, kind: 'upload', expect: [201, 202] },
     );
     await reply.body.dump();
     return reply.status === 201 ? 'mounted' : reply;

@@ -1,28 +1,23 @@
-import {
-  type Descriptor,
-  type Digest,
-  digestOf,
-  familiarReference,
-  isDigest,
-  type Platform,
-  type Reference,
-} from '#oci';
+import type { ContentStore } from '#content';
+import { type Descriptor, type Digest, digestOf, type Platform, type Reference } from '#oci';
 import { type Bytes, KilnError, type Random, systemRandom } from '#std';
 import { Authorizer } from './authorizer.ts';
-import { streamBlob } from './blob-stream.ts';
+import { type BlobStreamOptions, streamBlob } from './blob-stream.ts';
+import { copyBlob } from './copy-blob.ts';
 import { lookupBySystem } from './connector.ts';
 import { type Endpoint, parseMirrorUrl, registryEndpoint } from './endpoint.ts';
 import { Http } from './http.ts';
-import { acceptManifests } from './manifests.ts';
 import type { RegistryOptions } from './options.ts';
-import { pushScopes } from './blob-push.ts';
-import { headBlob, pushBlob, type PushOutcome } from './push-blob.ts';
+import { headBlob } from './head-blob.ts';
+import { pushBlob, type PushOutcome } from './push-blob.ts';
+import { headManifest, pushManifest } from './push-manifest.ts';
 import { Reachability } from './reachability.ts';
 import { Reader } from './reader.ts';
 import type { Repository, Source } from './repository.ts';
 import { Requests } from './requests.ts';
 import { resolveImage, type ResolvedManifest } from './resolve-image.ts';
 import { withRetries } from './retries.ts';
+import { TrustStore } from './trust-store.ts';
 import { Transport } from './transport.ts';
 
 const CONNECT_TIMEOUT_MS = 2000;
@@ -40,6 +35,8 @@ export class RegistryClient implements AsyncDisposable {
   readonly #requests: Requests;
   readonly #reader: Reader;
   readonly #random: Random;
+  /** what repositories were seen to have: a build may push one image under several tags */
+  readonly #present = new Set<string>();
 
   /** @throws KilnError INVALID_ARGUMENT for a malformed mirror or egress policy */
   constructor(readonly options: RegistryOptions) {
@@ -52,6 +49,7 @@ export class RegistryClient implements AsyncDisposable {
         port === '' ? `${host}:${protocol === 'https:' ? 443 : 80}` : host,
       ),
       lookup: options.lookup ?? lookupBySystem,
+      trust: options.trust ?? new TrustStore([]),
       connectTimeoutMs: options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
       userAgent: options.userAgent ?? 'kiln',
     });
@@ -73,16 +71,21 @@ export class RegistryClient implements AsyncDisposable {
 
   /** A blob's bytes; the stream fails at its end when they are not those of the digest. Resumes what breaks off. */
   fetchBlob(source: Source, descriptor: Descriptor, signal?: AbortSignal): Bytes {
-    const { clock } = this.options;
-    return streamBlob({
-      requests: this.#requests,
-      reader: this.#reader,
-      random: this.#random,
-      clock,
-      source,
-      descriptor,
-      signal,
-    });
+    return streamBlob(this.#stream(source, descriptor, signal));
+  }
+
+  /** Brings a blob into a content store; whatever breaks off or is damaged on the way is fetched again, within limits. */
+  copyBlob(
+    source: Source,
+    descriptor: Descriptor,
+    options: {
+      readonly into: ContentStore;
+      /** called with the size of each piece that arrives, those of attempts that fail too */
+      readonly onBytes?: ((bytes: number) => void) | undefined;
+    },
+    signal?: AbortSignal,
+  ): Promise<void> {
+    return copyBlob({ ...this.#stream(source, descriptor, signal), ...options });
   }
 
   /** Size in bytes of a blob that the registry itself has in this repository, or null. */
@@ -95,32 +98,15 @@ export class RegistryClient implements AsyncDisposable {
 
   /** What the tag (without one, the digest) stands for at the registry itself; null when it is not there, or not told. */
   headManifest(reference: Reference, signal?: AbortSignal): Promise<Descriptor | null> {
-    const endpoint = this.#endpoint(reference);
-    return this.#patiently(signal, async () => {
-      const reply = await this.#requests.ask(
-        {
-          endpoint,
-          method: 'HEAD',
-          target: `manifests/${reference.tag ?? reference.digest ?? 'latest'}`,
-          scopes: pushScopes(endpoint),
-          headers: { accept: acceptManifests },
-          signal,
-        },
-        { subject: `the image ${familiarReference(reference)}`, kind: 'image', expect: [200, 404] },
-      );
-      await reply.body.dump();
-      const { 'docker-content-digest': digest, 'content-type': mediaType, 'content-length': size } = reply.headers;
-      if (reply.status !== 200 || typeof digest !== 'string' || !isDigest(digest) || mediaType === undefined)
-        return null;
-      return { mediaType, digest, size: Number(size ?? 0) };
-    });
+    const at = { requests: this.#requests, endpoint: this.#endpoint(reference), reference, signal };
+    return this.#patiently(signal, () => headManifest(at));
   }
 
   /**
    * Brings a blob into a repository. `open` is called only when the registry lacks the blob, and again for each retry.
    * @throws KilnError BLOB_CORRUPT when `open` gives another number of bytes than the descriptor says; what `open` throws
    */
-  pushBlob(
+  async pushBlob(
     to: Repository,
     descriptor: Descriptor,
     open: () => Bytes,
@@ -133,7 +119,9 @@ export class RegistryClient implements AsyncDisposable {
     const { clock } = this.options;
     const endpoint = this.#endpoint(to);
     const { mountFrom } = options;
-    return pushBlob({
+    const name = `${to.registry}/${to.repository}@${descriptor.digest}`;
+    if (this.#present.has(name)) return 'exists';
+    const outcome = await pushBlob({
       requests: this.#requests,
       random: this.#random,
       clock,
@@ -143,31 +131,18 @@ export class RegistryClient implements AsyncDisposable {
       mountFrom,
       signal,
     });
+    this.#present.add(name);
+    return outcome;
   }
 
   /** Puts a manifest under the reference's tag, or by its digest alone when it has none; its blobs have to be there. */
   pushManifest(reference: Reference, mediaType: string, bytes: Uint8Array, signal?: AbortSignal): Promise<Digest> {
-    const endpoint = this.#endpoint(reference);
     const digest = digestOf(bytes);
     if (reference.digest !== undefined && reference.digest !== digest) {
       throw new KilnError('INVALID_ARGUMENT', `the manifest is ${digest}, not ${reference.digest}`);
     }
-    return this.#patiently(signal, async () => {
-      const reply = await this.#requests.ask(
-        {
-          endpoint,
-          method: 'PUT',
-          target: `manifests/${reference.tag ?? digest}`,
-          scopes: pushScopes(endpoint),
-          headers: { 'content-type': mediaType },
-          body: () => bytes,
-          signal,
-        },
-        { subject: `the image ${familiarReference(reference)}`, kind: 'upload', expect: [200, 201, 202] },
-      );
-      await reply.body.dump();
-      return digest;
-    });
+    const at = { requests: this.#requests, endpoint: this.#endpoint(reference), reference, signal };
+    return this.#patiently(signal, () => pushManifest(at, mediaType, bytes));
   }
 
   /** Ends all connections. */
@@ -177,6 +152,19 @@ export class RegistryClient implements AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  #stream(source: Source, descriptor: Descriptor, signal: AbortSignal | undefined): BlobStreamOptions {
+    const { clock } = this.options;
+    return {
+      requests: this.#requests,
+      reader: this.#reader,
+      random: this.#random,
+      clock,
+      source,
+      descriptor,
+      signal,
+    };
   }
 
   #endpoint(repository: Repository): Endpoint {

@@ -1,5 +1,6 @@
 import type { Clock } from '#std';
 import type { Reply } from './http.ts';
+import { RegistryError } from './registry-error.ts';
 import { type Asked, statusFailure } from './status-failure.ts';
 import type { Call, Transport } from './transport.ts';
 
@@ -20,14 +21,22 @@ export class Requests {
 
   /** @throws RegistryError for every other status */
   async ask(call: Call, { subject, kind, expect }: Expectation): Promise<Reply> {
-    const reply = await this.transport.send(call);
+    const { endpoint } = call;
+    const { authorizer } = this.transport;
+    let reply: Reply;
+    try {
+      reply = await this.transport.send(call);
+    } catch (thrown) {
+      throw thrown instanceof RegistryError ? thrown.about(subject) : thrown;
+    }
     if (expect.includes(reply.status)) return reply;
     throw await statusFailure(reply, {
-      endpoint: call.endpoint,
+      endpoint,
       subject,
       kind,
+      standing: await authorizer.standing(endpoint),
       nowMs: this.clock.nowMs(),
-      redact: this.transport.authorizer.redact,
+      redact: authorizer.redact,
     });
   }
 }

@@ -2,7 +2,7 @@ import { digestOf, mediaType, parseReference } from '#oci';
 import { addSampleImage, RegistryFixture, sampleImage } from '#testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
-const { platform, manifestBytes } = sampleImage;
+const { platform, manifestBytes, configBytes } = sampleImage;
 
 let fixture: RegistryFixture;
 beforeEach(async () => {
@@ -40,15 +40,53 @@ describe('resolving', () => {
     );
   });
 
-  it('refuses other bytes than those of the digest', async () => {
+  it('reads an index although some of its entries are nothing that it knows', async () => {
+    const { server } = fixture;
+    addSampleImage(server, 'acme/app', 'amd');
+    const entry = { mediaType: mediaType.ociManifest, digest: digestOf(manifestBytes), size: manifestBytes.length };
+    const manifests: readonly unknown[] = [
+      { mediaType: 'application/vnd.example+json', digest: `sha512:${'ab'.repeat(64)}`, size: 7 },
+      { ...entry, digest: digestOf('sbom'), artifactType: 'application/spdx+json', annotations: null, platform: null },
+      { mediaType: 'application/vnd.example+json' },
+      'what is this?',
+      { ...entry, platform: { ...platform, features: ['sse4'] }, data: '', urls: null },
+    ];
+    const index = {
+      schemaVersion: 2,
+      mediaType: mediaType.ociIndex,
+      artifactType: 'application/vnd.example',
+      subject: entry,
+      annotations: null,
+      manifests,
+    };
+    server.addManifest('acme/app', '1', mediaType.ociIndex, Buffer.from(JSON.stringify(index)));
+    const found = await fixture.client().resolve(fixture.image, platform);
+    expect(found.digest).toBe(digestOf(manifestBytes));
+  });
+
+  it.each([
+    ['a manifest', '/manifests/sha256:', manifestBytes],
+    ['a config', '/blobs/', configBytes],
+  ])('asks again for %s whose bytes are not those of its digest, but not for ever', async (_, at, bytes) => {
     const { server } = fixture;
     addSampleImage(server);
-    server.fault(
-      ({ path }) => path.includes('/manifests/sha256:'),
-      (response) => response.end(Buffer.concat([manifestBytes, Buffer.from(' ')])),
-    );
     const pinned = parseReference(`${server.host}/acme/app:1@${digestOf(manifestBytes)}`);
-    await expect(fixture.client().resolve(pinned, platform)).rejects.toMatchObject({ code: 'REGISTRY_FAILED' });
+    const wrong = [bytes.subarray(0, -1), Buffer.alloc(bytes.length)];
+    for (const sent of wrong)
+      server.fault(
+        ({ path }) => path.includes(at),
+        (response) => response.end(sent),
+      );
+    expect((await fixture.client().resolve(pinned, platform)).digest).toBe(digestOf(manifestBytes));
+    server.fault(
+      ({ path }) => path.includes(at),
+      (response) => response.end(wrong[0]),
+      99,
+    );
+    await expect(fixture.client().resolve(pinned, platform)).rejects.toMatchObject({
+      code: 'REGISTRY_FAILED',
+      message: expect.stringContaining('instead of') as string,
+    });
   });
 
   it('does not read without end', async () => {
@@ -80,9 +118,16 @@ describe('resolving', () => {
     busy('7');
     await fixture.client().resolve(fixture.image, platform);
     expect(fixture.clock.slept).toEqual([7000]);
+    const inNineSeconds = new Date(Math.ceil(fixture.clock.nowMs() / 1000) * 1000 + 9000);
+    busy(inNineSeconds.toUTCString());
+    await fixture.client().resolve(fixture.image, platform);
+    expect(fixture.clock.nowMs()).toBe(inNineSeconds.getTime());
+    fixture.clock.slept.length = 0;
+    busy(new Date(fixture.clock.nowMs() + 3_600_000).toUTCString());
+    await expect(fixture.client().resolve(fixture.image, platform)).rejects.toMatchObject({ code: 'REGISTRY_FAILED' });
     busy('3600');
     await expect(fixture.client().resolve(fixture.image, platform)).rejects.toMatchObject({ code: 'REGISTRY_FAILED' });
-    expect(fixture.clock.slept).toEqual([7000]);
+    expect(fixture.clock.slept).toEqual([]);
   });
 
   it('tries again after 5xx and broken connections, four times in all', async () => {

@@ -110,7 +110,8 @@ async function getConfig(
   if (digestOf(bytes) === digest) return bytes;
   throw new RegistryError(
     'REGISTRY_FAILED',
-    `${endpoint.host} sent ${digestOf(bytes)}, instead of the config ${digest}`,
+    `${endpoint.host} sent ${digestOf(bytes)}, instead of the config ${digest} of ${familiarReference(reference)}`,
+    { transient: true },
   );
 }
 

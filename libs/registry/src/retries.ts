@@ -25,11 +25,19 @@ export async function withRetries<T>(patience: Patience, work: () => Promise<T>)
     } catch (thrown) {
       if (attempt >= attempts || !(thrown instanceof RegistryError) || !thrown.transient) throw thrown;
       if (isKilnError(thrown, 'REGISTRY_UNREACHABLE') && !retryUnreachable) throw thrown;
-      const waitMs = thrown.retryAfterMs ?? pauseMs(attempt, random);
-      if (waitMs > MAX_WAIT_MS) throw thrown;
-      await clock.sleep(waitMs, signal);
+      await clock.sleep(waitMs(thrown, attempt, random), signal);
     }
   }
+}
+
+/**
+ * How long to wait before the next attempt: as long as the registry asks for, or {@link pauseMs}.
+ * @throws the failure itself when that is longer than anybody waits
+ */
+export function waitMs(failure: RegistryError, attempt: number, random: Random): number {
+  const ms = failure.retryAfterMs ?? pauseMs(attempt, random);
+  if (ms > MAX_WAIT_MS) throw failure;
+  return ms;
 }
 
 /** Doubles from half a second; up to a half more, so that builders that failed together do not come back together. */

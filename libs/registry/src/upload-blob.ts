@@ -1,9 +1,10 @@
-import { isKilnError, KilnError, type Bytes } from '#std';
-import type { Descriptor } from '#oci';
-import type { Reply } from './http.ts';
+import { isKilnError, type Bytes } from '#std';
 import { type BlobPush, pushScopes } from './blob-push.ts';
+import { BlobSource } from './blob-source.ts';
+import { headBlob } from './head-blob.ts';
+import type { Reply } from './http.ts';
 import { RegistryError } from './registry-error.ts';
-import { pauseMs } from './retries.ts';
+import { waitMs, withRetries } from './retries.ts';
 
 /** Up to here a blob goes up in one request, and anew when that breaks. */
 const WHOLE_BYTES = 8 * 1024 * 1024;
@@ -11,8 +12,26 @@ const WHOLE_BYTES = 8 * 1024 * 1024;
 const CHUNK_BYTES = 32 * 1024 * 1024;
 /** In a row, without a byte between them. */
 const BREAKS_MAX = 4;
+/** How often it is asked how far an upload is. */
+const ASKS_MAX = 3;
+/** Not every proxy says that a request is too large: some just hang up. */
+const BREAKS_OF_A_WHOLE = 2;
 /** Registries on object stores copy and digest a blob before they answer. */
 const COMMIT_TIMEOUT_MS = 5 * 60_000;
+
+/** An upload that a registry has begun. */
+interface Session {
+  /** where to go on; changes with each answer */
+  url: URL;
+  /** what a chunk must have at least, the last one excepted */
+  readonly leastBytes: number;
+}
+
+/** `to` is the first byte that does not belong to it. */
+interface ByteRange {
+  readonly from: number;
+  readonly to: number;
+}
 
 /**
  * Sends a blob into an upload that was begun, and closes it under its digest. Large blobs go as one PATCH, in chunks where
@@ -21,82 +40,106 @@ const COMMIT_TIMEOUT_MS = 5 * 60_000;
  */
 export async function uploadBlob(push: BlobPush, begun: Reply): Promise<void> {
   const { requests, endpoint, descriptor } = push;
-  const session = { url: requests.transport.locate(endpoint, begun) };
+  const least = String(begun.headers['oci-chunk-min-length'] ?? '');
+  const session: Session = {
+    url: requests.transport.locate(endpoint, begun),
+    leastBytes: /^\d{1,12}$/.test(least) ? Number(least) : 0,
+  };
   await using source = new BlobSource(push.open, descriptor);
   try {
-    if (descriptor.size <= WHOLE_BYTES) return await close(push, session.url, source);
-    await sendParts(push, session, source, Number(begun.headers['oci-chunk-min-length'] ?? 0));
-    await close(push, session.url, undefined);
+    if (descriptor.size <= WHOLE_BYTES) await close(push, session.url, source);
+    else await sendParts(push, session, source);
   } catch (thrown) {
     await discard(push, session.url);
-    // The registry was there a moment ago: an upload's session that it lost is begun anew.
-    if (!isKilnError(thrown, 'IMAGE_NOT_FOUND')) throw thrown;
-    throw new RegistryError('REGISTRY_FAILED', thrown.message, { cause: thrown, transient: true });
+    throw isKilnError(thrown, 'IMAGE_NOT_FOUND') ? lost(push, thrown) : thrown;
   }
 }
 
-/** @param session where to go on; changes with each answer */
-async function sendParts(push: BlobPush, session: { url: URL }, source: BlobSource, least: number): Promise<void> {
-  const { descriptor, clock, random, signal, requests, endpoint } = push;
-  const { digest, size } = descriptor;
+/** Until the registry has the blob under its name. */
+async function sendParts(push: BlobPush, session: Session, source: BlobSource): Promise<void> {
+  const { descriptor, clock, random, signal, endpoint } = push;
+  const { size } = descriptor;
+  const smaller = Math.max(CHUNK_BYTES, session.leastBytes);
   let chunkBytes = size;
   let offset = 0;
-  for (let breaks = 0; offset < size; ) {
+  for (let breaks = 0; ; ) {
     const from = offset;
     const to = Math.min(from + chunkBytes, size);
-    const whole = from === 0 && to === size;
     try {
-      const reply = await requests.ask(
-        {
-          endpoint,
-          method: 'PATCH',
-          target: session.url,
-          scopes: pushScopes(endpoint),
-          headers: {
-            'content-type': 'application/octet-stream',
-            'content-length': String(to - from),
-            ...(whole ? {} : { 'content-range': `${from}-${to - 1}` }),
-          },
-          body: () => source.slice(from, to),
-          signal,
-          headersTimeoutMs: COMMIT_TIMEOUT_MS,
-        },
-        { subject: `the upload of ${digest} to ${endpoint.repository}`, kind: 'upload', expect: [202, 201, 204, 413] },
-      );
-      await reply.body.dump();
-      if (reply.status !== 413) {
-        session.url = requests.transport.locate(endpoint, reply);
+      if (from === size) return await close(push, session.url, undefined);
+      const status = await sendPart(push, session, source, { from, to });
+      if (status === 413 && chunkBytes <= smaller) {
+        throw new RegistryError(
+          'REGISTRY_DENIED',
+          `${endpoint.host} takes no ${chunkBytes} bytes in one request, for ${subjectOf(push)}`,
+        );
+      }
+      if (status === 413) chunkBytes = smaller;
+      else if (status === 416)
+        throw new RegistryError('REGISTRY_FAILED', `${endpoint.host} lost its place in ${subjectOf(push)}`, {
+          transient: true,
+        });
+      else {
         offset = to;
         breaks = 0;
         continue;
       }
-      const smaller = Math.max(CHUNK_BYTES, least);
-      if (chunkBytes <= smaller) {
-        throw new RegistryError('REGISTRY_DENIED', `${endpoint.host} takes no ${chunkBytes} bytes in one request`);
-      }
-      chunkBytes = smaller;
     } catch (thrown) {
       if (!(thrown instanceof RegistryError) || !thrown.transient || ++breaks > BREAKS_MAX) throw thrown;
-      await clock.sleep(thrown.retryAfterMs ?? pauseMs(breaks, random), signal);
+      if (breaks === BREAKS_OF_A_WHOLE) chunkBytes = Math.min(chunkBytes, smaller);
+      await clock.sleep(waitMs(thrown, breaks, random), signal);
     }
-    const received = await position(push, session);
-    if (received > from) breaks = 0;
-    if (received > size) throw new RegistryError('REGISTRY_FAILED', `${endpoint.host} has more than it was sent`);
+    const again = { clock, random, attempts: ASKS_MAX, retryUnreachable: true, signal };
+    // It may be only the answer that was lost.
+    if (from === size && (await withRetries(again, () => headBlob(push))) !== null) return;
+    const received = await withRetries(again, () => position(push, session));
+    if (received === null) throw lost(push);
     offset = received;
+    if (offset > from) breaks = 0;
   }
 }
 
-/** How many bytes the registry has of an upload. */
-async function position({ requests, endpoint, signal }: BlobPush, session: { url: URL }): Promise<number> {
+/** 413 and 416 are answers too: it is too much, or not what comes next. */
+async function sendPart(push: BlobPush, session: Session, source: BlobSource, range: ByteRange): Promise<number> {
+  const { requests, endpoint, descriptor, signal } = push;
+  const { from, to } = range;
+  const whole = from === 0 && to === descriptor.size;
   const reply = await requests.ask(
-    { endpoint, method: 'GET', target: session.url, scopes: pushScopes(endpoint), signal },
-    { subject: `an upload to ${endpoint.repository}`, kind: 'upload', expect: [204, 200, 202] },
+    {
+      endpoint,
+      method: 'PATCH',
+      target: session.url,
+      scopes: pushScopes(endpoint),
+      headers: {
+        'content-type': 'application/octet-stream',
+        'content-length': String(to - from),
+        ...(whole ? {} : { 'content-range': `${from}-${to - 1}` }),
+      },
+      body: () => source.slice(from, to),
+      signal,
+      headersTimeoutMs: COMMIT_TIMEOUT_MS,
+    },
+    { subject: subjectOf(push), kind: 'upload', expect: [202, 201, 204, 413, 416] },
   );
   await reply.body.dump();
+  if (reply.status < 400) session.url = requests.transport.locate(endpoint, reply);
+  return reply.status;
+}
+
+/** How many bytes the registry has of an upload; null when it does not tell. */
+async function position(push: BlobPush, session: Session): Promise<number | null> {
+  const { requests, endpoint, descriptor, signal } = push;
+  const reply = await requests.ask(
+    { endpoint, method: 'GET', target: session.url, scopes: pushScopes(endpoint), signal },
+    { subject: subjectOf(push), kind: 'upload', expect: [204, 200, 202, 400, 405, 416] },
+  );
+  await reply.body.dump();
+  if (reply.status >= 400) return null;
   if (reply.headers.location !== undefined) session.url = requests.transport.locate(endpoint, reply);
-  const [, last] = /^(?:bytes=)?0-(\d+)$/.exec(String(reply.headers.range ?? '')) ?? [];
+  const [, last] = /^(?:bytes=)?0-(\d{1,15})$/.exec(String(reply.headers.range ?? '')) ?? [];
   // `0-0` is also what registries say of nothing.
-  return last === undefined || last === '0' ? 0 : Number(last) + 1;
+  const received = last === undefined || last === '0' ? 0 : Number(last) + 1;
+  return received > descriptor.size ? null : received;
 }
 
 /** Names the upload; with a source, sends all of it too. */
@@ -121,7 +164,7 @@ async function close(push: BlobPush, url: URL, source: BlobSource | undefined): 
       signal,
       headersTimeoutMs: COMMIT_TIMEOUT_MS,
     },
-    { subject: `the upload of ${digest} to ${endpoint.repository}`, kind: 'upload', expect: [201, 204] },
+    { subject: subjectOf(push), kind: 'upload', expect: [201, 204] },
   );
   await reply.body.dump();
 }
@@ -130,82 +173,20 @@ async function close(push: BlobPush, url: URL, source: BlobSource | undefined): 
 async function discard({ requests, endpoint }: BlobPush, target: URL): Promise<void> {
   try {
     const signal = AbortSignal.timeout(2_000);
-    const reply = await requests.transport.send({
-      endpoint,
-      method: 'DELETE',
-      target,
-      scopes: pushScopes(endpoint),
-      signal,
-    });
+    // Some want the right to delete for this; whoever may not push anything away still gets the other rights.
+    const scopes = [`repository:${endpoint.repository}:pull,push,delete`];
+    const reply = await requests.transport.send({ endpoint, method: 'DELETE', target, scopes, signal });
     await reply.body.dump();
   } catch {
     // It forgets by itself.
   }
 }
 
-/** A blob that can be read from anywhere: onwards from where it is, or opened anew. */
-class BlobSource implements AsyncDisposable {
-  readonly #open: () => Bytes;
-  readonly #descriptor: Descriptor;
-  #stream: AsyncIterator<Uint8Array> | undefined;
-  #at = 0;
-  #left: Uint8Array = Buffer.alloc(0);
+const subjectOf = ({ descriptor: { digest }, endpoint: { repository } }: BlobPush): string =>
+  `the upload of ${digest} to ${repository}`;
 
-  constructor(open: () => Bytes, descriptor: Descriptor) {
-    this.#open = open;
-    this.#descriptor = descriptor;
-  }
-
-  /**
-   * Bytes from an offset to another one; the last slice checks that there are no more.
-   * @throws KilnError BLOB_CORRUPT when the blob is shorter or longer than its descriptor
-   */
-  async *slice(from: number, to: number): Bytes {
-    if (this.#stream === undefined || from !== this.#at) await this.#seek(from);
-    while (this.#at < to) {
-      const chunk = await this.#next();
-      if (chunk === undefined) throw this.#wrongSize();
-      const piece = chunk.subarray(0, to - this.#at);
-      this.#left = chunk.subarray(piece.byteLength);
-      this.#at += piece.byteLength;
-      yield piece;
-    }
-    if (to === this.#descriptor.size && (await this.#next()) !== undefined) throw this.#wrongSize();
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#stream?.return?.();
-  }
-
-  async #seek(offset: number): Promise<void> {
-    await this.#stream?.return?.();
-    this.#stream = this.#open()[Symbol.asyncIterator]();
-    this.#left = Buffer.alloc(0);
-    for (this.#at = 0; this.#at < offset; ) {
-      const chunk = await this.#next();
-      if (chunk === undefined) throw this.#wrongSize();
-      const skipped = Math.min(chunk.byteLength, offset - this.#at);
-      this.#left = chunk.subarray(skipped);
-      this.#at += skipped;
-    }
-  }
-
-  async #next(): Promise<Uint8Array | undefined> {
-    const left = this.#left;
-    if (left.byteLength > 0) {
-      this.#left = Buffer.alloc(0);
-      return left;
-    }
-    for (;;) {
-      const next = await this.#stream?.next();
-      if (next === undefined || next.done === true) return undefined;
-      if (next.value.byteLength > 0) return next.value;
-    }
-  }
-
-  /** Our own fault, not the registry's. */
-  #wrongSize(): KilnError {
-    const { digest, size } = this.#descriptor;
-    return new KilnError('BLOB_CORRUPT', `the blob ${digest} is not ${size} bytes long`);
-  }
+/** The registry was there a moment ago: an upload's session that it lost is begun anew. */
+function lost(push: BlobPush, cause?: Error): RegistryError {
+  const message = cause?.message ?? `${push.endpoint.host} does not tell how far it is with ${subjectOf(push)}`;
+  return new RegistryError('REGISTRY_FAILED', message, { cause, transient: true });
 }

@@ -2,6 +2,8 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { once } from 'node:events';
 import { type Digest, digestOf } from '#oci';
 import { collect, KilnError } from '#std';
+import { refuse, send } from './fault-answers.ts';
+import { FaultUploads } from './fault-uploads.ts';
 
 /** What a client asked. */
 export interface Recorded {
@@ -44,9 +46,7 @@ export class FaultRegistry implements AsyncDisposable {
   readonly blobs = new Map<string, Buffer>();
   /** by `repository:tag` and `repository@digest` */
   readonly manifests = new Map<string, { readonly mediaType: string; readonly bytes: Buffer }>();
-  /** bytes of uploads that are under way, by path */
-  readonly uploads = new Map<string, Buffer>();
-  #begun = 0;
+  readonly #uploads = new FaultUploads();
   auth: FaultAuth = { kind: 'none' };
   /** whether Location is an absolute address */
   absoluteLocations = false;
@@ -104,9 +104,28 @@ export class FaultRegistry implements AsyncDisposable {
     return digest;
   }
 
+  /** bytes of uploads that are under way, by path */
+  get uploads(): Map<string, Buffer> {
+    return this.#uploads.received;
+  }
+
+  /** What it wants of a chunk at least, from now on. */
+  set chunkMinBytes(bytes: number) {
+    this.#uploads.chunkMinBytes = bytes;
+  }
+
+  /** Bytes of an upload that came before its connection broke. */
+  receivePart(path: string, bytes: Uint8Array): void {
+    this.#uploads.receivePart(new URL(path, this.url).pathname, bytes);
+  }
+
   /** Forgets the tokens that it gave. */
   revokeTokens(): void {
     this.#tokens.clear();
+  }
+
+  get #base(): string {
+    return this.absoluteLocations ? this.url : '';
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -188,7 +207,7 @@ export class FaultRegistry implements AsyncDisposable {
       this.addManifest(repository, name.startsWith('sha256:') ? null : name, mediaType, request.body);
       send(response, 201, {});
     } else if (name.startsWith('uploads/') && request.method !== 'POST') {
-      this.#continue(request, repository, url, response);
+      this.#uploads.continue(request, url, this.#base, response, (bytes) => this.addBlob(repository, bytes));
     } else if (reads) {
       const found = this.blobs.get(`${repository}@${name}`);
       if (found === undefined) return refuse(response, 404, 'BLOB_UNKNOWN');
@@ -196,62 +215,16 @@ export class FaultRegistry implements AsyncDisposable {
     } else this.#begin(repository, url, response);
   }
 
-  /** Of one upload: more bytes, how many there are, its end. */
-  #continue({ method, body }: Recorded, repository: string, url: URL, response: ServerResponse): void {
-    const had = this.uploads.get(url.pathname);
-    if (had === undefined) return refuse(response, 404, 'BLOB_UPLOAD_UNKNOWN');
-    const has = method === 'PATCH' || method === 'PUT' ? Buffer.concat([had, body]) : had;
-    this.uploads.set(url.pathname, has);
-    if (method === 'DELETE') {
-      this.uploads.delete(url.pathname);
-      return send(response, 204, undefined);
-    }
-    if (method !== 'PUT') {
-      this.#locate(url.pathname, response);
-      response.setHeader('range', `0-${Math.max(has.length - 1, 0)}`);
-      return send(response, method === 'PATCH' ? 202 : 204, undefined);
-    }
-    this.uploads.delete(url.pathname);
-    if (url.searchParams.get('digest') !== digestOf(has)) return refuse(response, 400, 'DIGEST_INVALID');
-    this.addBlob(repository, has);
-    send(response, 201, {});
-  }
-
-  /** Bytes of an upload that came before its connection broke. */
-  receivePart(path: string, bytes: Uint8Array): void {
-    const key = new URL(path, this.url).pathname;
-    this.uploads.set(key, Buffer.concat([this.uploads.get(key) ?? Buffer.alloc(0), bytes]));
-  }
-
-  #locate(path: string, response: ServerResponse): void {
-    const location = `${path}?_state=a%2Bb%3D`;
-    response.setHeader('location', this.absoluteLocations ? `${this.url}${location}` : location);
-  }
-
   #begin(repository: string, url: URL, response: ServerResponse): void {
     const mounted = this.blobs.get(`${url.searchParams.get('from')}@${url.searchParams.get('mount')}`);
-    if (mounted !== undefined) {
-      this.addBlob(repository, mounted);
-      return send(response, 201, {});
-    }
-    const path = `/v2/${repository}/blobs/uploads/${++this.#begun}`;
-    this.uploads.set(path, Buffer.alloc(0));
-    this.#locate(path, response);
-    send(response, 202, {});
+    if (mounted === undefined) return this.#uploads.begin(repository, this.#base, response);
+    this.addBlob(repository, mounted);
+    send(response, 201, {});
   }
 }
 
 const basic = ({ username, password }: { readonly username: string; readonly password: string }): string =>
   `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
-
-function send(response: ServerResponse, status: number, body: unknown): void {
-  if (body === undefined) response.writeHead(status).end();
-  else response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
-}
-
-function refuse(response: ServerResponse, status: number, code: string): void {
-  send(response, status, { errors: [{ code, message: code.toLowerCase().replaceAll('_', ' ') }] });
-}
 
 function serveBytes({ method, headers }: Recorded, response: ServerResponse, bytes: Buffer): void {
   const from = Number(/^bytes=(\d+)-$/.exec(headers.range ?? '')?.[1] ?? 0);
