@@ -22,7 +22,7 @@ function diamond(ignoreA = false): { definition: Definition; a: Digest; b: Diges
   const a = run('a', image, ignoreA);
   const b = run('b', a);
   const c = run('c', a);
-  const d = builder.add({ kind: 'copy', sources: ['x'], dest: '/' }, platform, [b, c], label);
+  const d = builder.add({ kind: 'copy', from: [{ input: 1, patterns: ['x'] }], dest: '/' }, platform, [b, c], label);
   return { definition: builder.finish(d), a: a.vertex, b: b.vertex, c: c.vertex, d: d.vertex };
 }
 

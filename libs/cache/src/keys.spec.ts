@@ -21,7 +21,7 @@ const exec: ExecOp = {
   user: '',
   network: 'default',
 };
-const copy: CopyOp = { kind: 'copy', sources: ['a', 'b'], dest: '/src/' };
+const copy: CopyOp = { kind: 'copy', from: [{ input: 1, patterns: ['a', 'b'] }], dest: '/src/' };
 const mkdir: MkdirOp = { kind: 'mkdir', path: '/src', mode: 0o755 };
 
 interface Case {
@@ -106,11 +106,11 @@ describe('definition keys', () => {
     ],
     'copy unpack': [
       { op: copy, source: 'local' },
-      { op: { ...copy, unpack: true }, source: 'local' },
+      { op: { ...copy, from: [{ input: 1, patterns: ['a', 'b'], unpack: true }] }, source: 'local' },
     ],
     'copy sources of a stage': [
       { op: copy, source: 'stage' },
-      { op: { ...copy, sources: ['a'] }, source: 'stage' },
+      { op: { ...copy, from: [{ input: 1, patterns: ['a'] }] }, source: 'stage' },
     ],
     'mkdir path': [{ op: mkdir }, { op: { ...mkdir, path: '/x' } }],
     'mkdir mode': [{ op: mkdir }, { op: { ...mkdir, mode: 0o700 } }],
@@ -127,7 +127,9 @@ describe('definition keys', () => {
   });
 
   it('do not change with the spelling of patterns that select the same', () => {
-    expect(keyOf({ op: { ...copy, sources: ['*', 'b'] }, source: 'local' })).toBe(keyOf({ op: copy, source: 'local' }));
+    expect(keyOf({ op: { ...copy, from: [{ input: 1, patterns: ['*', 'b'] }] }, source: 'local' })).toBe(
+      keyOf({ op: copy, source: 'local' }),
+    );
   });
 });
 

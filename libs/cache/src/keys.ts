@@ -1,24 +1,46 @@
-import { type Definition, isStep, type Op, type Vertex, type InlineFile } from '#graph';
+import { type Definition, type ExecMount, type InlineFile, isStep, type Op, type Vertex } from '#graph';
 import { type Digest, digestOf, formatPlatform } from '#oci';
 import { canonicalJson, type Json, KilnError, unreachable } from '#std';
 import type { CacheKey, ExplainedKey, OpKey, ResultId } from './record.ts';
 
 /** Bump when hashed bytes or the layer format change meaning: every key of the farm misses then. */
-export const KEY_VERSION = 1;
+export const KEY_VERSION = 2;
 
-/** Digest of what a COPY or ADD takes from a tree that the client sent (docs/cache.md, "selection"). */
-export type SelectionOf = (vertex: Vertex) => Digest;
+/** Digest of what a step takes from an input whose files are known beforehand (docs/cache.md, "selection"). */
+export type SelectionOf = (vertex: Vertex, input: number) => Digest;
 
-/** What an operation is, without its inputs. Every attribute that can change a result is here. */
-function operation(op: Op, selected: boolean): Json {
+/** Trees that are known file by file before anything runs: what a client sent, what was fetched by HTTP. */
+function isKnown({ op }: Vertex): boolean {
+  return op.kind === 'local' || op.kind === 'http';
+}
+
+/**
+ * What an operation is, without its inputs. Every attribute that can change a result is here.
+ * @param selected inputs that are known by what is selected, which says all that the patterns said
+ */
+function operation(op: Op, selected: (input: number) => boolean): Json {
   switch (op.kind) {
     case 'image':
       // The same manifest from another registry is the same tree.
       return { kind: op.kind, digest: op.digest };
     case 'scratch':
+    case 'merge':
       return { kind: op.kind };
     case 'local':
       return { kind: op.kind, name: op.name };
+    case 'http':
+      return { kind: op.kind, digest: op.digest, name: op.name };
+    case 'git': {
+      const { kind, commit, subdir, keepGitDir, submodules } = op;
+      // What .git remembers of where it came from is a part of the tree.
+      return {
+        kind,
+        commit,
+        subdir,
+        submodules,
+        ...(keepGitDir ? { keepGitDir, remote: op.remote, ref: op.ref } : {}),
+      };
+    }
     case 'exec':
       return {
         kind: op.kind,
@@ -27,17 +49,25 @@ function operation(op: Op, selected: boolean): Json {
         cwd: op.cwd,
         user: op.user,
         network: op.network,
+        security: op.security,
+        mounts: op.mounts?.map((mount) => mountOf(mount, selected)),
+        extraHosts: op.extraHosts,
+        limits: op.limits,
         files: inlineOf(op.files),
       };
     case 'copy':
-      // Where the selection is known, it says all that the patterns said.
       return {
         kind: op.kind,
-        ...(selected ? { count: op.sources.length } : { sources: op.sources }),
+        from: op.from.map(({ input, patterns, unpack }) => ({
+          input,
+          unpack,
+          ...(selected(input) ? { count: patterns.length } : { patterns }),
+        })),
         dest: op.dest,
         chown: op.chown,
         chmod: op.chmod,
-        unpack: op.unpack,
+        parents: op.parents,
+        ...(op.from.every(({ input }) => selected(input)) ? {} : { excludes: op.excludes }),
         inline: inlineOf(op.inline),
       };
     case 'mkdir':
@@ -45,6 +75,13 @@ function operation(op: Op, selected: boolean): Json {
     default:
       return unreachable(op);
   }
+}
+
+/** Secrets and agents count by what they are called, never by what they hold. */
+function mountOf(mount: ExecMount, selected: (input: number) => boolean): Json {
+  if (mount.type !== 'bind' || !selected(mount.input)) return { ...mount };
+  const { source: _, ...rest } = mount;
+  return rest;
 }
 
 const hash = (preimage: Json): Digest => digestOf(canonicalJson(preimage));
@@ -58,15 +95,17 @@ export function opKey(vertex: Vertex): OpKey {
   const preimage = {
     v: KEY_VERSION,
     kind: 'op',
-    op: operation(vertex.op, true),
+    op: operation(vertex.op, () => true),
     platform: formatPlatform(vertex.platform),
   };
   return hash(preimage) as OpKey;
 }
 
-function localInput(definition: Definition, vertex: Vertex, input: number): boolean {
+/** Whether a step takes a part of an input whose files are known; a root is always taken as a whole. */
+function knownInput(definition: Definition, vertex: Vertex, input: number): boolean {
   const edge = vertex.inputs[input];
-  return edge !== undefined && definition.vertices.get(edge.vertex)?.op.kind === 'local';
+  const source = edge === undefined ? undefined : definition.vertices.get(edge.vertex);
+  return input > 0 && source !== undefined && isKnown(source);
 }
 
 /**
@@ -76,9 +115,9 @@ function localInput(definition: Definition, vertex: Vertex, input: number): bool
 export function definitionKeys(definition: Definition, selectionOf: SelectionOf): ReadonlyMap<Digest, ExplainedKey> {
   const keys = new Map<Digest, ExplainedKey>();
   for (const vertex of definition.vertices.values()) {
-    const selected = vertex.op.kind === 'copy' && localInput(definition, vertex, 1);
+    const selected = (input: number): boolean => knownInput(definition, vertex, input);
     const inputs = vertex.inputs.map((edge, index): Json => {
-      if (localInput(definition, vertex, index)) return { selection: selectionOf(vertex) };
+      if (selected(index)) return { selection: selectionOf(vertex, index) };
       const key = keys.get(edge.vertex);
       if (key === undefined) throw new KilnError('INTERNAL', 'a definition names an input after what uses it');
       return { key: key.key, output: edge.output };
@@ -106,7 +145,10 @@ export type InputContent = { readonly tree: Digest } | { readonly selection: Dig
 /** The key over the contents of the inputs, known when their results are. */
 export function contentKey(vertex: Vertex, inputs: readonly InputContent[]): ExplainedKey {
   if (!isStep(vertex)) throw new KilnError('INTERNAL', `a ${vertex.op.kind} has no content key`);
-  const selected = inputs.some((input) => 'selection' in input);
+  const selected = (input: number): boolean => {
+    const content = inputs[input];
+    return content !== undefined && 'selection' in content;
+  };
   const preimage = {
     v: KEY_VERSION,
     kind: 'content',

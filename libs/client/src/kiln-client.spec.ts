@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
-import type { BuildView } from '#protocol';
+import { type BuildView, StoredRequest } from '#protocol';
 import { type Bytes, type Clock, collect, KilnError, single } from '#std';
 import { KilnClient } from './kiln-client.ts';
 
@@ -31,17 +31,7 @@ const view: BuildView = {
   createdAt: '2026-01-01T00:00:00.000Z',
   startedAt: null,
   finishedAt: null,
-  request: {
-    dockerfile: 'Dockerfile',
-    buildArgs: {},
-    labels: {},
-    tags: [],
-    noCache: false,
-    noCacheFilter: [],
-    pull: false,
-    network: 'default',
-    outputs: [],
-  },
+  request: StoredRequest.parse({}),
   context: { digest: `sha256:${'0'.repeat(64)}` as BuildView['context']['digest'], files: 1, sizeBytes: 1 },
   result: null,
   failure: null,

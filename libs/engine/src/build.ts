@@ -94,7 +94,8 @@ function lower(
   images: Images,
 ): Promise<Lowered> {
   const { target, buildArgs, labels, noCache, noCacheFilter, network } = request;
-  const platform = request.platform === undefined ? node.platform : parsePlatform(request.platform);
+  const [asked] = request.platforms;
+  const platform = asked === undefined ? node.platform : parsePlatform(asked);
   const options = { buildArgs, labels, noCache, noCacheFilter, network, platform, buildPlatform: node.platform };
   return lowerDockerfile(
     parseDockerfile(dockerfile.text),

@@ -4,19 +4,30 @@ import { encodePath, type Tree } from '#content';
 import { type Selection, selectSources } from '#context';
 import type { CopyOp, InlineFile } from '#graph';
 import { resolveInRoot } from '#snapshot';
+import { KilnError } from '#std';
 import { fileOwner } from './accounts.ts';
 import { type ArchiveFile, isArchive, unpackArchive } from './archive.ts';
 import { copyEntry, type CopySource, openBytes } from './copy-entry.ts';
 import { lookAt, makeDirs, type Ownership, type TargetRoot } from './rooted-files.ts';
 import { readRootFile } from './run-exec.ts';
 
+/** The files of an input, and where their bytes are. */
+export interface SourceTree {
+  readonly tree: Tree;
+  readonly from: CopySource;
+}
+
 export interface CopyRun {
   readonly op: CopyOp;
-  /** the source's files */
-  readonly tree: Tree;
+  /** by number of the input */
+  readonly sources: ReadonlyMap<number, SourceTree>;
   readonly root: TargetRoot;
-  readonly from: CopySource;
   readonly signal: AbortSignal;
+}
+
+/** What is copied from one input. */
+interface SourceRun extends CopyRun {
+  readonly from: CopySource;
 }
 
 /**
@@ -24,13 +35,17 @@ export interface CopyRun {
  * own names when `dest` is a directory. ADD unpacks archives into `dest`.
  */
 export async function runCopy(run: CopyRun): Promise<void> {
-  const { op, tree, root } = run;
-  const selections = selectSources(tree, op.sources);
+  const { op, sources, root } = run;
   const owner = op.chown === undefined ? undefined : await fileOwner(op.chown, readRootFile(root.path));
-  for (const selection of selections) {
-    const archive = op.unpack === true ? archiveOf(run, selection) : undefined;
-    if (archive !== undefined && (await isArchive(archive, run.signal))) await unpackInto(run, archive, owner);
-    else await copySelection(run, selection, owner);
+  for (const { input, patterns, unpack } of op.from) {
+    const source = sources.get(input);
+    if (source === undefined) throw new KilnError('INTERNAL', `the input ${input} of a copy is not there`);
+    const one = { ...run, from: source.from };
+    for (const selection of selectSources(source.tree, patterns)) {
+      const archive = unpack === true ? archiveOf(one, selection) : undefined;
+      if (archive !== undefined && (await isArchive(archive, run.signal))) await unpackInto(run, archive, owner);
+      else await copySelection(one, selection, owner);
+    }
   }
   for (const file of op.inline ?? []) await writeInline(run, file, owner ?? { uid: 0, gid: 0 });
 }
@@ -38,7 +53,7 @@ export async function runCopy(run: CopyRun): Promise<void> {
 async function writeInline({ op, root, signal }: CopyRun, file: InlineFile, owner: Ownership): Promise<void> {
   const bytes = Buffer.from(file.text);
   const mtime = root.clock.nowMs() / 1000;
-  const mode = op.chmod ?? 0o644;
+  const mode = modeOf(op, 0o644);
   const entry = { path: file.name, type: 'file', mode, ...owner, size: bytes.length, mtime } as const;
   const target = await fileTarget(root, op.dest, file.name, madeOnTheWay(op, owner));
   await copyEntry({ root, from: { bytes }, sourcePath: '', entry, target, owner, mode, signal });
@@ -46,7 +61,7 @@ async function writeInline({ op, root, signal }: CopyRun, file: InlineFile, owne
 
 /** What may be an archive: a regular file, by itself. */
 function archiveOf(
-  { from, signal }: CopyRun,
+  { from, signal }: SourceRun,
   { directory, entries, resolved, source }: Selection,
 ): ArchiveFile | undefined {
   const [entry] = entries;
@@ -63,7 +78,7 @@ async function unpackInto(
   await unpackArchive(archive, { root, directory, owner }, signal);
 }
 
-async function copySelection(run: CopyRun, selection: Selection, owner: Ownership | undefined): Promise<void> {
+async function copySelection(run: SourceRun, selection: Selection, owner: Ownership | undefined): Promise<void> {
   const { root, op } = run;
   const made = madeOnTheWay(op, owner);
   const directory = selection.directory ? await makeDirs(root, op.dest, made) : undefined;
@@ -81,7 +96,7 @@ async function copySelection(run: CopyRun, selection: Selection, owner: Ownershi
       target,
       firstName: entry.hardlink === undefined ? undefined : placed.get(entry.hardlink),
       owner: owner ?? entry,
-      mode: op.chmod ?? entry.mode,
+      mode: modeOf(op, entry.mode),
       signal: run.signal,
     });
     if (entry.type === 'file') placed.set(entry.path, target);
@@ -92,8 +107,13 @@ async function copySelection(run: CopyRun, selection: Selection, owner: Ownershi
 }
 
 /** Owner and mode of directories that a copy needs and does not find; --chmod is for them too. */
-function madeOnTheWay({ chmod }: CopyOp, owner: Ownership | undefined): Ownership & { readonly mode: number } {
-  return { mode: chmod ?? 0o755, ...(owner ?? { uid: 0, gid: 0 }) };
+function madeOnTheWay(op: CopyOp, owner: Ownership | undefined): Ownership & { readonly mode: number } {
+  return { mode: modeOf(op, 0o755), ...(owner ?? { uid: 0, gid: 0 }) };
+}
+
+function modeOf({ chmod }: CopyOp, mode: number): number {
+  if (typeof chmod === 'string') throw new KilnError('INTERNAL', 'a symbolic mode');
+  return chmod ?? mode;
 }
 
 const joined = (directory: string, path: string): string => (directory === '' ? path : `${directory}/${path}`);

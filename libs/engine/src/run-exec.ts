@@ -55,7 +55,7 @@ export async function runExec({ op, root, workspace, settings, log, signal }: Ex
       cwd: op.cwd,
       ...user,
       hostname: 'buildkitsandbox',
-      network: op.network,
+      network: op.network === 'none' ? 'none' : 'default',
       limits: settings.limits,
       mounts: [...mounts, ...inline.mounts],
     },

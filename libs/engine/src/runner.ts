@@ -8,7 +8,7 @@ import { type Digest, type Layer, mediaType } from '#oci';
 import type { Differ, Mount } from '#snapshot';
 import type { OpRunner } from '#solver';
 import { type Clock, KilnError } from '#std';
-import { runCopy } from './run-copy.ts';
+import { runCopy, type SourceTree } from './run-copy.ts';
 import { type ExecSettings, runExec } from './run-exec.ts';
 import { runMkdir } from './run-mkdir.ts';
 import type { LocalRef, Ref, TreeRef } from './ref.ts';
@@ -31,11 +31,11 @@ export interface RunnerOptions {
 /** Runs a build's operations on this node. */
 export class EngineRunner implements OpRunner<Ref> {
   readonly #options: RunnerOptions;
-  readonly #selections = new Map<Digest, Digest>();
-  readonly #localOf: (vertex: Vertex) => LocalRef;
+  readonly #selections = new Map<string, Digest>();
+  readonly #localOf: (vertex: Vertex, input: number) => LocalRef;
 
-  /** @param localOf the tree that a COPY from the client takes from */
-  constructor(options: RunnerOptions, localOf: (vertex: Vertex) => LocalRef) {
+  /** @param localOf the tree behind an input whose files are known beforehand */
+  constructor(options: RunnerOptions, localOf: (vertex: Vertex, input: number) => LocalRef) {
     this.#options = options;
     this.#localOf = localOf;
   }
@@ -53,14 +53,13 @@ export class EngineRunner implements OpRunner<Ref> {
     return this.#options.refs.result(record.result);
   }
 
-  selection(vertex: Vertex): Digest {
-    let digest = this.#selections.get(vertex.digest);
+  selection(vertex: Vertex, input: number): Digest {
+    const key = `${vertex.digest} ${input}`;
+    let digest = this.#selections.get(key);
     if (digest === undefined) {
-      const { op } = vertex;
-      if (op.kind !== 'copy') throw new KilnError('INTERNAL', `a ${op.kind} selects nothing`);
-      const { tree, unfiltered } = this.#localOf(vertex);
-      digest = selectionDigest(selectSources(tree, op.sources, { unfiltered }));
-      this.#selections.set(vertex.digest, digest);
+      const { tree, unfiltered } = this.#localOf(vertex, input);
+      digest = selectionDigest(selectSources(tree, patternsOf(vertex, input), { unfiltered }));
+      this.#selections.set(key, digest);
     }
     return digest;
   }
@@ -68,9 +67,9 @@ export class EngineRunner implements OpRunner<Ref> {
   contents(vertex: Vertex, inputs: readonly Ref[]): Promise<readonly InputContent[]> {
     return Promise.all(
       inputs.map(async (input, index): Promise<InputContent> => {
-        if (input.kind === 'local') return { selection: this.selection(vertex) };
-        if (index === 1 && vertex.op.kind === 'copy') {
-          return { selection: selectionDigest(selectSources(await input.tree(), vertex.op.sources)) };
+        if (input.kind === 'local') return { selection: this.selection(vertex, index) };
+        if (index > 0) {
+          return { selection: selectionDigest(selectSources(await input.tree(), patternsOf(vertex, index))) };
         }
         return { tree: await input.digest() };
       }),
@@ -116,7 +115,7 @@ export class EngineRunner implements OpRunner<Ref> {
 
   async #execute(vertex: Vertex, inputs: readonly Ref[], mounts: readonly Mount[], signal: AbortSignal): Promise<void> {
     const { op } = vertex;
-    const { exec, refs, content, logs, clock } = this.#options;
+    const { exec, refs, logs, clock } = this.#options;
     const { workspace, shift } = refs.materialiser;
     await using root = await workspace.mount(mounts);
     const target = { path: root.path, shift, clock };
@@ -131,17 +130,24 @@ export class EngineRunner implements OpRunner<Ref> {
       case 'mkdir':
         return await runMkdir(op, target);
       case 'copy': {
-        const source = inputs[1];
-        if (source === undefined) throw new KilnError('INTERNAL', 'a copy without source');
-        if (source.kind === 'local')
-          return await runCopy({ op, tree: source.tree, root: target, from: { content }, signal });
-        const view = await refs.materialiser.snapshotter.view(await source.snapshot());
-        await using mounted = await workspace.mount(view);
-        return await runCopy({ op, tree: await source.tree(), root: target, from: { path: mounted.path }, signal });
+        await using mounts = new AsyncDisposableStack();
+        const sources = new Map<number, SourceTree>();
+        for (const { input } of op.from) sources.set(input, await this.#sourceTree(inputs[input], mounts));
+        return await runCopy({ op, sources, root: target, signal });
       }
       default:
         throw new KilnError('INTERNAL', `a ${op.kind} does not run`);
     }
+  }
+
+  /** An input's files where a copy can read them, for as long as `mounts` is held. */
+  async #sourceTree(source: Ref | undefined, mounts: AsyncDisposableStack): Promise<SourceTree> {
+    const { refs, content } = this.#options;
+    if (source === undefined) throw new KilnError('INTERNAL', 'a copy without source');
+    if (source.kind === 'local') return { tree: source.tree, from: { content } };
+    const { workspace, snapshotter } = refs.materialiser;
+    const mounted = mounts.use(await workspace.mount(await snapshotter.view(await source.snapshot())));
+    return { tree: await source.tree(), from: { path: mounted.path } };
   }
 
   /** Starts to digest and compress the step's changes beside what runs next. */
@@ -177,6 +183,12 @@ export class EngineRunner implements OpRunner<Ref> {
       },
     };
   }
+}
+
+/** What a step takes from one of its further inputs. */
+function patternsOf({ op }: Vertex, input: number): readonly string[] {
+  if (op.kind !== 'copy') throw new KilnError('INTERNAL', `a ${op.kind} selects nothing`);
+  return op.from.flatMap((each) => (each.input === input ? each.patterns : []));
 }
 
 function rootOf(inputs: readonly Ref[]): TreeRef {

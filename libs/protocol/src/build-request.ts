@@ -1,4 +1,4 @@
-import { parseReference } from '#oci';
+import { DigestSchema, parseReference } from '#oci';
 import { messageOf } from '#std';
 import { z } from 'zod';
 
@@ -17,12 +17,35 @@ const reference = z
     }
   });
 
+/** How layers that a build made go into an output; what a base brought stays as it is unless `force` is set. */
+const compression = {
+  compression: z.enum(['gzip', 'zstd', 'uncompressed']).optional(),
+  compressionLevel: z.int().min(0).max(22).optional(),
+  /** base layers too */
+  forceCompression: z.boolean().optional(),
+};
+
+/** What all outputs of an image have. */
+const imageOptions = {
+  ...compression,
+  /** mtimes later than SOURCE_DATE_EPOCH become that, in every layer that the build made */
+  rewriteTimestamp: z.boolean().optional(),
+  /** of this output alone, besides the build's annotations; keys as in {@link BuildRequest} */
+  annotations: z.record(z.string().min(1).max(512), z.string().max(65_536)).optional(),
+};
+
 /** Where the result goes besides the cache. */
 export const OutputRequest = z.discriminatedUnion('type', [
   /** pushed to the registries of the tags when `push` is set; else kept as blobs */
-  z.strictObject({ type: z.literal('image'), push: z.boolean().default(false) }),
+  z.strictObject({ type: z.literal('image'), push: z.boolean().default(false), ...imageOptions }),
   /** an OCI image layout in a tar, to be fetched from /outputs/:n */
-  z.strictObject({ type: z.literal('oci') }),
+  z.strictObject({ type: z.literal('oci'), ...imageOptions }),
+  /** what `docker load` takes, in a tar; one platform */
+  z.strictObject({ type: z.literal('docker'), ...imageOptions }),
+  /** the files of the result, in a tar; of several platforms below a directory each */
+  z.strictObject({ type: z.literal('tar') }),
+  /** the same, for a client that unpacks it into a directory */
+  z.strictObject({ type: z.literal('local'), platformSplit: z.boolean().optional() }),
 ]);
 export type OutputRequest = z.infer<typeof OutputRequest>;
 
@@ -32,30 +55,79 @@ export const RegistryCredentials = z.union([
 ]);
 export type RegistryCredentials = z.infer<typeof RegistryCredentials>;
 
+/** What `--build-context name=…` gives. */
+export const NamedContext = z.discriminatedUnion('type', [
+  /** a tree that comes with the request, in the part `context:NAME` */
+  z.strictObject({ type: z.literal('local') }),
+  /** `docker-image://…` */
+  z.strictObject({ type: z.literal('image'), reference }),
+  /** `oci-layout://…`: the layout comes as a tree in the part `context:NAME`; the digest is that of an index or manifest in it */
+  z.strictObject({ type: z.literal('ociLayout'), digest: DigestSchema }),
+  /** a git repository: URL with `#ref:subdirectory` */
+  z.strictObject({ type: z.literal('git'), url: z.string().min(1).max(4096) }),
+  /** an archive or a file by HTTP */
+  z.strictObject({ type: z.literal('http'), url: z.string().min(1).max(4096) }),
+]);
+export type NamedContext = z.infer<typeof NamedContext>;
+
+/** `name=soft[:hard]`, such as nofile=1024:2048. */
+export const Ulimit = z.strictObject({
+  name: z.string().regex(/^[a-z]+$/),
+  soft: z.int().min(-1),
+  hard: z.int().min(-1),
+});
+
 /** What a client asks for; the context comes beside it. */
 export const BuildRequest = z.strictObject({
+  /** what is wanted: an image, or only what the Dockerfile says of itself */
+  call: z.enum(['build', 'check', 'outline', 'targets']).default('build'),
   /** path inside the context */
   dockerfile: z.string().min(1).max(4096).default('Dockerfile'),
   /** the Dockerfile's text where it lies outside of the context (`-f -`, `-f ../x`) */
   dockerfileText: z.string().max(4_194_304).optional(),
+  /** by name, in lower case: what FROM and --from take instead of a stage or an image of that name */
+  contexts: z.record(name, NamedContext).default({}),
   target: name.optional(),
   buildArgs: z.record(name, z.string().max(131_072)).default({}),
   labels: z.record(name, z.string().max(131_072)).default({}),
+  /** by `[manifest|index|manifest-descriptor|index-descriptor[platform]:]key`, as docker buildx has it */
+  annotations: z.record(z.string().min(1).max(512), z.string().max(65_536)).default({}),
   tags: z.array(reference).max(64).default([]),
-  /** one platform, such as linux/amd64; the builder's own when absent */
-  platform: z.string().max(64).optional(),
+  /** such as linux/amd64; several make an index. The builder's own when empty */
+  platforms: z.array(z.string().max(64)).max(32).default([]),
   noCache: z.boolean().default(false),
   noCacheFilter: z.array(name).max(256).default([]),
   /** ask the registries anew what tags stand for */
   pull: z.boolean().default(false),
-  network: z.enum(['default', 'none']).default('default'),
+  network: z.enum(['default', 'none', 'host']).default('default'),
+  /** entitlements that the client gives: what RUN may ask for beyond the sandbox */
+  allow: z
+    .array(z.enum(['network.host', 'security.insecure']))
+    .max(8)
+    .default([]),
+  /** `name` to address, for /etc/hosts of every RUN */
+  addHosts: z
+    .array(z.strictObject({ name, address: z.string().min(1).max(64) }))
+    .max(256)
+    .default([]),
+  ulimits: z.array(Ulimit).max(32).default([]),
+  shmSizeBytes: z.int().nonnegative().optional(),
+  /** of every RUN; never above the farm's own limits */
+  memoryBytes: z.int().positive().optional(),
+  cpus: z.number().positive().optional(),
+  /** what RUN --mount=type=ssh may ask the client's agents for: ids */
+  ssh: z.array(name).max(32).default([]),
+  /** ids of the secrets that came with the request; filled in on arrival */
+  secretIds: z.array(name).max(256).default([]),
   outputs: z.array(OutputRequest).max(8).default([]),
   /** by registry host; sealed on arrival, never stored or shown in clear */
   credentials: z.record(name, RegistryCredentials).default({}),
+  /** by id, in base64, at most 500 KiB each; sealed on arrival, never stored or shown in clear */
+  secrets: z.record(name, z.base64().max(700_000)).default({}),
 });
 export type BuildRequest = z.infer<typeof BuildRequest>;
 export type BuildRequestInput = z.input<typeof BuildRequest>;
 
-/** A request as stored and shown: without credentials. */
-export const StoredRequest = BuildRequest.omit({ credentials: true });
+/** A request as stored and shown: without credentials and secrets. */
+export const StoredRequest = BuildRequest.omit({ credentials: true, secrets: true });
 export type StoredRequest = z.infer<typeof StoredRequest>;

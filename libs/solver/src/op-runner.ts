@@ -8,8 +8,8 @@ export interface OpRunner<R> {
   source(vertex: Vertex, signal: AbortSignal): Promise<R>;
   /** The result of a record, lazily: nothing is fetched before a running step needs it. */
   load(vertex: Vertex, record: CacheRecord): R;
-  /** Digest of what a COPY or ADD selects from a tree that the client sent. */
-  selection(vertex: Vertex): Digest;
+  /** Digest of what a step takes from an input whose files are known beforehand. */
+  selection(vertex: Vertex, input: number): Digest;
   /**
    * The contents of the inputs as a content key takes them. May wait for the inputs' layers to be digested.
    */

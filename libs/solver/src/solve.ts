@@ -78,9 +78,9 @@ class GraphSolver<R> {
   /** The one look-up, and which of its answers are used. */
   async plan(): Promise<void> {
     const { definition, runner, cache, clock, signal } = this.#options;
-    this.#keys = definitionKeys(definition, (vertex) => {
+    this.#keys = definitionKeys(definition, (vertex, input) => {
       try {
-        return runner.selection(vertex);
+        return runner.selection(vertex, input);
       } catch (thrown) {
         throw this.#failed(vertex, clock.nowMs(), thrown);
       }

@@ -72,7 +72,7 @@ async function requestOf({ config, options, context, interrupted }: Submission):
     dockerfile: context.dockerfile,
     ...(context.dockerfileText === undefined ? {} : { dockerfileText: context.dockerfileText }),
     ...(options.target === undefined ? {} : { target: options.target }),
-    ...(options.platform === undefined ? {} : { platform: options.platform }),
+    platforms: options.platform === undefined ? [] : [options.platform],
     buildArgs: options.buildArgs,
     labels: options.labels,
     tags: [...options.tags],

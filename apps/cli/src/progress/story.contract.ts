@@ -1,4 +1,11 @@
-import type { BuildEvent, BuildResult, BuildView, HitSource, PlannedVertex } from '#protocol';
+import {
+  type BuildEvent,
+  type BuildResult,
+  type BuildView,
+  type HitSource,
+  type PlannedVertex,
+  StoredRequest,
+} from '#protocol';
 
 /** What the specs of all views tell their builds with. */
 type Digest = PlannedVertex['vertex'];
@@ -18,17 +25,7 @@ export const build: BuildView = {
   createdAt: '2026-01-01T00:00:00.000Z',
   startedAt: null,
   finishedAt: null,
-  request: {
-    dockerfile: 'Dockerfile',
-    buildArgs: {},
-    labels: {},
-    tags: ['r/a:b'],
-    noCache: false,
-    noCacheFilter: [],
-    pull: false,
-    network: 'default',
-    outputs: [],
-  },
+  request: StoredRequest.parse({ tags: ['r/a:b'] }),
   context: { digest: id(8), files: 1, sizeBytes: 1 },
   result: null,
   failure: null,

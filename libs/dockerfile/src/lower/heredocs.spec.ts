@@ -47,7 +47,7 @@ describe('COPY and ADD of here-documents', () => {
     expect(ops(lowered)).toHaveLength(2);
     expect(ops(lowered).at(-1)).toMatchObject({
       kind: 'copy',
-      sources: [],
+      from: [],
       dest: '/x/',
       chmod: 0o600,
       inline: [
@@ -63,8 +63,8 @@ describe('COPY and ADD of here-documents', () => {
     expect(ops(lowered)).toMatchObject([
       { kind: 'scratch' },
       { kind: 'local' },
-      { sources: ['file'], dest: '/x/', inline: [{ name: 'EOF', text: '1\n' }] },
-      { sources: [], dest: '/y', inline: [{ name: 'EOF', text: '2\n' }], unpack: true },
+      { from: [{ patterns: ['file'] }], dest: '/x/', inline: [{ name: 'EOF', text: '1\n' }] },
+      { from: [], dest: '/y', inline: [{ name: 'EOF', text: '2\n' }] },
     ]);
   });
 

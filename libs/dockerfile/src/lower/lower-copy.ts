@@ -28,16 +28,18 @@ export function lowerCopy(copy: Copy, source: Source | undefined, lowering: Stag
   const mode = chmod === '' ? undefined : parseMode(name, chmod);
   const op: CopyOp = {
     kind: 'copy',
-    sources: sources.map(sourcePath),
+    from:
+      sources.length === 0
+        ? []
+        : [{ input: 1, patterns: sources.map(sourcePath), ...(copy.kind === 'add' ? { unpack: true } : {}) }],
     dest: target,
     ...(chown === '' ? {} : { chown }),
     ...(mode === undefined ? {} : { chmod: mode }),
-    ...(copy.kind === 'add' ? { unpack: true } : {}),
     ...(inline.length === 0 ? {} : { inline }),
   };
   const label = names.label(expandedName(copy, state.env, file.escape), { line: copy.line, onbuild });
-  const from = sources.length === 0 ? scratchEdge(lowering) : sourceEdge(source, lowering);
-  state.root = builder.add(op, state.platform, [state.root, from], label);
+  const inputs = sources.length === 0 ? [] : [sourceEdge(source, lowering)];
+  state.root = builder.add(op, state.platform, [state.root, ...inputs], label);
   const flags = [...(chown === '' ? [] : [`--chown=${chown}`]), ...(chmod === '' ? [] : [`--chmod=${chmod}`])];
   const documents = inline.map(({ name: file }) => `<<${file}`);
   state.commit(`${[name, ...flags, ...sources, ...documents, dest].join(' ')} # buildkit`, true);
@@ -45,11 +47,6 @@ export function lowerCopy(copy: Copy, source: Source | undefined, lowering: Stag
 
 function sourceEdge(source: Source | undefined, lowering: StageLowering): Edge {
   return source === undefined ? contextEdge(lowering) : lowering.sourceOf(source);
-}
-
-/** For a copy of here-documents alone. */
-function scratchEdge({ builder, state }: StageLowering): Edge {
-  return builder.add({ kind: 'scratch' }, state.platform, [], { name: '', stage: '', line: 0, ignoreCache: false });
 }
 
 /** One for the whole build, whatever the platform. */

@@ -19,7 +19,7 @@ describe('the graph', () => {
       { kind: 'image', reference: 'docker.io/library/node', digest },
       { kind: 'mkdir', path: '/app', mode: 0o755 },
       { kind: 'local', name: 'context' },
-      { kind: 'copy', sources: ['.'], dest: '/app/' },
+      { kind: 'copy', from: [{ input: 1, patterns: ['.'] }], dest: '/app/' },
       { kind: 'exec', args: ['/bin/sh', '-c', 'npm ci'], env: [path], cwd: '/app', user: '', network: 'default' },
     ]);
     expect(created(lowered)).toEqual(['L WORKDIR /app', 'L COPY . . # buildkit', 'L RUN /bin/sh -c npm ci # buildkit']);
@@ -85,10 +85,10 @@ describe('the graph', () => {
     const text =
       'FROM scratch\nWORKDIR /w\nCOPY ["./a b", "/c/", "sub/"]\nADD --chown=1:2 --chmod=0640 ../../x* /d\nCOPY a ../e\nCOPY f /.';
     expect(ops(await lower(text)).filter((op) => (op as { kind: string }).kind === 'copy')).toEqual([
-      { kind: 'copy', sources: ['a b', 'c'], dest: '/w/sub/' },
-      { kind: 'copy', sources: ['x*'], dest: '/d', chown: '1:2', chmod: 0o640, unpack: true },
-      { kind: 'copy', sources: ['a'], dest: '/e' },
-      { kind: 'copy', sources: ['f'], dest: '/' },
+      { kind: 'copy', from: [{ input: 1, patterns: ['a b', 'c'] }], dest: '/w/sub/' },
+      { kind: 'copy', from: [{ input: 1, patterns: ['x*'], unpack: true }], dest: '/d', chown: '1:2', chmod: 0o640 },
+      { kind: 'copy', from: [{ input: 1, patterns: ['a'] }], dest: '/e' },
+      { kind: 'copy', from: [{ input: 1, patterns: ['f'] }], dest: '/' },
     ]);
   });
 
