@@ -37,7 +37,7 @@ describe('a submission', () => {
     expect(leaked).toBe(0);
     const { sealed } = await claimed(farm, build.id);
     const opened = unseal(Buffer.from(secretKey, 'hex'), `build:${build.id}`, sealed ?? Buffer.of());
-    expect(JSON.parse(opened.toString())).toEqual(credentials);
+    expect(JSON.parse(opened.toString())).toEqual({ credentials, secrets: {} });
   });
 
   it('is the same context plain, gzipped, in zstd, and as the whole body', async () => {

@@ -2,7 +2,7 @@ import type { Producer } from '#cache';
 import { decodeManifest } from '#context';
 import { HEARTBEAT_PERIOD_MS, HEARTBEAT_TTL_MS } from '#dispatch';
 import { build, type EngineNode } from '#engine';
-import { type BuildFailure, type BuildJob, RegistryCredentials } from '#protocol';
+import { type BuildFailure, type BuildJob, SealedParts } from '#protocol';
 import { Bell, type Clock, collect, isDiskFull, isKilnError, type Logger, messageOf, unseal } from '#std';
 import {
   BlobIndex,
@@ -15,7 +15,6 @@ import {
   ImageTagCache,
   type RedisLink,
 } from '#storage';
-import { z } from 'zod';
 import { EventWriter } from './event-writer.ts';
 import { type Patience, patience, patientCacheStore } from './patience.ts';
 import type { Registries } from './registries.ts';
@@ -38,7 +37,6 @@ export interface BuildRunnerOptions {
 }
 
 const MANIFEST_LIMIT_BYTES = 1024 ** 3;
-const Credentials = z.record(z.string(), RegistryCredentials);
 
 /** Why a build is stopped from outside; the reason of its signal. */
 type Stop = 'cancelled' | 'fenced' | 'shutdown';
@@ -176,7 +174,7 @@ class ClaimedBuild {
     const manifest = await collect(engine.content.get(claim.context.digest, signal), MANIFEST_LIMIT_BYTES);
     const tags = new ImageTagCache(db, claim.projectId);
     const blobs = new BlobIndex(db);
-    await using registry = registries.client(this.#credentials());
+    await using registry = registries.client(this.#sealedParts().credentials);
     return await build(engine, {
       request: claim.request,
       context: decodeManifest(manifest),
@@ -248,11 +246,11 @@ class ClaimedBuild {
   }
 
   /** @throws KilnError PERMISSION_DENIED when they were sealed under another farm's key */
-  #credentials(): Readonly<Record<string, RegistryCredentials>> {
+  #sealedParts(): SealedParts {
     const { sealed, buildId } = this.claim;
-    if (sealed === null) return {};
+    if (sealed === null) return { credentials: {}, secrets: {} };
     const plain = unseal(this.options.secretKey, `build:${buildId}`, sealed);
-    return Credentials.parse(JSON.parse(plain.toString('utf8')));
+    return SealedParts.parse(JSON.parse(plain.toString('utf8')));
   }
 }
 

@@ -131,3 +131,7 @@ export type BuildRequestInput = z.input<typeof BuildRequest>;
 /** A request as stored and shown: without credentials and secrets. */
 export const StoredRequest = BuildRequest.omit({ credentials: true, secrets: true });
 export type StoredRequest = z.infer<typeof StoredRequest>;
+
+/** What of a request is kept sealed until the build ends. */
+export const SealedParts = BuildRequest.pick({ credentials: true, secrets: true });
+export type SealedParts = z.infer<typeof SealedParts>;

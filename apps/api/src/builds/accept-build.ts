@@ -3,7 +3,7 @@ import type { ContentStore } from '#content';
 import { encodeManifest, type IngestedContext, ingestTar } from '#context';
 import { type BuildQueue, enqueue } from '#dispatch';
 import { digestOf } from '#oci';
-import type { BuildRequest, StoredRequest } from '#protocol';
+import type { SealedParts, StoredRequest } from '#protocol';
 import { type Bytes, canonicalJson, KilnError, type Logger, type Random, randomId, seal, single } from '#std';
 import type { BlobIndex, BuildLedger, Principal, StoredBuild, StoredContext } from '#storage';
 import type { ApiConfig } from '../config.ts';
@@ -53,14 +53,15 @@ export class AcceptBuild {
     await submission.finish();
     const context = await this.#store(caller, ingested, options.signal);
     const id = randomId(this.#random, ID_LENGTH);
-    const { credentials, ...request } = submission.request;
+    const { credentials, secrets, ...given } = submission.request;
+    const request = { ...given, secretIds: Object.keys(secrets).sort() };
     const { build, turn } = await this.#ledger.create({
       projectId: caller.projectId,
       scopeId: caller.scopeId,
       id,
       request,
       context,
-      sealed: this.#seal(id, credentials),
+      sealed: this.#seal(id, { credentials, secrets }),
       idempotencyKey: options.idempotencyKey,
       fingerprint: fingerprintOf(caller, request, context),
     });
@@ -88,10 +89,10 @@ export class AcceptBuild {
     };
   }
 
-  #seal(id: string, credentials: BuildRequest['credentials']): Uint8Array | null {
-    if (Object.keys(credentials).length === 0) return null;
+  #seal(id: string, parts: SealedParts): Uint8Array | null {
+    if (Object.values(parts).every((part) => Object.keys(part).length === 0)) return null;
     const key = Buffer.from(this.#config.KILN_SECRET_KEY, 'hex');
-    return seal(key, `build:${id}`, Buffer.from(JSON.stringify(credentials)), this.#random);
+    return seal(key, `build:${id}`, Buffer.from(JSON.stringify(parts)), this.#random);
   }
 
   /** The build is accepted: where the queue is away, the reconciler finds it in Postgres. */
