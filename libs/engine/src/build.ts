@@ -76,7 +76,8 @@ async function run(node: EngineNode, job: BuildJobInput, { dockerfile, local, lo
   report({ type: 'planned', atMs: node.clock.nowMs(), vertices: plannedVertices(lowered.definition) });
   const exported = await whole(job, { node, damaged, report }, async (cache) => {
     const root = await solveOnce(node, job, lowered.definition, { images, damaged, cache, local, logs, report });
-    return exportImage({ node: { ...node, content: damaged.watched }, job, lowered, root, images, report, tally });
+    const results = [{ lowered, root }];
+    return exportImage({ node: { ...node, content: damaged.watched }, job, results, images, report, tally });
   });
   return {
     ...exported,

@@ -1,19 +1,34 @@
-import { writeOciLayout, assembleImage, type AssembledImage, pushImage } from '#exporter';
-import type { Lowered } from '#graph';
-import { type Descriptor, type Digest, formatReference, type Layer, parseReference } from '#oci';
+import {
+  type Assembled,
+  type AssembledImage,
+  assembleImage,
+  assembleIndex,
+  imagesOf,
+  pushImage,
+  topOf,
+  writeOciLayout,
+} from '#exporter';
+import type { Lowered, ResolvedImage } from '#graph';
+import { type Descriptor, type Digest, formatReference, parseReference } from '#oci';
 import type { BuildEvent, BuildResult } from '#protocol';
 import type { Repository } from '#registry';
 import { type Bytes, KilnError, single } from '#std';
 import type { BuildJobInput, EngineNode } from './job.ts';
 import type { Images } from './images.ts';
-import type { Ref, TreeRef } from './ref.ts';
+import type { Ref } from './ref.ts';
 import type { Tally } from './tally.ts';
+
+/** What a build gave for one platform. */
+export interface PlatformResult {
+  readonly lowered: Lowered;
+  readonly root: Ref;
+}
 
 export interface Exporting {
   readonly node: EngineNode;
   readonly job: BuildJobInput;
-  readonly lowered: Lowered;
-  readonly root: Ref;
+  /** one for each platform, in the order in which an index lists them; never none */
+  readonly results: readonly PlatformResult[];
   readonly images: Images;
   readonly report: (event: BuildEvent) => void;
   readonly tally: Tally;
@@ -21,22 +36,22 @@ export interface Exporting {
 
 type Exported = Pick<BuildResult, 'digest' | 'configDigest' | 'names' | 'outputs'>;
 
-/** Layers → config → manifest → stored, pushed under every tag, written as files: whatever the request names. */
+/**
+ * Layers → config → manifest, of several platforms an index → stored, pushed under every tag, written as files: whatever
+ * the request names.
+ */
 export async function exportImage(exporting: Exporting): Promise<Exported> {
-  const { node, job, root, report } = exporting;
-  const { request, signal } = job;
-  if (root.kind !== 'tree') throw new KilnError('INTERNAL', 'a context is no result');
+  const { node, job, results, report } = exporting;
+  const { request } = job;
   const atMs = node.clock.nowMs();
   const progress = { type: 'progress', id: 'export', name: 'exporting to image', current: 0, unit: 'items' } as const;
   report({ ...progress, atMs, done: false });
-  const layers = await root.layers();
-  const image = await assemble(exporting, root, layers);
-  await node.content.put(single(image.configBytes), image.configDescriptor.digest, signal);
-  await node.content.put(single(image.manifestBytes), image.manifestDescriptor.digest, signal);
-  await job.grants.grant(
-    [image.configDescriptor, image.manifestDescriptor, ...layers.map((layer) => layer.descriptor)],
-    signal,
-  );
+  const platforms: AssembledImage[] = [];
+  for (const result of results) platforms.push(await assemble(result));
+  const [first] = platforms;
+  if (first === undefined) throw new KilnError('INTERNAL', 'a build without a result');
+  const image = platforms.length === 1 ? first : assembleIndex(platforms);
+  await keep(exporting, image);
   report({ ...progress, atMs: node.clock.nowMs(), done: true });
   const names = request.tags.map((tag) => formatReference(parseReference(tag)));
   const open = layerOpener(exporting);
@@ -47,14 +62,15 @@ export async function exportImage(exporting: Exporting): Promise<Exported> {
     if (output.type === 'oci') outputs.push(await writeLayout(exporting, image, names, open));
   const wanted = request.outputs.length > 0 || names.length > 0;
   return {
-    ...(wanted ? { digest: image.manifestDescriptor.digest } : {}),
-    configDigest: image.configDescriptor.digest,
+    ...(wanted ? { digest: topOf(image).descriptor.digest } : {}),
+    configDigest: first.configDescriptor.digest,
     names,
     outputs,
   };
 }
 
-async function assemble({ lowered }: Exporting, root: TreeRef, layers: readonly Layer[]): Promise<AssembledImage> {
+async function assemble({ lowered, root }: PlatformResult): Promise<AssembledImage> {
+  if (root.kind !== 'tree') throw new KilnError('INTERNAL', 'a context is no result');
   const created = await root.createdAtMs();
   // The time of the result, not of this build: a fully cached build gives the same image again.
   const createdAt =
@@ -67,34 +83,44 @@ async function assemble({ lowered }: Exporting, root: TreeRef, layers: readonly 
     ...(lowered.author === undefined ? {} : { author: lowered.author }),
     history: lowered.history,
     ...(lowered.base === undefined ? {} : { base: { config: lowered.base.config } }),
-    layers,
+    layers: await root.layers(),
     createdAt,
   });
 }
 
+/** Configs, manifests and index in the content store, and everything granted to the project. */
+async function keep({ node, job }: Exporting, image: Assembled): Promise<void> {
+  const { signal } = job;
+  const top = topOf(image);
+  const documents = new Map([[top.descriptor, top.bytes]]);
+  for (const { configDescriptor, configBytes, manifestDescriptor, manifestBytes } of imagesOf(image))
+    documents.set(configDescriptor, configBytes).set(manifestDescriptor, manifestBytes);
+  for (const [{ digest }, bytes] of documents) await node.content.put(single(bytes), digest, signal);
+  const layers = imagesOf(image).flatMap(({ manifest }) => manifest.layers);
+  await job.grants.grant([...documents.keys(), ...layers], signal);
+}
+
 type Open = (descriptor: Descriptor) => Bytes;
 
-function layerOpener({ node, job, lowered, images }: Exporting): Open {
-  const base = lowered.base;
+function layerOpener({ node, job, results, images }: Exporting): Open {
   const fromBase = new Map(
-    base === undefined
-      ? []
-      : images.layersOf(base.digest).map(({ descriptor }) => [descriptor.digest, descriptor] as const),
+    basesOf(results).flatMap((base) =>
+      images.layersOf(base.digest).map(({ descriptor }) => [descriptor.digest, { base, descriptor }] as const),
+    ),
   );
   return (descriptor) => {
     const original = fromBase.get(descriptor.digest);
-    return base !== undefined && original !== undefined
-      ? images.open(base.digest, original, job.signal)
-      : node.content.get(descriptor.digest, job.signal);
+    return original === undefined
+      ? node.content.get(descriptor.digest, job.signal)
+      : images.open(original.base.digest, original.descriptor, job.signal);
   };
 }
 
-async function push(
-  exporting: Exporting,
-  image: AssembledImage,
-  names: readonly string[],
-  openLayer: Open,
-): Promise<void> {
+function basesOf(results: readonly PlatformResult[]): readonly ResolvedImage[] {
+  return results.flatMap(({ lowered }) => lowered.base ?? []);
+}
+
+async function push(exporting: Exporting, image: Assembled, names: readonly string[], openLayer: Open): Promise<void> {
   const { node, job, report, tally } = exporting;
   if (names.length === 0) {
     throw new KilnError('INVALID_ARGUMENT', 'an image is pushed under its tags, and this build has none', {
@@ -103,7 +129,10 @@ async function push(
     });
   }
   const mountCandidates = baseRepositories(exporting);
-  const totalBytes = image.manifest.layers.reduce((sum, layer) => sum + layer.size, 0);
+  const layers = new Map(
+    imagesOf(image).flatMap(({ manifest }) => manifest.layers.map((layer) => [layer.digest, layer.size])),
+  );
+  const totalBytes = [...layers.values()].reduce((sum, size) => sum + size, 0);
   for (const name of names) {
     const progress = {
       type: 'progress',
@@ -121,7 +150,7 @@ async function push(
       openLayer,
       mountCandidates,
       report: (event) => {
-        if (event.type !== 'blob' || event.descriptor.digest === image.configDescriptor.digest) return;
+        if (event.type !== 'blob' || !layers.has(event.descriptor.digest)) return;
         current += event.descriptor.size;
         report({ ...progress, atMs: node.clock.nowMs(), current, done: false });
       },
@@ -133,16 +162,21 @@ async function push(
   }
 }
 
-/** Where the base's layers are known to be. */
-function baseRepositories({ lowered: { base }, images }: Exporting): ReadonlyMap<Digest, readonly Repository[]> {
-  if (base === undefined) return new Map();
-  const { registry, repository } = parseReference(base.reference);
-  return new Map(images.layersOf(base.digest).map((layer) => [layer.descriptor.digest, [{ registry, repository }]]));
+/** Where the bases' layers are known to be. */
+function baseRepositories({ results, images }: Exporting): ReadonlyMap<Digest, readonly Repository[]> {
+  return new Map(
+    basesOf(results).flatMap((base) => {
+      const { registry, repository } = parseReference(base.reference);
+      return images
+        .layersOf(base.digest)
+        .map((layer): [Digest, Repository[]] => [layer.descriptor.digest, [{ registry, repository }]]);
+    }),
+  );
 }
 
 async function writeLayout(
   { node, job }: Exporting,
-  image: AssembledImage,
+  image: Assembled,
   names: readonly string[],
   openLayer: Open,
 ): Promise<Exported['outputs'][number]> {

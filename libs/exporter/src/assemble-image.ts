@@ -41,6 +41,7 @@ export interface ImageParts {
 }
 
 export interface AssembledImage {
+  readonly kind: 'image';
   readonly configBytes: Buffer;
   readonly configDescriptor: Descriptor;
   readonly manifestBytes: Buffer;
@@ -85,7 +86,7 @@ export function assembleImage(parts: ImageParts): AssembledImage {
     }),
   );
   const manifestDescriptor = describe(mediaType.ociManifest, manifestBytes);
-  return { configBytes, configDescriptor, manifestBytes, manifestDescriptor, manifest, platform };
+  return { kind: 'image', configBytes, configDescriptor, manifestBytes, manifestDescriptor, manifest, platform };
 }
 
 function describe(type: string, bytes: Uint8Array): Descriptor {

@@ -4,6 +4,7 @@ import { collect, KilnError, single } from '#std';
 import { extract } from 'tar-stream';
 import { describe, expect, it } from 'vitest';
 import { assembleImage } from './assemble-image.ts';
+import { assembleIndex } from './assemble-index.ts';
 import { writeOciLayout } from './oci-layout.ts';
 
 const LIMIT = 64 * 1024 * 1024;
@@ -53,6 +54,21 @@ describe('an OCI layout', () => {
         { annotations: { 'io.containerd.image.name': '127.0.0.1:5000/acme/app:2' } },
       ],
     });
+  });
+
+  it('has an index over platforms, and what they share once', async () => {
+    const other = assembleImage({
+      platform: { os: 'linux', architecture: 'arm64' },
+      config: {},
+      history: [{ createdBy: 'COPY . .', emptyLayer: false }],
+      layers: [layer],
+      createdAt: '2026-01-02T03:04:05Z',
+    });
+    const index = assembleIndex([image, other]);
+    const found = await files(writeOciLayout({ image: index, names: ['acme/app:1'], openLayer: () => single(bytes) }));
+    expect([...found.keys()].filter((name) => /sha256\/./.test(name))).toHaveLength(1 + 2 + 2 + 1);
+    expect(JSON.parse(String(found.get('index.json')))).toMatchObject({ manifests: [index.indexDescriptor] });
+    expect(found.get(`blobs/sha256/${index.indexDescriptor.digest.slice(7)}`)).toEqual(index.indexBytes);
   });
 
   it('is the same each time', async () => {

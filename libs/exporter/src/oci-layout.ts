@@ -3,10 +3,10 @@ import { pipeline } from 'node:stream/promises';
 import { type Descriptor, formatReference, hexOf, mediaType, parseReference } from '#oci';
 import { type Bytes, canonicalJson, type Json, single } from '#std';
 import { pack, type Pack } from 'tar-stream';
-import type { AssembledImage } from './assemble-image.ts';
+import { type Assembled, imagesOf, indexEntry, topOf } from './assemble-index.ts';
 
 export interface OciLayoutOptions {
-  readonly image: AssembledImage;
+  readonly image: Assembled;
   /** names as in `--tag`, which the layout's index gives the image; none is fine */
   readonly names: readonly string[];
   readonly openLayer: (descriptor: Descriptor) => Bytes;
@@ -27,12 +27,7 @@ interface File {
 export async function* writeOciLayout({ image, names, openLayer, signal }: OciLayoutOptions): Bytes {
   signal?.throwIfAborted();
   const index = Buffer.from(canonicalJson(indexOf(image, names)));
-  const layers = new Map(image.manifest.layers.map((layer) => [layer.digest, layer]));
-  const blobs = [
-    ...[...layers.values()].map((layer) => blob(layer, () => openLayer(layer))),
-    blob(image.configDescriptor, () => single(image.configBytes)),
-    blob(image.manifestDescriptor, () => single(image.manifestBytes)),
-  ].sort((a, b) => (a.name < b.name ? -1 : 1));
+  const blobs = blobsOf(image, openLayer).sort((a, b) => (a.name < b.name ? -1 : 1));
   const layout = Buffer.from(canonicalJson({ imageLayoutVersion: '1.0.0' }));
   const archive = pack();
   let failure: unknown;
@@ -63,6 +58,20 @@ const blob = ({ digest, size }: Descriptor, open: () => Bytes): File => ({
   open,
 });
 
+/** Each blob once: platforms may share layers. */
+function blobsOf(image: Assembled, openLayer: OciLayoutOptions['openLayer']): File[] {
+  const top = topOf(image);
+  const all = [
+    ...imagesOf(image).flatMap(({ manifest, configDescriptor, configBytes, manifestDescriptor, manifestBytes }) => [
+      ...manifest.layers.map((layer) => blob(layer, () => openLayer(layer))),
+      blob(configDescriptor, () => single(configBytes)),
+      blob(manifestDescriptor, () => single(manifestBytes)),
+    ]),
+    blob(top.descriptor, () => single(top.bytes)),
+  ];
+  return [...new Map(all.map((each) => [each.name, each])).values()];
+}
+
 async function fill(archive: Pack, files: readonly File[], signal: AbortSignal | undefined): Promise<void> {
   const epoch = new Date(0);
   for (const name of ['blobs/', 'blobs/sha256/']) archive.entry({ name, type: 'directory', mode: 0o755, mtime: epoch });
@@ -74,13 +83,9 @@ async function fill(archive: Pack, files: readonly File[], signal: AbortSignal |
 }
 
 /** One entry for each name, as BuildKit writes it: containerd goes by the full name, others by the tag. */
-function indexOf({ manifestDescriptor, platform }: AssembledImage, names: readonly string[]): Json {
-  const entry = {
-    mediaType: manifestDescriptor.mediaType,
-    digest: manifestDescriptor.digest,
-    size: manifestDescriptor.size,
-    platform: { os: platform.os, architecture: platform.architecture, variant: platform.variant },
-  };
+function indexOf(image: Assembled, names: readonly string[]): Json {
+  const { mediaType: type, digest, size } = topOf(image).descriptor;
+  const entry = image.kind === 'image' ? indexEntry(image) : { mediaType: type, digest, size };
   const named = [...new Set(names)].map((name) => {
     const reference = parseReference(name);
     const annotations: Record<string, string> = { 'io.containerd.image.name': formatReference(reference) };

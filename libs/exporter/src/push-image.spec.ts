@@ -3,6 +3,7 @@ import { KilnError, single } from '#std';
 import { RegistryFixture } from '#testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { assembleImage } from './assemble-image.ts';
+import { assembleIndex } from './assemble-index.ts';
 import { pushImage, type PushOptions } from './push-image.ts';
 
 const contents = Array.from({ length: 8 }, (_, index) => Buffer.from(`layer ${index % 7}`));
@@ -55,6 +56,35 @@ describe('pushImage', () => {
     const expected = [...blobs.values(), image.configDescriptor.size, image.manifestDescriptor.size];
     expect(uploadedBytes).toBe(expected.reduce((sum, size) => sum + size, 0));
     expect(fixture.server.manifests.get('acme/app:1')?.bytes).toEqual(image.manifestBytes);
+  });
+
+  it('puts the manifests of several platforms by digest, and tags the index when it still may', async () => {
+    const other = assembleImage({
+      platform: { os: 'linux', architecture: 'arm64' },
+      config: {},
+      history: contents.map((_, index) => ({ createdBy: `RUN ${index}`, emptyLayer: false })),
+      layers,
+      createdAt: '2026-01-02T03:04:05Z',
+    });
+    const index = assembleIndex([other, image]);
+    let before: readonly string[] = [];
+    await pushImage({
+      ...options(),
+      image: index,
+      beforeTag: () => {
+        before = [...fixture.server.manifests.keys()];
+        return Promise.resolve();
+      },
+    });
+    const digests = [other.manifestDescriptor.digest, image.manifestDescriptor.digest];
+    expect(before).toEqual(digests.map((digest) => `acme/app@${digest}`));
+    expect(fixture.server.manifests.get('acme/app:1')?.bytes).toEqual(index.indexBytes);
+    const puts = fixture.server.requests.filter(({ method }) => method === 'PUT');
+    expect(puts).toHaveLength(7 + 2 + 2 + 1);
+
+    fixture.server.requests.length = 0;
+    const { uploadedBytes } = await pushImage({ ...options(), image: index });
+    expect(uploadedBytes).toBe(0);
   });
 
   describe('of an image that the registry has', () => {

@@ -2,7 +2,7 @@ import type { Descriptor, Digest, Reference } from '#oci';
 import type { PushOutcome, RegistryClient, Repository } from '#registry';
 import { type Bytes, single } from '#std';
 import pLimit from 'p-limit';
-import type { AssembledImage } from './assemble-image.ts';
+import { type Assembled, imagesOf, topOf } from './assemble-index.ts';
 
 /** What happens while an image is pushed. */
 export type PushEvent =
@@ -11,7 +11,7 @@ export type PushEvent =
 
 export interface PushOptions {
   readonly client: RegistryClient;
-  readonly image: AssembledImage;
+  readonly image: Assembled;
   /** with a tag, or by digest alone */
   readonly reference: Reference;
   /** asked only for what the registry lacks; again at each retry */
@@ -27,7 +27,8 @@ export interface PushOptions {
 const PARALLEL_BLOBS = 4;
 
 /**
- * Layers, config, then the manifest under its tag. Resolves to the bytes that really went up.
+ * Layers and configs, of several platforms their manifests by digest, then the manifest or the index under its tag.
+ * Resolves to the bytes that really went up.
  * @throws KilnError REGISTRY_*, IMAGE_NOT_FOUND, and what `openLayer` and `beforeTag` throw
  */
 export async function pushImage(options: PushOptions): Promise<{ readonly uploadedBytes: number }> {
@@ -44,7 +45,8 @@ export async function pushImage(options: PushOptions): Promise<{ readonly upload
     if (outcome === 'pushed') uploadedBytes += descriptor.size;
     report({ type: 'blob', descriptor, outcome });
   };
-  const layers = new Map(image.manifest.layers.map((layer) => [layer.digest, layer]));
+  const images = imagesOf(image);
+  const layers = new Map(images.flatMap(({ manifest }) => manifest.layers.map((layer) => [layer.digest, layer])));
   const pushes = [...layers.values()].map((layer) =>
     limit(async () => {
       try {
@@ -57,15 +59,23 @@ export async function pushImage(options: PushOptions): Promise<{ readonly upload
   );
   const failed = (await Promise.allSettled(pushes)).some(({ status }) => status === 'rejected');
   if (failed) signal.throwIfAborted();
-  await put(image.configDescriptor, () => single(image.configBytes));
+  for (const { configDescriptor, configBytes } of images) await put(configDescriptor, () => single(configBytes));
+  const putDocument = async (at: Reference, descriptor: Descriptor, bytes: Uint8Array): Promise<void> => {
+    if ((await client.headManifest(at, signal))?.digest === descriptor.digest) return;
+    await client.pushManifest(at, descriptor.mediaType, bytes, signal);
+    uploadedBytes += descriptor.size;
+  };
+  if (image.kind === 'index') {
+    const { registry, repository } = reference;
+    for (const { manifestDescriptor, manifestBytes } of images) {
+      await putDocument({ registry, repository, digest: manifestDescriptor.digest }, manifestDescriptor, manifestBytes);
+    }
+  }
 
   await beforeTag();
-  const { digest, mediaType, size } = image.manifestDescriptor;
-  if ((await client.headManifest(reference, signal))?.digest !== digest) {
-    await client.pushManifest(reference, mediaType, image.manifestBytes, signal);
-    uploadedBytes += size;
-  }
-  report({ type: 'tagged', reference, digest });
+  const { descriptor, bytes } = topOf(image);
+  await putDocument(reference, descriptor, bytes);
+  report({ type: 'tagged', reference, digest: descriptor.digest });
   return { uploadedBytes };
 }
 
