@@ -9,7 +9,7 @@ import {
   ProjectStore,
 } from '#storage';
 import { digestOf } from '#oci';
-import { BuildRequest, type StoredRequest } from '#protocol';
+import { StoredRequest } from '#protocol';
 import { type RedisLink } from '#storage';
 import { MemoryContentStore, startPostgres, startRedis, type TestService } from '#testing';
 
@@ -52,8 +52,7 @@ let drawn = 0;
 export const nextId = (): string => `b${Date.now().toString(36)}${drawn++}`;
 
 export function request(more: Partial<StoredRequest> = {}): StoredRequest {
-  const { credentials: _, ...stored } = BuildRequest.parse({});
-  return { ...stored, ...more };
+  return { ...StoredRequest.parse({}), ...more };
 }
 
 export const context = { digest: digestOf('manifest'), files: 3, sizeBytes: 30, sentBytes: 20 };
