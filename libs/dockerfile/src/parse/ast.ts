@@ -76,6 +76,17 @@ export interface Copy extends Located {
   readonly from: string | undefined;
   readonly chown: string;
   readonly chmod: string;
+  readonly link: boolean;
+  /** of COPY */
+  readonly parents: boolean;
+  /** patterns, in which no variables are replaced */
+  readonly excludes: readonly string[];
+  /** of ADD: what a URL or a git repository has to be; empty where it does not stand */
+  readonly checksum: string;
+  /** of ADD, for git repositories */
+  readonly keepGitDir: boolean | undefined;
+  /** of ADD; undefined: archives of a context are unpacked, those of a URL are not */
+  readonly unpack: boolean | undefined;
 }
 /** Instructions with one argument, taken as it is. */
 export interface Single extends Located {

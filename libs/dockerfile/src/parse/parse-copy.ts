@@ -6,16 +6,13 @@ import type { Copy, InlineSource } from './ast.ts';
 import { parseFlags } from './flags.ts';
 import type { ParseRequest } from './request.ts';
 
+const common = ['chown', 'chmod'];
 const rules = {
-  copy: { values: ['from', 'chown', 'chmod'], refused: ['link', 'parents', 'exclude'], switches: ['link', 'parents'] },
-  add: {
-    values: ['chown', 'chmod'],
-    refused: ['link', 'exclude', 'checksum', 'keep-git-dir', 'unpack'],
-    switches: ['link', 'keep-git-dir'],
-  },
-} as const;
+  copy: { values: [...common, 'from'], switches: ['link', 'parents'], lists: ['exclude'] },
+  add: { values: [...common, 'checksum'], switches: ['link', 'keep-git-dir', 'unpack'], lists: ['exclude'] },
+};
 
-/** @throws KilnError DOCKERFILE_INVALID, DOCKERFILE_UNSUPPORTED */
+/** @throws KilnError DOCKERFILE_INVALID */
 export function parseCopy(kind: 'copy' | 'add', { keyword, flags, rest, heredocs, located }: ParseRequest): Copy {
   const name = keyword.toUpperCase();
   const paths = parseJsonArray(rest) ?? (rest === '' ? [] : splitBlank(rest));
@@ -40,6 +37,12 @@ export function parseCopy(kind: 'copy' | 'add', { keyword, flags, rest, heredocs
     from: parsed.get('from') || undefined,
     chown: parsed.get('chown') ?? '',
     chmod: parsed.get('chmod') ?? '',
+    link: parsed.switch('link') ?? false,
+    parents: parsed.switch('parents') ?? false,
+    excludes: parsed.all('exclude'),
+    checksum: parsed.get('checksum') ?? '',
+    keepGitDir: parsed.switch('keep-git-dir'),
+    unpack: parsed.switch('unpack'),
   };
 }
 
