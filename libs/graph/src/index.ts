@@ -1,3 +1,4 @@
 export * from './frontend.ts';
 export * from './op.ts';
+export * from './symbolic-mode.ts';
 export * from './vertex.ts';

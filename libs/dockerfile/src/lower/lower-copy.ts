@@ -1,48 +1,104 @@
-import { posix } from 'node:path';
-import type { CopyOp, Edge } from '#graph';
+import type { CopyOp, Edge, VertexLabel } from '#graph';
 import { invalid, unsupported } from '../invalid.ts';
 import type { Copy } from '../parse/ast.ts';
+import { checkLinkedOwner, parseMode } from './copy-flags.ts';
+import { destination, pivotedPath, sourcePath } from './copy-paths.ts';
 import type { Source } from './stage-plan.ts';
 import { expandIn, expandText, type StageLowering } from './stage-lowering.ts';
 import { expandedName } from './vertex-names.ts';
 
+/** An instruction's words, with variables replaced. */
+interface Words {
+  readonly name: 'COPY' | 'ADD';
+  readonly sources: readonly string[];
+  readonly dest: string;
+  readonly chown: string;
+  readonly chmod: string;
+  readonly inline: NonNullable<CopyOp['inline']>;
+}
+
+/** @throws KilnError DOCKERFILE_INVALID, DOCKERFILE_UNSUPPORTED */
 export function lowerCopy(copy: Copy, source: Source | undefined, lowering: StageLowering): void {
-  const { state, builder, names, onbuild, file } = lowering;
-  const name = copy.kind.toUpperCase();
+  const { state, names, onbuild, file } = lowering;
+  const words = expandWords(copy, lowering);
+  const { sources } = words;
+  for (const each of sources) checkLocal(words.name, each);
+  if (copy.checksum !== '') throw invalid('checksum requires HTTP(S) or Git sources');
+  const op = copyOp(copy, words, state.cwd);
+  const label = names.label(expandedName(copy, state.env, file.escape), { line: copy.line, onbuild });
+  const inputs = sources.length === 0 ? [] : [sourceEdge(source, lowering)];
+  place(copy, { op, inputs, label }, lowering);
+  state.commit(written(copy, words), true);
+}
+
+function expandWords(copy: Copy, lowering: StageLowering): Words {
   const chown = expandIn(lowering, copy, copy.chown);
   const chmod = expandIn(lowering, copy, copy.chmod);
   const sources = copy.sources.map((each) => expandIn(lowering, copy, each));
   const dest = expandIn(lowering, copy, copy.dest);
-  for (const each of sources) checkLocal(name, each);
-  const target = destination(dest, state.cwd);
-  if (sources.length + copy.inline.length > 1 && !target.endsWith('/')) {
+  const inline = copy.inline.map(({ name, text, expand }) => ({
+    name,
+    text: expand ? expandText(lowering, copy, text) : text,
+  }));
+  return { name: copy.kind === 'copy' ? 'COPY' : 'ADD', sources, dest, chown, chmod, inline };
+}
+
+function copyOp(copy: Copy, { name, sources, dest, chown, chmod, inline }: Words, cwd: string): CopyOp {
+  const target = destination(dest, cwd);
+  if (sources.length + inline.length > 1 && !target.endsWith('/') && !copy.parents) {
     throw invalid(
       `When using ${name} with more than one source file, the destination must be a directory and end with a /`,
       { hint: `write ${dest}/` },
     );
   }
-  const inline = copy.inline.map(({ name: file, text, expand }) => ({
-    name: file,
-    text: expand ? expandText(lowering, copy, text) : text,
-  }));
-  const mode = chmod === '' ? undefined : parseMode(name, chmod);
-  const op: CopyOp = {
+  const unpack = copy.unpack ?? copy.kind === 'add';
+  const patterns = sources.map(copy.parents ? pivotedPath : sourcePath);
+  return {
     kind: 'copy',
-    from:
-      sources.length === 0
-        ? []
-        : [{ input: 1, patterns: sources.map(sourcePath), ...(copy.kind === 'add' ? { unpack: true } : {}) }],
+    from: sources.length === 0 ? [] : [{ input: 1, patterns, ...(unpack ? { unpack } : {}) }],
     dest: target,
     ...(chown === '' ? {} : { chown }),
-    ...(mode === undefined ? {} : { chmod: mode }),
+    ...(chmod === '' ? {} : { chmod: parseMode(chmod) }),
+    ...(copy.parents ? { parents: true } : {}),
+    ...(copy.excludes.length === 0 ? {} : { excludes: copy.excludes }),
     ...(inline.length === 0 ? {} : { inline }),
   };
-  const label = names.label(expandedName(copy, state.env, file.escape), { line: copy.line, onbuild });
-  const inputs = sources.length === 0 ? [] : [sourceEdge(source, lowering)];
-  state.root = builder.add(op, state.platform, [state.root, ...inputs], label);
-  const flags = [...(chown === '' ? [] : [`--chown=${chown}`]), ...(chmod === '' ? [] : [`--chmod=${chmod}`])];
+}
+
+interface Placed {
+  readonly op: CopyOp;
+  /** what is copied from */
+  readonly inputs: readonly Edge[];
+  readonly label: VertexLabel;
+}
+
+/**
+ * Onto the stage's tree, or with --link onto the empty tree, whose layer then goes on top of whatever the stage has. As in
+ * BuildKit, --chmod makes a linked copy a plain one.
+ */
+function place(copy: Copy, { op, inputs, label }: Placed, { builder, state }: StageLowering): void {
+  if (!copy.link || op.chmod !== undefined) {
+    state.root = builder.add(op, state.platform, [state.root, ...inputs], label);
+    return;
+  }
+  checkLinkedOwner(op.chown ?? '');
+  const { stage, line } = label;
+  const scratch = { name: 'FROM scratch', stage, line, ignoreCache: false };
+  const empty = builder.add({ kind: 'scratch' }, state.platform, [], scratch);
+  const linked = builder.add(op, state.platform, [empty, ...inputs], label);
+  const merged = { ...label, name: label.name.replace(/^\[[^\]]*\] (?:ONBUILD )?/, '$&LINK ') };
+  state.root = builder.add({ kind: 'merge' }, state.platform, [state.root, linked], merged);
+}
+
+/** As the image's history has it. */
+function written(copy: Copy, { name, sources, dest, chown, chmod, inline }: Words): string {
+  const flags = [
+    ...(copy.parents ? ['--parents'] : []),
+    ...(chown === '' ? [] : [`--chown=${chown}`]),
+    ...(chmod === '' ? [] : [`--chmod=${chmod}`]),
+  ];
   const documents = inline.map(({ name: file }) => `<<${file}`);
-  state.commit(`${[name, ...flags, ...sources, ...documents, dest].join(' ')} # buildkit`, true);
+  return `${[name, ...flags, ...sources, ...documents, dest].join(' ')} # buildkit`;
 }
 
 function sourceEdge(source: Source | undefined, lowering: StageLowering): Edge {
@@ -71,24 +127,4 @@ function checkLocal(name: string, source: string): void {
   throw unsupported(`ADD of ${what}`, {
     hint: git ? 'clone it in a RUN, or before the build' : 'fetch it in a RUN, or put the file in the context',
   });
-}
-
-/** Relative to the root of the source; what lies above the root is the root. */
-function sourcePath(source: string): string {
-  return posix.join('/', source).replace(/^\/+|\/+$/g, '') || '.';
-}
-
-/** Absolute and clean; with a slash at the end where a directory is meant. */
-function destination(dest: string, cwd: string): string {
-  const directory = dest === '' || /(?:^|\/)\.{0,2}$/.test(dest);
-  const path = posix.resolve('/', cwd, dest);
-  return directory && path !== '/' ? `${path}/` : path;
-}
-
-function parseMode(name: string, text: string): number {
-  if (/^[0-7]{1,10}$/.test(text) && Number.parseInt(text, 8) <= 0o7777) return Number.parseInt(text, 8);
-  if (/^[ugoa]*[-+=][rwxXstugo]*(?:[-+=,][rwxXstugoa]*)*$/.test(text)) {
-    throw unsupported(`${name} --chmod=${text}`, { hint: 'write the mode in octal, such as --chmod=755' });
-  }
-  throw invalid(`invalid chmod parameter: '${text}'. it should be octal string and between 0 and 07777`);
 }

@@ -21,6 +21,10 @@ describe('refusals name the line', () => {
     ['FROM a\nCOPY --from=$x a b', 2, 'variable expansion is not supported for --from'],
     ['FROM a\nCOPY a b c', 2, 'When using COPY with more than one source file'],
     ['FROM a\nCOPY --chmod=999 a c', 2, "invalid chmod parameter: '999'"],
+    ['FROM a\nCOPY --chmod=u+q a c', 2, "invalid chmod parameter: 'u+q'"],
+    ['FROM a\nCOPY --chmod=10000 a c', 2, "invalid chmod parameter: '10000'"],
+    ['FROM a\nCOPY --link --chown=web a c', 2, '--chown=web with --link: only the copied files are there'],
+    ['FROM a\nADD --checksum=sha256:1 a c', 2, 'checksum requires HTTP(S) or Git sources'],
     ['FROM a\nCOPY https://x/y /z', 2, "source can't be a URL for COPY"],
     ['FROM a\nENV x=${y', 2, "syntax error: missing '}'"],
     ['FROM a\nENV x="y', 2, 'matching double-quote'],
@@ -41,7 +45,6 @@ describe('refusals name the line', () => {
     ['ADD https://x/y /z', 'ADD of a URL'],
     ['ADD https://x/y.git#v1 /z', 'ADD of a git repository'],
     ['ADD git@x.org:y/z /z', 'ADD of a git repository'],
-    ['COPY --chmod=u+x a b', 'COPY --chmod=u+x'],
   ])('%s is not there yet', async (line, feature) => {
     await expect(lower(`FROM a\n${line}`)).rejects.toMatchObject({
       code: 'DOCKERFILE_UNSUPPORTED',

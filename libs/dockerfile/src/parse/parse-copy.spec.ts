@@ -1,11 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import type { Copy } from './ast.ts';
+import type { Copy, Instruction } from './ast.ts';
 import { parseDockerfile } from './parse-dockerfile.ts';
 
-function copy(line: string): Partial<Copy> | undefined {
-  return parseDockerfile(`FROM x\n${line}`).stages[0]?.instructions.find(
-    (node) => node.kind === 'copy' || node.kind === 'add',
-  );
+function copy(line: string): Instruction | undefined {
+  return parseDockerfile(`FROM x\n${line}`).stages[0]?.instructions[0];
 }
 
 const plain = {
