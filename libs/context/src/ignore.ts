@@ -91,9 +91,18 @@ export class IgnoreRules {
 
   /** Whether an exception may match anything below an ignored directory. False: no need to look into it. */
   mayReinclude(directory: string): boolean {
+    return this.#mayMatchBelow(directory, true);
+  }
+
+  /** Whether a pattern may match anything below a directory that none matches. False: no need to look into it. */
+  mayMatchBelow(directory: string): boolean {
+    return this.#mayMatchBelow(directory, false);
+  }
+
+  #mayMatchBelow(directory: string, exceptions: boolean): boolean {
     const below = `${directory}/`;
     return this.#patterns.some(({ steps, exception }) => {
-      if (!exception) return false;
+      if (exception !== exceptions) return false;
       const first = steps[0];
       const start = first?.kind === 'text' ? first.text : '';
       return below.startsWith(start) || start.startsWith(below);
@@ -118,6 +127,22 @@ export function parseIgnore(text: string): IgnoreRules {
     }
   }
   return new IgnoreRules(patterns);
+}
+
+/**
+ * Patterns of an instruction: as in a .dockerignore, but nothing is a comment, and a leading `/` counts.
+ * @throws KilnError INVALID_ARGUMENT for a malformed pattern
+ */
+export function parsePathPatterns(patterns: readonly string[]): IgnoreRules {
+  const parsed: IgnorePattern[] = [];
+  for (const each of patterns) {
+    if (trim(each) === '') continue;
+    const pattern = shorten(trim(each));
+    const exception = pattern.startsWith('!');
+    if (pattern === '!') throw new KilnError('INVALID_ARGUMENT', 'an exception (!) without a pattern');
+    parsed.push({ steps: parseSteps(exception ? pattern.slice(1) : pattern), exception });
+  }
+  return new IgnoreRules(parsed);
 }
 
 /** Ignore nothing. */

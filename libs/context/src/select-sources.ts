@@ -1,11 +1,14 @@
-import { posix } from 'node:path';
-import { baseOf, comparePaths, entryLine, type Tree, type TreeEntry } from '#content';
+import { baseOf, entryLine, joinPath, type Tree, type TreeEntry } from '#content';
 import { type Digest, digestOf } from '#oci';
 import { isKilnError, KilnError } from '#std';
+import { type IgnoreRules, parsePathPatterns } from './ignore.ts';
 import type { ContextManifest } from './manifest.ts';
-import { nearMisses } from './near-misses.ts';
-import { hasWildcard, matchSteps, parsePattern, unescapePattern } from './pattern.ts';
+import { hasWildcard, unescapePattern } from './pattern.ts';
+import { type BelowOptions, selectBelow } from './select-below.ts';
+import { expand, notFound, type SelectOptions, within } from './source-paths.ts';
 import { indexOf, type TreeIndex } from './tree-index.ts';
+
+export type { SelectOptions } from './source-paths.ts';
 
 /** One thing that COPY or ADD takes. */
 export interface Selection {
@@ -20,11 +23,10 @@ export interface Selection {
    * entry, whose path is the base name of `source`.
    */
   readonly entries: readonly TreeEntry[];
-}
-
-export interface SelectOptions {
-  /** the tree before .dockerignore, to tell what was excluded from what never was there */
-  readonly unfiltered?: Tree | ContextManifest | undefined;
+  /** paths of directories among them that only stand there for what lies below: one at the destination keeps its owner */
+  readonly onTheWay: ReadonlySet<string>;
+  /** directory: its own mtime, where the tree says it */
+  readonly mtime?: number | undefined;
 }
 
 /** Hard links among what is selected: the first name of a file that is selected leads. */
@@ -46,48 +48,56 @@ function relative(entries: Iterable<TreeEntry>, directory: string): readonly Tre
   return moved;
 }
 
-function selectionAt(index: TreeIndex, source: string): Selection | undefined {
+function directoryAt(index: TreeIndex, source: string, { path, mtime }: TreeEntry, rules: BelowOptions): Selection {
+  const { entries, onTheWay } = selectBelow(index, path, rules);
+  const skip = path === '' ? 0 : path.length + 1;
+  return {
+    source,
+    directory: true,
+    resolved: path,
+    entries: relative(entries, path),
+    onTheWay: new Set([...onTheWay].map((each) => each.slice(skip))),
+    mtime: index.knows(path) ? mtime : undefined,
+  };
+}
+
+function selectionAt(index: TreeIndex, source: string, rules: BelowOptions): Selection | undefined {
   const entry = index.resolve(source);
   if (entry === undefined) return undefined;
-  const { path: resolved } = entry;
-  if (entry.type === 'dir') {
-    return { source, directory: true, resolved, entries: relative(index.below(resolved), resolved) };
-  }
+  if (entry.type === 'dir') return directoryAt(index, source, entry, rules);
+  // What is taken by its own name is not below anything, and patterns of what is left out do not reach it.
   const entries = [{ ...entry, path: baseOf(source), hardlink: undefined }];
-  return { source, directory: false, resolved, entries };
+  return { source, directory: false, resolved: entry.path, entries, onTheWay: new Set() };
 }
 
-function notFound(index: TreeIndex, path: string, options: SelectOptions): KilnError {
-  const hidden = options.unfiltered !== undefined && indexOf(options.unfiltered).resolve(path) !== undefined;
-  const link = index.get(path);
-  const near = nearMisses(index, path);
-  let hint = 'paths are relative to the root of the context (or of the stage in --from)';
-  if (hidden) hint = 'it is in the context, but excluded by .dockerignore';
-  else if (link?.type === 'symlink') hint = `it is a link to ${JSON.stringify(link.link)}, which is not there`;
-  else if (near.length > 0) hint = `did you mean ${near.map((other) => `/${other}`).join(', ')}?`;
-  return new KilnError('SOURCE_NOT_FOUND', `${JSON.stringify(`/${path}`)}: not found`, { hint });
-}
+const PIVOT = '/./';
 
-/** `..` ends at the root, as in a chroot. */
-const within = (pattern: string): string => posix.join('/', pattern).replace(/^\/+|\/+$/g, '');
-
-function expand(index: TreeIndex, pattern: string, options: SelectOptions): readonly string[] {
-  const components = within(pattern).split('/');
-  const first = components.findIndex(hasWildcard);
-  if (first === -1) {
-    const path = components.join('/');
-    return [index.get(path) === undefined ? unescapePattern(path) : path];
+/** What a pattern of --parents takes, with the directories that lead there from its pivot. */
+function selectWithParents(
+  index: TreeIndex,
+  text: string,
+  exclude: IgnoreRules | undefined,
+  options: SelectOptions,
+): readonly Selection[] {
+  const at = text.indexOf(PIVOT);
+  const before = at === -1 ? '' : within(text.slice(0, at));
+  const pattern = within(at === -1 ? text : text.slice(at + PIVOT.length));
+  const include = pattern === '' ? undefined : parsePathPatterns([pattern]);
+  const pivots = expand(index, before, options);
+  if (!hasWildcard(before)) {
+    const pivot = index.resolve(pivots[0] ?? '');
+    const named = [before, pattern]
+      .filter((part) => part !== '')
+      .map(unescapePattern)
+      .join('/');
+    const there =
+      hasWildcard(pattern) || index.get(joinPath(pivot?.path ?? '', unescapePattern(pattern))) !== undefined;
+    if (pivot?.type !== 'dir' || !there) throw notFound(index, named, options);
   }
-  const prefix = components.slice(0, first).map(unescapePattern).join('/');
-  const start = index.resolve(prefix);
-  if (start === undefined) throw notFound(index, prefix, options);
-  // Links are followed before the first wildcard, and at the end; in between a link is a name.
-  let found: readonly string[] = [start.path];
-  for (const component of components.slice(first)) {
-    const steps = parsePattern(component);
-    found = found.flatMap((path) => index.children(path)).filter((path) => matchSteps(steps, baseOf(path)));
-  }
-  return [...found].sort(comparePaths);
+  return pivots.flatMap((source) => {
+    const entry = index.resolve(source);
+    return entry?.type === 'dir' ? [directoryAt(index, source, entry, { include, exclude })] : [];
+  });
 }
 
 /**
@@ -102,20 +112,20 @@ export function selectSources(
   options: SelectOptions = {},
 ): readonly Selection[] {
   const index = indexOf(tree);
-  return patterns.flatMap((pattern) => {
-    let sources: readonly string[];
-    try {
-      sources = expand(index, pattern, options);
-    } catch (thrown) {
-      if (!isKilnError(thrown, 'INVALID_ARGUMENT')) throw thrown;
-      throw new KilnError('DOCKERFILE_INVALID', thrown.message, { hint: thrown.hint, cause: thrown });
-    }
-    return sources.map((source) => {
-      const selection = selectionAt(index, source);
-      if (selection === undefined) throw notFound(index, source, options);
-      return selection;
+  try {
+    const exclude = options.excludes === undefined ? undefined : parsePathPatterns(options.excludes);
+    return patterns.flatMap((pattern) => {
+      if (options.parents === true) return selectWithParents(index, pattern, exclude, options);
+      return expand(index, pattern, options).map((source) => {
+        const selection = selectionAt(index, source, { exclude });
+        if (selection === undefined) throw notFound(index, source, options);
+        return selection;
+      });
     });
-  });
+  } catch (thrown) {
+    if (!isKilnError(thrown, 'INVALID_ARGUMENT')) throw thrown;
+    throw new KilnError('DOCKERFILE_INVALID', thrown.message, { hint: thrown.hint, cause: thrown });
+  }
 }
 
 /** Bump when the hashed bytes change meaning. */
@@ -124,13 +134,13 @@ const SELECTION_VERSION = 1;
 /**
  * The digest of what is selected, as it lands, and of nothing else: SHA-256 over `kiln.selection 1\n`, then for each
  * selection `dir\n` or `file\n` and for each of its entries the line of {@link entryLine} and `\n`, whose name is the
- * entry's relative path and whose content is a file's digest (null for a directory: its files have lines of their own).
+ * entry's relative path and whose content is a file's digest (null for a directory: its files have lines of their own). `way ` stands before a directory that is only on the way.
  * A source directory's own name, mode and owner do not land, and do not count; nor do mtimes.
  */
 export function selectionDigest(selections: readonly Selection[]): Digest {
-  const lines = selections.flatMap(({ directory, entries }) => [
+  const lines = selections.flatMap(({ directory, entries, onTheWay }) => [
     directory ? 'dir' : 'file',
-    ...entries.map((entry) => entryLine(entry.path, entry, entry.digest)),
+    ...entries.map((entry) => `${onTheWay.has(entry.path) ? 'way ' : ''}${entryLine(entry.path, entry, entry.digest)}`),
   ]);
   return digestOf(`${[`kiln.selection ${SELECTION_VERSION}`, ...lines].join('\n')}\n`);
 }

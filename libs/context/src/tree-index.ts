@@ -25,6 +25,11 @@ export class TreeIndex {
     return this.#tree.get(path) ?? (path === '' ? root : undefined);
   }
 
+  /** Whether the tree itself describes a path; it need not describe its root. */
+  knows(path: string): boolean {
+    return this.#tree.has(path);
+  }
+
   /** Paths right below a directory, in order. */
   children(directory: string): readonly string[] {
     return this.#children.get(directory) ?? [];
@@ -32,16 +37,6 @@ export class TreeIndex {
 
   paths(): Iterable<string> {
     return this.#tree.keys();
-  }
-
-  /** Everything below a directory, in order of paths. */
-  *below(directory: string): Generator<TreeEntry> {
-    for (const path of this.children(directory)) {
-      const entry = this.get(path);
-      if (entry === undefined) continue;
-      yield entry;
-      if (entry.type === 'dir') yield* this.below(path);
-    }
   }
 
   /**
