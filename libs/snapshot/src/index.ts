@@ -9,6 +9,7 @@ export { OverlaySnapshotter, type OverlaySnapshotterOptions } from './overlay-sn
 export { removeTree } from './remove-tree.ts';
 export { resolveInRoot, type ResolveOptions } from './resolve-in-root.ts';
 export * from './snapshotter.ts';
+export { writeSparseFile } from './sparse-file.ts';
 export { readTar, type TarEntry } from './tar-reader.ts';
 export { createDiffer, type DifferOptions } from './threaded-differ.ts';
 export { type WrittenLayer, writeLayer } from './write-layer.ts';
