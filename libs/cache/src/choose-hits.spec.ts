@@ -2,7 +2,7 @@ import { type Definition, DefinitionBuilder, type Edge } from '#graph';
 import { type Digest, digestOf } from '#oci';
 import { describe, expect, it } from 'vitest';
 import { chooseHits } from './choose-hits.ts';
-import { imageResultId } from './keys.ts';
+import { imageResultId, scratchResultId } from './keys.ts';
 import type { CacheKey, CacheRecord, ResultId } from './record.ts';
 
 const platform = { os: 'linux', architecture: 'amd64' };
@@ -106,5 +106,68 @@ describe('chooseHits', () => {
       [d, [record('d', [id('b'), id('c')])]],
     ]);
     expect(chooseHits(definition, all).hits.size).toBe(0);
+  });
+
+  describe('with merges', () => {
+    /** `c` stands on the merge of `a` and the linked `l`, and `d` on that with another `m`. */
+    function merged(ignoreL = false) {
+      const builder = new DefinitionBuilder();
+      const label = { name: '', stage: '', line: 0, ignoreCache: false };
+      const run = (name: string, on: Edge, ignoreCache = false): Edge =>
+        builder.add({ kind: 'exec', args: [name], env: [], cwd: '/', user: '', network: 'none' }, platform, [on], {
+          ...label,
+          ignoreCache,
+        });
+      const merge = (on: Edge, linked: Edge): Edge => builder.add({ kind: 'merge' }, platform, [on, linked], label);
+      const empty = builder.add({ kind: 'scratch' }, platform, [], label);
+      const a = run('a', builder.add({ kind: 'image', reference: 'x', digest: base }, platform, [], label));
+      const [l, m] = [run('l', empty, ignoreL), run('m', empty)];
+      const one = merge(a, l);
+      const c = run('c', one);
+      const two = merge(merge(c, m), l);
+      const d = run('d', two);
+      const of = { a: a.vertex, l: l.vertex, m: m.vertex, c: c.vertex, d: d.vertex };
+      return { definition: builder.finish(d), ...of, one: one.vertex, two: two.vertex };
+    }
+    const all = ({ a, l, m, c, d }: ReturnType<typeof merged>) =>
+      new Map([
+        [a, [record('a', onBase)]],
+        [l, [record('l', [scratchResultId])]],
+        [m, [record('m', [scratchResultId])]],
+        [c, [record('c', [id('a'), id('l')])]],
+        [d, [record('d', [id('c'), id('m'), id('l')])]],
+      ]);
+
+    it('names what is merged in place of the merge', () => {
+      const graph = merged();
+      const choice = chooseHits(graph.definition, all(graph));
+      expect(new Set(choice.hits.keys())).toEqual(new Set([graph.d, graph.c, graph.m, graph.l, graph.a]));
+      expect([...choice.needed]).toEqual([graph.d]);
+    });
+
+    it('needs both inputs of a merge that a miss stands on', () => {
+      const graph = merged();
+      const candidates = all(graph);
+      candidates.delete(graph.d);
+      const choice = chooseHits(graph.definition, candidates);
+      expect(new Set(choice.hits.keys())).toEqual(new Set([graph.c, graph.m, graph.l, graph.a]));
+      expect(choice.needed).toContain(graph.two);
+      expect(choice.needed).not.toContain(graph.one);
+    });
+
+    it('does not stand two steps on two runs of one linked copy', () => {
+      const graph = merged();
+      const candidates = all(graph);
+      candidates.set(graph.l, [record('l2', [scratchResultId]), record('l', [scratchResultId])]);
+      candidates.set(graph.c, [record('c2', [id('a'), id('l2')]), record('c', [id('a'), id('l')])]);
+      const { hits } = chooseHits(graph.definition, candidates);
+      expect([graph.c, graph.l].map((vertex) => hits.get(vertex)?.result.id)).toEqual([id('c'), id('l')]);
+    });
+
+    it('takes nothing that stands on a linked copy which must run anew, and all that does not', () => {
+      const graph = merged(true);
+      const { hits } = chooseHits(graph.definition, all(graph));
+      expect(new Set(hits.keys())).toEqual(new Set([graph.a, graph.m]));
+    });
   });
 });

@@ -67,11 +67,15 @@ function taintedVertices(definition: Definition): ReadonlySet<Digest> {
   return tainted;
 }
 
-/** The inputs that a result names as parents: all but the trees that the client sent. */
+/**
+ * The inputs that a result names as parents: all but the trees that the client sent; in place of a merge, which has no
+ * record of its own, what it merges, so that a hit above it fixes the results below it.
+ */
 export function parentInputs(definition: Definition, vertex: Vertex): readonly Vertex[] {
   return vertex.inputs.flatMap((edge) => {
     const input = definition.vertices.get(edge.vertex);
-    return input === undefined || input.op.kind === 'local' ? [] : [input];
+    if (input === undefined || input.op.kind === 'local') return [];
+    return input.op.kind === 'merge' ? parentInputs(definition, input) : [input];
   });
 }
 

@@ -9,7 +9,8 @@ import {
 } from '#graph';
 import { type Digest, digestOf } from '#oci';
 import { describe, expect, it } from 'vitest';
-import { contentKey, definitionKeys, opKey } from './keys.ts';
+import { contentKey, definitionKeys, mergeResultId, opKey, stepResultId } from './keys.ts';
+import type { ResultId } from './record.ts';
 
 const label: VertexLabel = { name: '', stage: '', line: 0, ignoreCache: false };
 const amd64 = { os: 'linux', architecture: 'amd64' };
@@ -104,6 +105,22 @@ describe('definition keys', () => {
       { op: copy, source: 'local' },
       { op: { ...copy, chmod: 0o600 }, source: 'local' },
     ],
+    'copy chmod by letters': [
+      { op: { ...copy, chmod: 'u+x' }, source: 'local' },
+      { op: { ...copy, chmod: 'u+rx' }, source: 'local' },
+    ],
+    'copy parents': [
+      { op: copy, source: 'local' },
+      { op: { ...copy, parents: true }, source: 'local' },
+    ],
+    'copy excludes of a stage': [
+      { op: { ...copy, excludes: ['a'] }, source: 'stage' },
+      { op: { ...copy, excludes: ['b'] }, source: 'stage' },
+    ],
+    'copy order of excludes': [
+      { op: { ...copy, excludes: ['a', '!b'] }, source: 'stage' },
+      { op: { ...copy, excludes: ['!b', 'a'] }, source: 'stage' },
+    ],
     'copy unpack': [
       { op: copy, source: 'local' },
       { op: { ...copy, from: [{ input: 1, patterns: ['a', 'b'], unpack: true }] }, source: 'local' },
@@ -126,10 +143,59 @@ describe('definition keys', () => {
     expect(keyOf({ label: shown })).toBe(keyOf({}));
   });
 
+  it('do not change with what is left out of a known tree, as long as the same is left', () => {
+    expect(keyOf({ op: { ...copy, excludes: ['*.md'] }, source: 'local' })).toBe(keyOf({ op: copy, source: 'local' }));
+  });
+
   it('do not change with the spelling of patterns that select the same', () => {
     expect(keyOf({ op: { ...copy, from: [{ input: 1, patterns: ['*', 'b'] }] }, source: 'local' })).toBe(
       keyOf({ op: copy, source: 'local' }),
     );
+  });
+});
+
+describe('keys around a merge', () => {
+  /** A linked copy on a base, and a step on both. */
+  function keysOf(given: { readonly base?: string; readonly dest?: string }) {
+    const builder = new DefinitionBuilder();
+    const image = { kind: 'image', reference: 'x', digest: digestOf(given.base ?? 'base') } as const;
+    const base = builder.add(image, amd64, [], label);
+    const context = builder.add({ kind: 'local', name: 'context' }, amd64, [], label);
+    const empty = builder.add({ kind: 'scratch' }, amd64, [], label);
+    const linked = builder.add({ ...copy, dest: given.dest ?? '/' }, amd64, [empty, context], label);
+    const merged = builder.add({ kind: 'merge' }, amd64, [base, linked], label);
+    const step = builder.add(exec, amd64, [merged], label);
+    const keys = definitionKeys(builder.finish(step), () => digestOf('selected'));
+    return [linked, merged, step].map(({ vertex }) => keys.get(vertex)?.key);
+  }
+
+  it('a linked copy is the same whatever it is put on, and what stands on both is not', () => {
+    const [linked, merged, step] = keysOf({});
+    const [linkedNow, mergedNow, stepNow] = keysOf({ base: 'newer' });
+    expect(linkedNow).toBe(linked);
+    expect(mergedNow).not.toBe(merged);
+    expect(stepNow).not.toBe(step);
+  });
+
+  it('another copy is another step', () => {
+    const [linked, , step] = keysOf({});
+    const [other, , stepOnOther] = keysOf({ dest: '/x' });
+    expect([other === linked, stepOnOther === step]).toEqual([false, false]);
+  });
+
+  it('the same results merged otherwise are another result', () => {
+    const id = (name: string): ResultId => digestOf(name) as ResultId;
+    const [a, b, c] = [id('a'), id('b'), id('c')];
+    const ids = [
+      mergeResultId([a, b]),
+      mergeResultId([b, a]),
+      mergeResultId([mergeResultId([a, b]), c]),
+      mergeResultId([a, mergeResultId([b, c])]),
+      stepResultId([a], b),
+      stepResultId([mergeResultId([a, b])], c),
+      stepResultId([a, b], c),
+    ];
+    expect(new Set(ids).size).toBe(ids.length);
   });
 });
 

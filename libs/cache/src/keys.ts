@@ -166,7 +166,12 @@ export function imageResultId(manifest: Digest): ResultId {
 
 export const scratchResultId = hash({ v: KEY_VERSION, kind: 'scratch' }) as ResultId;
 
-/** Two runs on the same parents that made the same layer are one result. */
+/** A merge has no record: what it is follows from what it merges. */
+export function mergeResultId(inputs: readonly ResultId[]): ResultId {
+  return hash({ v: KEY_VERSION, kind: 'merge', inputs }) as ResultId;
+}
+
+/** Two runs on the same inputs that made the same layer are one result. */
 export function stepResultId(parents: readonly ResultId[], layer: Digest): ResultId {
   return hash({ v: KEY_VERSION, kind: 'step', parents, layer }) as ResultId;
 }

@@ -20,7 +20,7 @@ export interface StoredLayer extends Layer {
 /** What running a vertex gave. Nothing in it is ever changed. */
 export interface Result {
   readonly id: ResultId;
-  /** of all inputs, in their order */
+  /** of all inputs, in their order; of a merge, which is no result, what it merges */
   readonly parents: readonly ResultId[];
   /** every layer of the tree from the first, this result's own last */
   readonly layers: readonly StoredLayer[];

@@ -1,6 +1,7 @@
 import type { Tree, TreeEntry } from '#content';
 import { digestOf } from '#oci';
 import { describe, expect, it } from 'vitest';
+import { parseIgnore } from './ignore.ts';
 import { makeManifest } from './manifest.ts';
 import { selectionDigest, selectSources } from './select-sources.ts';
 
@@ -158,6 +159,12 @@ describe('selectSources', () => {
     const unfiltered = makeManifest([file('kept'), dir('a'), file('a/secret')]);
     expect(() => selectSources(manifest, ['a/secret'], { unfiltered })).toThrow(
       expect.objectContaining({ hint: expect.stringContaining('.dockerignore') as unknown }),
+    );
+  });
+
+  it('says that .dockerignore may have kept it from being sent', () => {
+    expect(() => selectSources(makeManifest([file('kept')]), ['a/secret'], { ignore: parseIgnore('a') })).toThrow(
+      expect.objectContaining({ hint: 'if it is in the context, .dockerignore leaves it out' }),
     );
   });
 

@@ -1,6 +1,7 @@
 import { posix } from 'node:path';
 import { baseOf, comparePaths, type Tree, type TreeEntry } from '#content';
 import { KilnError } from '#std';
+import type { IgnoreRules } from './ignore.ts';
 import type { ContextManifest } from './manifest.ts';
 import { nearMisses } from './near-misses.ts';
 import { hasWildcard, matchSteps, parsePattern, unescapePattern } from './pattern.ts';
@@ -9,6 +10,8 @@ import { indexOf, type TreeIndex } from './tree-index.ts';
 export interface SelectOptions {
   /** the tree before .dockerignore, to tell what was excluded from what never was there */
   readonly unfiltered?: Tree | ContextManifest | undefined;
+  /** what .dockerignore says, for clients that send nothing of what it leaves out */
+  readonly ignore?: IgnoreRules | undefined;
   /** as `--parents`: patterns (`**` too) select from the directory before their `/./`, the root where there is none */
   readonly parents?: boolean | undefined;
   /** as `--exclude`: patterns, relative to each directory that is taken, of what is left out of it */
@@ -23,6 +26,7 @@ export function notFound(index: TreeIndex, path: string, options: SelectOptions)
   const near = nearMisses(index, path);
   let hint = 'paths are relative to the root of the context (or of the stage in --from)';
   if (hidden) hint = 'it is in the context, but excluded by .dockerignore';
+  else if (options.ignore?.ignores(path) === true) hint = 'if it is in the context, .dockerignore leaves it out';
   else if (link?.type === 'symlink') hint = `it is a link to ${JSON.stringify(link.link)}, which is not there`;
   else if (behind !== undefined) {
     hint = `"/${behind.path}" is a link to ${JSON.stringify(behind.link)}, and --parents takes links as they are: name what it leads to`;

@@ -57,8 +57,15 @@ describe('fileOwner', () => {
     ['1234', { uid: 1234, gid: 1234 }],
     ['app:77', { uid: 1000, gid: 77 }],
     ['5:docker', { uid: 5, gid: 99 }],
+    [':docker', { uid: 0, gid: 99 }],
+    ['5:', { uid: 5, gid: 0 }],
   ])('%j', async (text, expected) => {
     expect(await fileOwner(text, read)).toEqual(expected);
+  });
+
+  it('knows root without account files', async () => {
+    expect(await fileOwner('root', nothing)).toEqual({ uid: 0, gid: 0 });
+    expect(await fileOwner('7:root', nothing)).toEqual({ uid: 7, gid: 0 });
   });
 
   it('refuses what is not in the image', async () => {

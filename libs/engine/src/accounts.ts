@@ -75,18 +75,21 @@ export async function processUser(text: string, read: ReadRootFile): Promise<Pro
   return { uid: checked(uid, text), gid: checked(gid, text), additionalGids };
 }
 
+/** Files can be given to root, or to nobody by name, in an image without accounts. */
+const fileId = (text: string): number | undefined => (text === 'root' || text === '' ? 0 : numeric(text));
+
 /**
  * Who owns copied files, from --chown: a name alone brings its group, an id alone is also the group's id.
  * @throws KilnError STEP_FAILED when a name is unknown
  */
 export async function fileOwner(text: string, read: ReadRootFile): Promise<{ uid: number; gid: number }> {
   const [user = '', group] = split(text);
-  const id = numeric(user);
+  const id = fileId(user);
   const account = id === undefined ? findUser(parsePasswd(await read('/etc/passwd')), user) : undefined;
   const uid = id ?? account?.uid;
   if (uid === undefined) throw unknownUser(user);
   if (group === undefined) return { uid: checked(uid, text), gid: checked(account?.gid ?? uid, text) };
-  const gid = numeric(group) ?? findGroup(parseGroup(await read('/etc/group')), group, text);
+  const gid = fileId(group) ?? findGroup(parseGroup(await read('/etc/group')), group, text);
   return { uid: checked(uid, text), gid: checked(gid, text) };
 }
 

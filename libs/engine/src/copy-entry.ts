@@ -1,9 +1,7 @@
-import { createReadStream, createWriteStream } from 'node:fs';
+import { createReadStream } from 'node:fs';
 import { chmod, link, lutimes, mkdir, rm, symlink } from 'node:fs/promises';
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import { type ContentStore, encodePath, type TreeEntry } from '#content';
-import { makeNode, writeXattrs } from '#snapshot';
+import { makeNode, writeSparseFile, writeXattrs } from '#snapshot';
 import { type Bytes, KilnError, single } from '#std';
 import { lookAt, own, type Ownership, type TargetRoot } from './rooted-files.ts';
 
@@ -12,6 +10,9 @@ export type CopySource =
   | { readonly content: ContentStore }
   | { readonly path: string }
   | { readonly bytes: Uint8Array };
+
+/** What a file of a mounted tree is read by. */
+const READ_BYTES = 1024 * 1024;
 
 export interface EntryCopy {
   readonly root: TargetRoot;
@@ -26,6 +27,8 @@ export interface EntryCopy {
   /** as it shall be, before the shift */
   readonly owner: Ownership;
   readonly mode: number;
+  /** a directory that is only there for what lies below: where it exists it keeps its owner and attributes */
+  readonly onTheWay?: boolean | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -39,6 +42,11 @@ export async function copyEntry(copy: EntryCopy): Promise<boolean> {
   const found = await lookAt(target);
   if (entry.type === 'dir') {
     if (found !== undefined && !found.isDirectory()) throw clash(entry, 'a directory', 'a file');
+    if (found !== undefined && copy.onTheWay === true) {
+      // As BuildKit has it: the source's own bits, whatever --chmod says.
+      await chmod(target, entry.mode);
+      return false;
+    }
     if (found === undefined) await mkdir(target);
     await own(root, target, owner);
     await chmod(target, mode);
@@ -63,11 +71,7 @@ export async function copyEntry(copy: EntryCopy): Promise<boolean> {
 async function make({ entry, target, from, sourcePath, signal }: EntryCopy): Promise<void> {
   switch (entry.type) {
     case 'file':
-      return pipeline(
-        Readable.from(openBytes(entry, from, sourcePath, signal), { objectMode: false }),
-        createWriteStream(target, { flags: 'wx', mode: 0o600 }),
-        { signal },
-      );
+      return writeSparseFile(openBytes(entry, from, sourcePath, signal), target);
     case 'symlink':
       return symlink(encodePath(entry.link ?? ''), target);
     case 'char':
@@ -82,7 +86,10 @@ async function make({ entry, target, from, sourcePath, signal }: EntryCopy): Pro
 
 /** A file's bytes. @param sourcePath as in {@link EntryCopy} */
 export function openBytes(entry: TreeEntry, from: CopySource, sourcePath: string, signal: AbortSignal): Bytes {
-  if ('path' in from) return createReadStream(Buffer.concat([Buffer.from(`${from.path}/`), encodePath(sourcePath)]));
+  if ('path' in from) {
+    const path = Buffer.concat([Buffer.from(`${from.path}/`), encodePath(sourcePath)]);
+    return createReadStream(path, { highWaterMark: READ_BYTES, signal });
+  }
   if ('bytes' in from) return single(from.bytes);
   if (entry.digest === undefined) throw new KilnError('INTERNAL', `the file ${entry.path} has no digest`);
   return from.content.get(entry.digest, signal);

@@ -41,11 +41,11 @@ export async function openContext(
     });
   }
   const [own, common] = ignoreFilesFor(name);
-  const ignore = (await read(own)) ?? (await read(common)) ?? '';
-  const visible = filterManifest(context, parseIgnore(ignore));
+  const ignore = parseIgnore((await read(own)) ?? (await read(common)) ?? '');
+  const visible = filterManifest(context, ignore);
   return {
     dockerfile: { name: request.dockerfile, text },
-    local: { kind: 'local', tree: treeOf(visible), unfiltered: treeOf(context) },
+    local: { kind: 'local', tree: treeOf(visible), unfiltered: treeOf(context), ignore },
   };
 }
 

@@ -47,7 +47,7 @@ export async function exportImage(exporting: Exporting): Promise<Exported> {
   const progress = { type: 'progress', id: 'export', name: 'exporting to image', current: 0, unit: 'items' } as const;
   report({ ...progress, atMs, done: false });
   const platforms: AssembledImage[] = [];
-  for (const result of results) platforms.push(await assemble(result));
+  for (const result of results) platforms.push(await assemble(exporting, result));
   const [first] = platforms;
   if (first === undefined) throw new KilnError('INTERNAL', 'a build without a result');
   const image = platforms.length === 1 ? first : assembleIndex(platforms);
@@ -69,7 +69,7 @@ export async function exportImage(exporting: Exporting): Promise<Exported> {
   };
 }
 
-async function assemble({ lowered, root }: PlatformResult): Promise<AssembledImage> {
+async function assemble(exporting: Exporting, { lowered, root }: PlatformResult): Promise<AssembledImage> {
   if (root.kind !== 'tree') throw new KilnError('INTERNAL', 'a context is no result');
   const created = await root.createdAtMs();
   // The time of the result, not of this build: a fully cached build gives the same image again.
@@ -83,13 +83,18 @@ async function assemble({ lowered, root }: PlatformResult): Promise<AssembledIma
     ...(lowered.author === undefined ? {} : { author: lowered.author }),
     history: lowered.history,
     ...(lowered.base === undefined ? {} : { base: { config: lowered.base.config } }),
-    layers: await root.layers(),
+    // What a base brought need not be here, unless the image stays here.
+    layers: await (staysHere(exporting) ? root.layers() : root.descriptors()),
     createdAt,
   });
 }
 
+const staysHere = ({ job }: Exporting): boolean =>
+  job.request.outputs.some((output) => output.type === 'image' && !output.push);
+
 /** Configs, manifests and index in the content store, and everything granted to the project. */
-async function keep({ node, job }: Exporting, image: Assembled): Promise<void> {
+async function keep(exporting: Exporting, image: Assembled): Promise<void> {
+  const { node, job } = exporting;
   const { signal } = job;
   const top = topOf(image);
   const documents = new Map([[top.descriptor, top.bytes]]);
@@ -97,7 +102,11 @@ async function keep({ node, job }: Exporting, image: Assembled): Promise<void> {
     documents.set(configDescriptor, configBytes).set(manifestDescriptor, manifestBytes);
   for (const [{ digest }, bytes] of documents) await node.content.put(single(bytes), digest, signal);
   const layers = imagesOf(image).flatMap(({ manifest }) => manifest.layers);
-  await job.grants.grant([...documents.keys(), ...layers], signal);
+  const brought = new Set(baseRepositories(exporting).keys());
+  // Nobody may need to have fetched them.
+  const absent = await node.content.findMissing(brought, signal);
+  const here = layers.filter(({ digest }) => !absent.has(digest));
+  await job.grants.grant([...documents.keys(), ...here], signal);
 }
 
 type Open = (descriptor: Descriptor) => Bytes;

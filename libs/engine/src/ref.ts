@@ -1,6 +1,7 @@
 import type { ResultId, StoredLayer } from '#cache';
 import type { Tree } from '#content';
-import type { Digest } from '#oci';
+import type { IgnoreRules } from '#context';
+import type { Digest, Layer } from '#oci';
 
 /**
  * A tree during a build. Everything is asked for lazily: a hit that nothing stands on stays a list of descriptors, and a
@@ -9,7 +10,11 @@ import type { Digest } from '#oci';
 export interface TreeRef {
   readonly kind: 'tree';
   id(): Promise<ResultId>;
-  /** all layers from the first; resolves when the last one is stored */
+  /** what a result that stands on it names as parents: itself; for a merge, which is no result, what it merges */
+  results(): Promise<readonly ResultId[]>;
+  /** the same layers as an image lists them; resolves when the last one is stored, and moves no bytes */
+  descriptors(): Promise<readonly Layer[]>;
+  /** all layers from the first; resolves when the last one is stored, and those of an image are */
   layers(): Promise<readonly StoredLayer[]>;
   /** every file with its digest; resolves when the last layer is digested */
   tree(): Promise<Tree>;
@@ -27,6 +32,8 @@ export interface LocalRef {
   readonly tree: Tree;
   /** before .dockerignore, to tell what was left out from what never was there */
   readonly unfiltered: Tree;
+  /** what .dockerignore leaves out, of what a client may not even have sent */
+  readonly ignore?: IgnoreRules | undefined;
 }
 
 export type Ref = TreeRef | LocalRef;

@@ -1,8 +1,8 @@
 import { createReadStream } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import type { CacheRecord, InputContent, Producer, Result } from '#cache';
-import type { ContentStore } from '#content';
-import { selectionDigest, selectSources } from '#context';
+import type { ContentStore, Tree } from '#content';
+import { selectionDigest } from '#context';
 import type { Vertex } from '#graph';
 import { type Digest, type Layer, mediaType } from '#oci';
 import type { Differ, Mount } from '#snapshot';
@@ -12,6 +12,7 @@ import { runCopy, type SourceTree } from './run-copy.ts';
 import { type ExecSettings, runExec } from './run-exec.ts';
 import { runMkdir } from './run-mkdir.ts';
 import type { LocalRef, Ref, TreeRef } from './ref.ts';
+import { selectCopied } from './select-copied.ts';
 import type { StepLogs } from './step-logs.ts';
 import { type PendingLayer, StepOutcome } from './step-outcome.ts';
 import type { TreeRefs } from './tree-refs.ts';
@@ -49,6 +50,12 @@ export class EngineRunner implements OpRunner<Ref> {
     return local;
   }
 
+  combine({ op }: Vertex, [base, linked]: readonly Ref[]): Ref {
+    if (op.kind !== 'merge' || base?.kind !== 'tree' || linked?.kind !== 'tree')
+      throw new KilnError('INTERNAL', `a ${op.kind} puts nothing together`);
+    return this.#options.refs.merge(base, linked);
+  }
+
   load(_vertex: Vertex, record: CacheRecord): Ref {
     return this.#options.refs.result(record.result);
   }
@@ -57,8 +64,8 @@ export class EngineRunner implements OpRunner<Ref> {
     const key = `${vertex.digest} ${input}`;
     let digest = this.#selections.get(key);
     if (digest === undefined) {
-      const { tree, unfiltered } = this.#localOf(vertex, input);
-      digest = selectionDigest(selectSources(tree, patternsOf(vertex, input), { unfiltered }));
+      const local = this.#localOf(vertex, input);
+      digest = selectedDigest(vertex, input, local.tree, local);
       this.#selections.set(key, digest);
     }
     return digest;
@@ -68,9 +75,7 @@ export class EngineRunner implements OpRunner<Ref> {
     return Promise.all(
       inputs.map(async (input, index): Promise<InputContent> => {
         if (input.kind === 'local') return { selection: this.selection(vertex, index) };
-        if (index > 0) {
-          return { selection: selectionDigest(selectSources(await input.tree(), patternsOf(vertex, index))) };
-        }
+        if (index > 0) return { selection: selectedDigest(vertex, index, await input.tree()) };
         return { tree: await input.digest() };
       }),
     );
@@ -185,10 +190,11 @@ export class EngineRunner implements OpRunner<Ref> {
   }
 }
 
-/** What a step takes from one of its further inputs. */
-function patternsOf({ op }: Vertex, input: number): readonly string[] {
+/** Of what a step takes from one of its further inputs. */
+function selectedDigest({ op }: Vertex, input: number, tree: Tree, local?: LocalRef): Digest {
   if (op.kind !== 'copy') throw new KilnError('INTERNAL', `a ${op.kind} selects nothing`);
-  return op.from.flatMap((each) => (each.input === input ? each.patterns : []));
+  const patterns = op.from.flatMap((each) => (each.input === input ? each.patterns : []));
+  return selectionDigest(selectCopied(tree, op, patterns, local));
 }
 
 function rootOf(inputs: readonly Ref[]): TreeRef {

@@ -54,7 +54,9 @@ export class StepOutcome implements TreeRef {
   }
 
   id = async (): Promise<Result['id']> => (await this.#settled.promise).id;
+  results = async (): Promise<readonly Result['id'][]> => [await this.id()];
   layers = async (): Promise<readonly StoredLayer[]> => (await this.#settled.promise).layers;
+  descriptors = (): Promise<readonly StoredLayer[]> => this.layers();
   tree = (): Promise<Tree> => this.#tree();
   digest = (): ReturnType<TreeRef['digest']> => this.#digest();
   createdAtMs = async (): Promise<number> => (await this.#settled.promise).finishedAtMs;
@@ -67,7 +69,7 @@ export class StepOutcome implements TreeRef {
   /** Stores the layer, or takes an equivalent one of `earlier`; what waits for layers goes on then. */
   async settle(earlier: readonly CacheRecord[], signal: AbortSignal): Promise<Result> {
     try {
-      const parents = await Promise.all(this.#options.parents.map((parent) => parent.id()));
+      const parents = (await Promise.all(this.#options.parents.map((parent) => parent.results()))).flat();
       const same = await this.#equivalent(earlier, parents, signal);
       const result = same ?? (await this.#store(parents, signal));
       const { materialiser, snapshot } = this.#options;
@@ -112,8 +114,10 @@ export class StepOutcome implements TreeRef {
     const delta = { mediaType: DELTA_MEDIA_TYPE, digest: digestOf(bytes), size: bytes.byteLength };
     await content.put(single(bytes), delta.digest, signal);
     const layer = await pending.store();
+    // Of the inputs as they are: merged or apart, the same results are not the same tree.
+    const inputs = await Promise.all(this.#options.parents.map((parent) => parent.id()));
     return {
-      id: stepResultId(parents, layer.descriptor.digest),
+      id: stepResultId(inputs, layer.descriptor.digest),
       parents,
       layers: [...((await this.#root()?.layers()) ?? []), { ...layer, delta }],
       tree: await this.digest(),

@@ -5,6 +5,7 @@ import { type Descriptor, type Digest, digestOf, type Layer } from '#oci';
 import { collect, KilnError, once, single } from '#std';
 import type { Images } from './images.ts';
 import type { Materialiser } from './materialiser.ts';
+import { MergedTree } from './merged-tree.ts';
 import type { TreeRef } from './ref.ts';
 
 /** The most that a delta may be when read whole: a layer of about a million files. */
@@ -32,6 +33,8 @@ export class TreeRefs {
     return {
       kind: 'tree',
       id: () => Promise.resolve(scratchResultId),
+      results: () => Promise.resolve([scratchResultId]),
+      descriptors: () => Promise.resolve([]),
       layers: () => Promise.resolve([]),
       tree: () => Promise.resolve(tree),
       digest: () => Promise.resolve(treeDigest(tree)),
@@ -54,7 +57,7 @@ export class TreeRefs {
       );
       return this.#withDeltas(bare, () => this.materialiser.restoreDeltas(bare, open, this.signal));
     });
-    return this.#ref(() => Promise.resolve(imageResultId(op.digest)), layers, snapshot);
+    return { ...this.#ref(imageResultId(op.digest), layers, snapshot), descriptors: () => Promise.resolve(bare) };
   }
 
   result(result: Result): TreeRef {
@@ -65,16 +68,17 @@ export class TreeRefs {
         this.signal,
       ),
     );
-    const ref = this.#ref(
-      () => Promise.resolve(result.id),
-      () => Promise.resolve(result.layers),
-      snapshot,
-    );
+    const ref = this.#ref(result.id, () => Promise.resolve(result.layers), snapshot);
     return {
       ...ref,
       digest: () => Promise.resolve(result.tree),
       createdAtMs: () => Promise.resolve(result.finishedAtMs),
     };
+  }
+
+  merge(base: TreeRef, linked: TreeRef): TreeRef {
+    const { content, materialiser, signal } = this;
+    return new MergedTree({ base, linked, content, materialiser, signal });
   }
 
   /** All files of a stack of layers, from their deltas. */
@@ -87,14 +91,20 @@ export class TreeRefs {
     return tree;
   }
 
-  #ref(
-    id: () => Promise<ResultId>,
-    layers: () => Promise<readonly StoredLayer[]>,
-    snapshot: () => Promise<string>,
-  ): TreeRef {
+  #ref(id: ResultId, layers: () => Promise<readonly StoredLayer[]>, snapshot: () => Promise<string>): TreeRef {
     const tree = once(async () => this.fold(await layers()));
     const digest = once(async () => treeDigest(await tree()));
-    return { kind: 'tree', id, layers, tree, digest, snapshot, createdAtMs: () => Promise.resolve(undefined) };
+    return {
+      kind: 'tree',
+      id: () => Promise.resolve(id),
+      results: () => Promise.resolve([id]),
+      descriptors: layers,
+      layers,
+      tree,
+      digest,
+      snapshot,
+      createdAtMs: () => Promise.resolve(undefined),
+    };
   }
 
   /** Base layers with their deltas: known to the project, or made when this node unpacked them. */

@@ -6,6 +6,8 @@ import type { Digest } from '#oci';
 export interface OpRunner<R> {
   /** Of an image, the empty tree or a tree that the client sent; must not move their bytes. */
   source(vertex: Vertex, signal: AbortSignal): Promise<R>;
+  /** Of a vertex that puts its inputs together without running anything (a merge); must not move their bytes. */
+  combine(vertex: Vertex, inputs: readonly R[]): R;
   /** The result of a record, lazily: nothing is fetched before a running step needs it. */
   load(vertex: Vertex, record: CacheRecord): R;
   /** Digest of what a step takes from an input whose files are known beforehand. */

@@ -4,6 +4,7 @@ import {
   type CacheStore,
   imageResultId,
   type InputContent,
+  mergeResultId,
   type ResultId,
   stepResultId,
 } from '#cache';
@@ -22,7 +23,12 @@ const label = { stage: '', line: 1, ignoreCache: false };
 interface Text {
   readonly text: string;
   readonly id: ResultId;
+  /** what was merged to it, where it is no result itself */
+  readonly merged?: readonly ResultId[];
+  readonly trees?: readonly Digest[];
 }
+
+const resultsOf = (inputs: readonly Text[]): readonly ResultId[] => inputs.flatMap(({ id, merged }) => merged ?? [id]);
 
 class Graph {
   readonly builder = new DefinitionBuilder();
@@ -31,6 +37,11 @@ class Graph {
       ...label,
       name,
     });
+  }
+  /** A linked copy of `name` on top of `on`. */
+  link(name: string, on: Edge, ignoreCache = false): Edge {
+    const copied = this.run(name, [this.image('empty')], ignoreCache);
+    return this.builder.add({ kind: 'merge' }, platform, [on, copied], { ...label, name: `LINK ${name}` });
   }
   run(name: string, on: readonly Edge[], ignoreCache = false): Edge {
     const op = { kind: 'exec', args: [name], env: [], cwd: '/', user: '', network: 'none' } as const;
@@ -51,6 +62,12 @@ class TextRunner implements OpRunner<Text> {
     if (op.kind !== 'image') throw new Error(op.kind);
     return { text: op.reference, id: imageResultId(op.digest) };
   };
+  combine = (_vertex: Vertex, inputs: readonly Text[]): Text => ({
+    text: inputs.map(({ text }) => text).join('+'),
+    id: mergeResultId(inputs.map(({ id }) => id)),
+    merged: resultsOf(inputs),
+    trees: inputs.map(treeOf),
+  });
   load = (_vertex: Vertex, { result }: CacheRecord): Text => ({ text: `loaded ${result.tree}`, id: result.id });
   selection = (): Digest => digestOf('selection');
   contents = async (_vertex: Vertex, inputs: readonly Text[]): Promise<InputContent[]> =>
@@ -69,7 +86,7 @@ class TextRunner implements OpRunner<Text> {
   };
   settle: OpRunner<Text>['settle'] = async (_vertex, value, inputs) => ({
     id: value.id,
-    parents: inputs.map((input) => input.id),
+    parents: resultsOf(inputs),
     layers: [],
     tree: digestOf(value.text),
     empty: false,
@@ -81,8 +98,10 @@ class TextRunner implements OpRunner<Text> {
   isEmpty = async (): Promise<boolean> => false;
 }
 
-const treeOf = ({ text }: Text): Digest =>
-  text.startsWith('loaded ') ? (text.slice('loaded '.length) as Digest) : digestOf(text);
+function treeOf({ text, trees }: Text): Digest {
+  if (trees !== undefined) return digestOf(trees.join('+'));
+  return text.startsWith('loaded ') ? (text.slice('loaded '.length) as Digest) : digestOf(text);
+}
 
 function memoryCache(): CacheStore & { lookups: number } {
   const records = new Map<CacheKey, CacheRecord[]>();
@@ -239,6 +258,62 @@ describe('solve', () => {
     const commands = { a: () => (stop.abort(new KilnError('CANCELLED', 'by the user')), 'a') };
     await expect(run(chain(['a', 'b']), memoryCache(), commands, stop.signal)).rejects.toMatchObject({
       code: 'CANCELLED',
+    });
+  });
+
+  describe('merges', () => {
+    /** base → a → LINK f → b → LINK g */
+    const linked = (options: { base?: string; a?: string; ignore?: string } = {}): Definition => {
+      const graph = new Graph();
+      const a = graph.run(options.a ?? 'a', [graph.image(options.base)], options.ignore === 'a');
+      const b = graph.run('b', [graph.link('f', a, options.ignore === 'f')], options.ignore === 'b');
+      return graph.builder.finish(graph.link('g', b));
+    };
+
+    it('run nothing, count as no step, and ask for nothing', async () => {
+      const cache = memoryCache();
+      const first = await run(linked(), cache);
+      expect(first.ran.toSorted()).toEqual(['a', 'b', 'f', 'g']);
+      expect(first.root.text).toBe('b(a(base)+f(empty))+g(empty)');
+      expect(first.events.filter((event) => event.type === 'vertexDone' && event.outcome === 'run')).toHaveLength(4);
+      cache.lookups = 0;
+      const again = await run(linked(), cache);
+      expect(again.ran).toEqual([]);
+      expect(cache.lookups).toBe(1);
+      const done = again.events.flatMap((event) => (event.type === 'vertexDone' ? [event.outcome] : []));
+      expect(done.toSorted()).toEqual(['done', 'done', 'done', 'done', 'hit', 'hit', 'hit', 'hit']);
+    });
+
+    it('let a linked copy hit on whatever is below', async () => {
+      const cache = memoryCache();
+      await run(linked(), cache);
+      const rebased = await run(linked({ base: 'newer' }), cache);
+      expect(rebased.ran).toEqual(['a', 'b']);
+      const changed = await run(linked({ a: 'x' }), cache);
+      expect(changed.ran).toEqual(['x', 'b']);
+    });
+
+    it('need nothing below a hit on them, and fix both results that they merge', async () => {
+      const cache = memoryCache();
+      await run(linked(), cache);
+      const graph = new Graph();
+      const merged = graph.link('f', graph.run('a', [graph.image()]));
+      const again = await run(graph.builder.finish(graph.run('b', [merged])), cache);
+      expect(again.ran).toEqual([]);
+      expect(again.events.some((event) => event.type === 'vertexStarted')).toBe(false);
+    });
+
+    it('take nothing by definition above a step that runs anew, on either side', async () => {
+      const cache = memoryCache();
+      let run1 = 0;
+      const commands: Commands = { a: () => `a${run1}`, f: () => `f${run1}` };
+      await run(linked(), cache, commands);
+      // The same trees again: what stands on them is found by content.
+      expect((await run(linked({ ignore: 'a' }), cache, commands)).ran).toEqual(['a']);
+      expect((await run(linked({ ignore: 'f' }), cache, commands)).ran).toEqual(['f']);
+      run1++;
+      expect((await run(linked({ ignore: 'f' }), cache, commands)).ran).toEqual(['f', 'b']);
+      expect((await run(linked({ ignore: 'a' }), cache, commands)).ran).toEqual(['a', 'b']);
     });
   });
 });

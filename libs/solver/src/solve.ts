@@ -125,17 +125,20 @@ class GraphSolver<R> {
     const { runner, signal } = this.#options;
     const hit = this.#choice.hits.get(vertex.digest);
     if (hit !== undefined) return runner.load(vertex, hit);
-    if (!isStep(vertex)) return this.#source(vertex);
+    if (!isStep(vertex) && vertex.inputs.length === 0)
+      return this.#unstepped(vertex, () => runner.source(vertex, signal));
     const inputs = await Promise.all(vertex.inputs.map((edge) => this.value(edge.vertex)));
     signal.throwIfAborted();
+    if (!isStep(vertex)) return this.#unstepped(vertex, async () => runner.combine(vertex, inputs));
     return (await this.#byContent(vertex, inputs)) ?? this.#limit(() => this.#run(vertex, inputs));
   }
 
-  async #source(vertex: Vertex): Promise<R> {
-    const { runner, clock, signal, report } = this.#options;
+  /** What nobody counts as a step: it has no key to look up and nothing to record. */
+  async #unstepped(vertex: Vertex, make: () => Promise<R>): Promise<R> {
+    const { clock, report } = this.#options;
     const startedAtMs = clock.nowMs();
     report({ type: 'vertexStarted', atMs: startedAtMs, vertex: vertex.digest });
-    const value = await this.#named(vertex, startedAtMs, () => runner.source(vertex, signal));
+    const value = await this.#named(vertex, startedAtMs, make);
     const atMs = clock.nowMs();
     report({ type: 'vertexDone', atMs, vertex: vertex.digest, outcome: 'done', durationMs: atMs - startedAtMs });
     return value;
