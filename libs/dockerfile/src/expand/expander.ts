@@ -97,7 +97,11 @@ export class Expander {
   #singleQuoted(): string {
     const start = this.#at + 1;
     const end = this.#chars.indexOf("'", start);
-    if (end === -1) throw invalid('unexpected end of statement while looking for matching single-quote');
+    if (end === -1) {
+      // What is around the quote is unfinished as well, and says so.
+      this.#at = this.#chars.length;
+      throw invalid('unexpected end of statement while looking for matching single-quote');
+    }
     this.#at = end + 1;
     const inner = this.#chars.slice(start, end).join('');
     return this.#options.rawQuotes === true ? `'${inner}'` : inner;

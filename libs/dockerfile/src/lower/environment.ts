@@ -27,6 +27,13 @@ export class Environment implements Variables {
     this.#values.set(name, value);
   }
 
+  delete(name: string): void {
+    const old = this.#values.get(name);
+    if (old === undefined) return;
+    this.#size -= name.length + old.length;
+    this.#values.delete(name);
+  }
+
   names(): readonly string[] {
     return [...this.#values.keys()];
   }

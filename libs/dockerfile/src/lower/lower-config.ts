@@ -7,6 +7,9 @@ import { commandArgs } from './lower-run.ts';
 import { checkSignal } from './signals.ts';
 import { expandIn, type StageLowering } from './stage-lowering.ts';
 
+/** They say which stages are scanned for a bill of materials, and are for no process. */
+const scanSwitches = new Set(['BUILDKIT_SBOM_SCAN_CONTEXT', 'BUILDKIT_SBOM_SCAN_STAGE']);
+
 /** ENV and LABEL: all values see the environment before the instruction. */
 export function lowerPairs(node: Pairs, lowering: StageLowering): void {
   const { state } = lowering;
@@ -26,7 +29,7 @@ export function lowerArg(node: Arg, lowering: StageLowering): void {
     const value =
       given(options.buildArgs, name) ?? (declared === undefined ? scope.get(name) : expandIn(lowering, node, declared));
     // As in BuildKit, and not as its manual has it: an ARG after an ENV of the same name wins.
-    if (value !== undefined) state.env.set(name, value);
+    if (value !== undefined && !scanSwitches.has(name)) state.env.set(name, value);
     state.buildArgs.push({ name, value });
     return value === undefined ? name : `${name}=${value}`;
   });

@@ -50,7 +50,7 @@ function withHeredocs({ command, heredocs }: Run): Prepared {
     return { command: { form: 'shell', text: command.text + whole }, files: [] };
   }
   const text = chomp(first);
-  if (!first.body.startsWith('#!')) return { command: { form: 'shell', text }, files: [] };
+  if (!text.startsWith('#!')) return { command: { form: 'shell', text }, files: [] };
   const { name } = first;
   return { command: { form: 'shell', text: posix.join(INLINE_FILES_DIR, name) }, files: [{ name, text }] };
 }

@@ -2,6 +2,7 @@ import { posix } from 'node:path';
 import type { Edge, HistoryEntry, ResolvedImage } from '#graph';
 import type { Platform, RunConfig } from '#oci';
 import { invalid } from '../invalid.ts';
+import { ConfigEnvironment } from './config-environment.ts';
 import { Environment, splitVariable } from './environment.ts';
 
 export const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
@@ -30,8 +31,7 @@ export class StageState {
   readonly image: ResolvedImage | undefined;
   /** without Env, which is `configEnv` */
   config: RunConfig;
-  /** an ENV keeps its place when it is set again */
-  readonly configEnv: Map<string, string>;
+  readonly configEnv: ConfigEnvironment;
   readonly env: Environment;
   author: string | undefined;
   readonly history: HistoryEntry[];
@@ -48,10 +48,10 @@ export class StageState {
     const { Env, OnBuild: _fired, ...config } = start.config;
     this.config = config;
     this.author = start.author;
-    this.configEnv = new Map((Env ?? []).map(splitVariable));
+    this.configEnv = new ConfigEnvironment(Env ?? []);
     if (!this.configEnv.has('PATH')) this.configEnv.set('PATH', DEFAULT_PATH);
     this.env = new Environment(parent?.env);
-    for (const [name, value] of this.configEnv) this.env.set(name, value);
+    for (const entry of this.configEnv.toArray()) this.env.set(...splitVariable(entry));
     this.history = [...(parent?.history ?? [])];
     this.#historySize = parent === undefined ? 0 : parent.#historySize;
     this.buildArgs = [...(parent?.buildArgs ?? [])];
@@ -66,7 +66,7 @@ export class StageState {
   }
 
   runConfig(): RunConfig {
-    return { ...this.config, Env: [...this.configEnv].map(([name, value]) => `${name}=${value}`) };
+    return { ...this.config, Env: this.configEnv.toArray() };
   }
 
   /** Absolute and clean, without a slash at the end. */

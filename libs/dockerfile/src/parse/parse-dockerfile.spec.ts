@@ -67,9 +67,9 @@ describe('parseDockerfile', () => {
   });
 
   test.each([
-    ['', undefined, 'the Dockerfile cannot be empty'],
-    ['\n# x\n', undefined, 'file with no instructions'],
-    ['ARG a', undefined, 'dockerfile contains no stages to build'],
+    ['', 1, 'the Dockerfile cannot be empty'],
+    ['\n# x\n', 1, 'file with no instructions'],
+    ['ARG a', 1, 'dockerfile contains no stages to build'],
     ['RUN x\nFROM y', 1, 'no build stage in current context'],
     ['FROM', 1, 'FROM requires either one or three arguments'],
     ['FROM a as', 1, 'FROM requires either one or three arguments'],
