@@ -1,5 +1,6 @@
 import { invalid } from '../invalid.ts';
 import type { Variables } from '../expand/expand-word.ts';
+import { WorkMeter } from '../work-meter.ts';
 
 /** All names and values together; the kernel would not start a process with more. */
 const SIZE_LIMIT = 1024 * 1024;
@@ -7,9 +8,13 @@ const SIZE_LIMIT = 1024 * 1024;
 /** What RUN sees and `$name` means: in the order in which names were last set, as BuildKit hands them to a process. */
 export class Environment implements Variables {
   readonly #values: Map<string, string>;
+  readonly meter: WorkMeter;
   #size = 0;
 
-  constructor(other?: Environment) {
+  /** @param meter of the whole Dockerfile */
+  constructor(other?: Environment, meter = other?.meter ?? new WorkMeter()) {
+    this.meter = meter;
+    meter.copy(other === undefined ? 0 : other.#values.size);
     this.#values = new Map(other === undefined ? [] : other.#values);
     this.#size = other === undefined ? 0 : other.#size;
   }
@@ -40,6 +45,7 @@ export class Environment implements Variables {
 
   /** `NAME=value` */
   toArray(): readonly string[] {
+    this.meter.copy(this.#values.size);
     return [...this.#values].map(([name, value]) => `${name}=${value}`);
   }
 }

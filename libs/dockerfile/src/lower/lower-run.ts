@@ -57,6 +57,7 @@ function withHeredocs({ command, heredocs }: Run): Prepared {
 
 /** `|2 A=1 B=2`: the ARGs that the command saw. */
 function argsInScope({ buildArgs, env }: StageState): readonly string[] {
+  env.meter.copy(buildArgs.length);
   const values = new Map(buildArgs.map(({ name, value }) => [name, env.get(name) ?? value ?? '']));
   return values.size === 0 ? [] : [`|${values.size}`, ...[...values].map(([name, value]) => `${name}=${value}`)];
 }
