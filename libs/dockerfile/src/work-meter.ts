@@ -3,7 +3,7 @@ import { invalid } from './invalid.ts';
 /** Steps of one Dockerfile: about a second, and hundreds of times what long Dockerfiles take. */
 const STEP_LIMIT = 100_000_000;
 /** Steps that copying one entry of an environment, of labels or of a history counts as. */
-const ENTRY_STEPS = 8;
+const ENTRY_STEPS = 64;
 
 /**
  * What it costs to work out one Dockerfile: characters of values that are looked at, entries that are copied. A few

@@ -46,6 +46,7 @@ export class Environment implements Variables {
   /** `NAME=value` */
   toArray(): readonly string[] {
     this.meter.copy(this.#values.size);
+    this.meter.spend(this.#size);
     return [...this.#values].map(([name, value]) => `${name}=${value}`);
   }
 }

@@ -1,7 +1,7 @@
 import { formatReference, parseReference, type Platform } from '#oci';
 import { isKilnError } from '#std';
 import { expandWord, noVariables } from '../expand/expand-word.ts';
-import { invalid, onLine } from '../invalid.ts';
+import { invalid, onLine, unsupported } from '../invalid.ts';
 import type { Dockerfile, From, Instruction } from '../parse/ast.ts';
 import { didYouMean } from '../parse/suggest.ts';
 import type { Environment } from './environment.ts';
@@ -9,6 +9,9 @@ import type { Findings } from './findings.ts';
 import type { LowerOptions } from './lower-options.ts';
 import { stagePlatform } from './stage-platform.ts';
 import { neededStages, type PlannedInstruction, reachable, type Source, type StagePlan } from './stage-plan.ts';
+
+/** As many as a file may have instructions: each stage on a base gets the triggers of that base again. */
+const TRIGGER_LIMIT = 2000;
 
 /** All stages of a file, linked to each other; pure. */
 export class StagePlanner {
@@ -18,6 +21,7 @@ export class StagePlanner {
   readonly #findings: Findings;
   readonly #plans: StagePlan[] = [];
   readonly #byName = new Map<string, StagePlan>();
+  #triggers = 0;
 
   constructor(file: Dockerfile, options: LowerOptions, scope: Environment, findings: Findings) {
     this.#file = file;
@@ -48,8 +52,15 @@ export class StagePlanner {
     });
   }
 
-  /** Puts the triggers of its base before a stage's own instructions. */
+  /**
+   * Puts the triggers of its base before a stage's own instructions.
+   * @throws KilnError DOCKERFILE_INVALID, DOCKERFILE_UNSUPPORTED when all stages together get too many
+   */
   addTriggers(plan: StagePlan, triggers: readonly Instruction[]): void {
+    this.#triggers += triggers.length;
+    if (this.#triggers > TRIGGER_LIMIT) {
+      throw unsupported(`a build with more than ${TRIGGER_LIMIT} ONBUILD triggers`, { line: plan.from.line });
+    }
     plan.instructions = [...triggers.map((each) => this.#linked(each, true)), ...plan.instructions];
     if (hasCircle([plan])) checkCircle(plan);
   }
