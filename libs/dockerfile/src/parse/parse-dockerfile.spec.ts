@@ -122,7 +122,13 @@ describe('parseDockerfile', () => {
   });
 
   test('the standard front end is accepted, others are refused', () => {
-    for (const image of ['docker/dockerfile:1', 'docker/dockerfile:1.7-labs', 'docker.io/docker/dockerfile:1.4']) {
+    for (const image of [
+      'docker/dockerfile:1',
+      'docker/dockerfile:1.7-labs',
+      'docker.io/docker/dockerfile:1.4',
+      'docker/dockerfile-upstream:master',
+      'docker/dockerfile:labs',
+    ]) {
       expect(parseDockerfile(`# syntax=${image}\nFROM x`).stages).toHaveLength(1);
     }
     const thrown = refusal('# syntax=acme/frontend:2\nFROM x');
