@@ -34,6 +34,7 @@ describe('.dockerignore', () => {
     ['*\n!src', 'other'],
     ['  # not a comment', '# not a comment'],
     ['caf\u00e9', 'caf\u00e9/x'],
+    ['/ blank', 'blank'],
   ];
   it.each(ignored)('%j ignores %j', (text, path) => {
     expect(parseIgnore(text).ignores(path)).toBe(true);
@@ -58,6 +59,8 @@ describe('.dockerignore', () => {
     ['*\n!src', 'src/a/b'],
     ['**\n!**/*.ts', 'a/b/c.ts'],
     ['**\n! src', 'src'],
+    ['**\n/!src', 'src'],
+    ['**\n./!src', 'src'],
     ['\ufeffa', 'b'],
   ];
   it.each(taken)('%j does not ignore %j', (text, path) => {

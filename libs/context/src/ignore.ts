@@ -44,13 +44,15 @@ function parseSteps(pattern: string): readonly Step[] {
 }
 
 function parseLine(line: string): IgnorePattern {
-  const exception = line.startsWith('!');
-  let pattern = trim(exception ? line.slice(1) : line);
+  const marked = line.startsWith('!');
+  let pattern = trim(marked ? line.slice(1) : line);
   if (pattern !== '') pattern = shorten(pattern);
   if (pattern.length > 1 && pattern.startsWith('/')) pattern = pattern.slice(1);
-  if (exception) pattern = shorten(`!${pattern}`).slice(1);
-  if (pattern === '') throw new KilnError('INVALID_ARGUMENT', 'an exception (!) without a pattern');
-  return { steps: parseSteps(pattern), exception };
+  // What is left is read a second time, as a pattern that somebody wrote: `/!name` is an exception, `/ name` has no blank.
+  pattern = shorten(trim(marked ? `!${pattern}` : pattern) || '.');
+  const exception = pattern.startsWith('!');
+  if (pattern === '!') throw new KilnError('INVALID_ARGUMENT', 'an exception (!) without a pattern');
+  return { steps: parseSteps(exception ? pattern.slice(1) : pattern), exception };
 }
 
 /**

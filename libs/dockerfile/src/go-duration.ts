@@ -11,23 +11,29 @@ const unitsNs: Readonly<Record<string, number>> = {
   h: 3600e9,
 };
 
+const whole = /^([+-]?)((?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+|0)$/;
+const each = /(\d*)(?:\.(\d*))?(ns|us|µs|μs|ms|s|m|h)/g;
+/** More do not change a fraction in nanoseconds. */
+const FRACTION_DIGITS = 18;
+
 /**
  * Go's time.ParseDuration, in nanoseconds: `1m30s`, `1.5h`, `0`.
- * @throws KilnError DOCKERFILE_INVALID
+ * @throws KilnError DOCKERFILE_INVALID, also above 104 days, beyond which JSON keeps no nanoseconds
  */
 export function parseGoDuration(text: string): number {
-  const bad = (): Error =>
-    invalid(`time: invalid duration ${JSON.stringify(text)}`, { hint: 'write it as 30s, 1m30s or 500ms' });
-  const match = /^([+-]?)((?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+|0)$/.exec(text);
-  const body = match?.[2];
-  if (body === undefined) throw bad();
-  let ns = 0;
-  for (const [, amount, unit] of body.matchAll(/(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)/g)) {
-    ns += Number(amount) * (unitsNs[unit ?? ''] ?? Number.NaN);
+  const hint = 'write it as 30s, 1m30s or 500ms';
+  const [, sign, body] = whole.exec(text) ?? [];
+  if (body === undefined) throw invalid(`time: invalid duration ${JSON.stringify(text)}`, { hint });
+  let total = 0n;
+  for (const [, integer = '', fraction = '', unit = ''] of body.matchAll(each)) {
+    const unitNs = unitsNs[unit] ?? Number.NaN;
+    const digits = fraction.slice(0, FRACTION_DIGITS);
+    // As Go does it: whole units are exact, and what a fraction has below a nanosecond is cut off.
+    total += BigInt(integer) * BigInt(unitNs) + BigInt(Math.trunc(Number(digits) * (unitNs / 10 ** digits.length)));
   }
-  ns = Math.trunc(ns);
-  if (!Number.isSafeInteger(ns)) throw bad();
-  return match?.[1] === '-' ? -ns : ns;
+  const ns = Number(total);
+  if (!Number.isSafeInteger(ns)) throw invalid(`time: invalid duration ${JSON.stringify(text)}: too long`, { hint });
+  return sign === '-' ? -ns : ns;
 }
 
 /** Go's Duration.String: `1m30s`, `1.5s`, `500ms`, `0s`. */

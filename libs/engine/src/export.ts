@@ -73,10 +73,13 @@ async function assemble(exporting: Exporting, { lowered, root }: PlatformResult)
   if (root.kind !== 'tree') throw new KilnError('INTERNAL', 'a context is no result');
   const created = await root.createdAtMs();
   // The time of the result, not of this build: a fully cached build gives the same image again.
+  const { epochSeconds } = lowered;
   const createdAt =
-    created === undefined
-      ? (lowered.base?.config.created ?? new Date(0).toISOString())
-      : new Date(created).toISOString();
+    epochSeconds !== undefined
+      ? new Date(epochSeconds * 1000).toISOString()
+      : created === undefined
+        ? (lowered.base?.config.created ?? new Date(0).toISOString())
+        : new Date(created).toISOString();
   return assembleImage({
     platform: lowered.platform,
     config: lowered.config,

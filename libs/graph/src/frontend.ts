@@ -29,6 +29,8 @@ export interface Lowered {
   readonly platform: Platform;
   readonly config: RunConfig;
   readonly author?: string | undefined;
+  /** when the image says that it was made, in seconds since 1970: SOURCE_DATE_EPOCH */
+  readonly epochSeconds?: number | undefined;
   /** the base image that the result's layers begin with; undefined for scratch */
   readonly base?: ResolvedImage | undefined;
   /** of this build, after the base's own */

@@ -8,3 +8,4 @@ export * from './tar-of.ts';
 export * from './memory-cache-store.ts';
 export * from './fault-proxy.ts';
 export * from './s3-server.ts';
+export * from './property-runs.ts';

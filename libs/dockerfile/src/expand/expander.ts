@@ -1,11 +1,14 @@
 import type { EscapeToken } from '../lex/directives.ts';
 import { invalid } from '../invalid.ts';
+import type { WorkMeter } from '../work-meter.ts';
 import { replace, trimPrefix, trimSuffix } from './substitute.ts';
 import { WordSplitter } from './word-splitter.ts';
 
 /** What names stand for. */
 export interface Variables {
   get(name: string): string | undefined;
+  /** counts what expanding with these costs */
+  readonly meter?: WorkMeter;
 }
 
 export interface ExpandOptions {
@@ -18,10 +21,12 @@ export interface ExpandOptions {
   readonly plainQuotes?: boolean;
   /** a name that stands for nothing stays as it was written */
   readonly skipUnset?: boolean;
+  /** of what comes out, in characters; {@link VALUE_LIMIT} by default */
+  readonly limit?: number;
 }
 
 /** The kernel takes no longer string in an environment. Bounds what a few lines can expand to. */
-const VALUE_LIMIT = 128 * 1024;
+export const VALUE_LIMIT = 128 * 1024;
 /** Of `${a:-${b:-…}}`. */
 const DEPTH_LIMIT = 64;
 
@@ -66,7 +71,7 @@ export class Expander {
 
   /** Up to `stop`, which is taken and not returned. */
   #until(stop: string | undefined, rawEscapes: boolean): { value: string; words: readonly string[] } {
-    const out = new WordSplitter(VALUE_LIMIT);
+    const out = new WordSplitter(this.#options.limit ?? VALUE_LIMIT);
     for (let char = this.#peek(); char !== undefined; char = this.#peek()) {
       if (char === stop) {
         this.#at += 1;
@@ -97,7 +102,11 @@ export class Expander {
   #singleQuoted(): string {
     const start = this.#at + 1;
     const end = this.#chars.indexOf("'", start);
-    if (end === -1) throw invalid('unexpected end of statement while looking for matching single-quote');
+    if (end === -1) {
+      // What is around the quote is unfinished as well, and says so.
+      this.#at = this.#chars.length;
+      throw invalid('unexpected end of statement while looking for matching single-quote');
+    }
     this.#at = end + 1;
     const inner = this.#chars.slice(start, end).join('');
     return this.#options.rawQuotes === true ? `'${inner}'` : inner;
@@ -155,6 +164,7 @@ export class Expander {
   #lookUp(name: string): string | undefined {
     const value = this.#variables.get(name);
     (value === undefined ? this.unmatched : this.matched).add(name);
+    this.#variables.meter?.spend(1 + (value ?? '').length);
     return value;
   }
 
@@ -226,6 +236,7 @@ export class Expander {
     if (value === undefined && this.#options.skipUnset === true) return `\${${name}${modifier}${word}}`;
     const longest = word.startsWith(modifier);
     const pattern = longest ? word.slice(1) : word;
+    this.#match(value ?? '', pattern);
     return (modifier === '#' ? trimPrefix : trimSuffix)(value ?? '', pattern, longest);
   }
 
@@ -236,6 +247,11 @@ export class Expander {
     const replacement = this.#argument('}', true);
     const value = this.#lookUp(name);
     if (value === undefined && this.#options.skipUnset === true) return `\${${name}/${pattern}/${replacement}}`;
+    this.#match(value ?? '', pattern);
     return replace(value ?? '', pattern, replacement, all);
+  }
+
+  #match(value: string, pattern: string): void {
+    this.#variables.meter?.spend(value.length * (1 + pattern.length));
   }
 }

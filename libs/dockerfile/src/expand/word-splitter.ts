@@ -1,5 +1,5 @@
 import { invalid } from '../invalid.ts';
-import { isSpace } from '../lex/space.ts';
+import { splitSpace } from '../lex/space.ts';
 
 /** Collects one text, both whole and split at its blanks. */
 export class WordSplitter {
@@ -22,9 +22,11 @@ export class WordSplitter {
   /** Text whose blanks separate words. */
   addSplit(text: string): void {
     this.#grow(text);
-    for (const char of text) {
-      if (isSpace(char)) this.#endWord();
-      else this.#word += char;
+    const [first = '', ...others] = splitSpace(text);
+    this.#word += first;
+    for (const word of others) {
+      this.#endWord();
+      this.#word = word;
     }
   }
 

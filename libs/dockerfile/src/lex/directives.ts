@@ -9,7 +9,9 @@ export interface Directive {
   readonly line: number;
 }
 
-const pattern = /^([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*$/;
+/** The value ends where the blanks at the end of the line begin; a pattern that finds them would be slow on many. */
+const pattern = /^([a-zA-Z][a-zA-Z0-9]*)[\t\n\f\r ]*=[\t\n\f\r ]*(.+)$/;
+const trailing = new Set('\t\n\f\r ');
 
 /** Parser directives: `# name=value` lines before anything else, each name once. */
 export class DirectiveReader {
@@ -21,7 +23,7 @@ export class DirectiveReader {
     if (this.#done) return undefined;
     const match = text.startsWith('#') ? pattern.exec(trimStart(text.slice(1))) : null;
     const name = match?.[1]?.toLowerCase();
-    const value = match?.[2];
+    const value = match?.[2] === undefined ? undefined : trimTrailing(match[2]);
     if (value === undefined || (name !== 'escape' && name !== 'syntax' && name !== 'check')) {
       this.#done = true;
       return undefined;
@@ -35,6 +37,12 @@ export class DirectiveReader {
   get(name: Directive['name']): Directive | undefined {
     return this.#seen.get(name);
   }
+}
+
+function trimTrailing(text: string): string {
+  let end = text.length;
+  while (end > 1 && trailing.has(text.charAt(end - 1))) end -= 1;
+  return text.slice(0, end);
 }
 
 /** @throws KilnError DOCKERFILE_INVALID */

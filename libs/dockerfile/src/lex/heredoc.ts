@@ -15,15 +15,18 @@ export interface Heredoc extends HeredocStart {
   readonly body: string;
 }
 
-const pattern = /^(\d*)<<(-?)\s*([^<]*)$/;
-const raw = { escape: '\\', skipUnset: true, rawQuotes: true } as const;
+const pattern = /^(\d*)<<(-?)([^<]*)$/;
+const leadingBlanks = /^[\t\n\f\r ]+/;
+/** A line of any length is looked through. */
+const plain = { escape: '\\', skipUnset: true, limit: Number.POSITIVE_INFINITY } as const;
+const raw = { ...plain, rawQuotes: true } as const;
 
 /** @returns undefined for a word that opens no here-document */
 export function parseHeredocStart(word: string): HeredocStart | undefined {
   const match = pattern.exec(word);
-  const rest = match?.[3];
+  const rest = match?.[3]?.replace(leadingBlanks, '');
   if (match === null || rest === undefined || rest === '') return undefined;
-  const words = expandWords(rest, noVariables, { escape: '\\', skipUnset: true });
+  const words = expandWords(rest, noVariables, plain);
   const name = words[0];
   if (name === undefined || words.length !== 1) return undefined;
   const quoted = expandWords(rest, noVariables, raw)[0] ?? name;

@@ -20,7 +20,8 @@ export function parseJsonArray(text: string): readonly string[] | undefined {
   for (const item of value as readonly unknown[]) {
     if (typeof item !== 'string')
       throw invalid('when using JSON array syntax, arrays must be comprised of strings only');
-    strings.push(item);
+    // Half of a surrogate pair, written as an escape, becomes U+FFFD, as it would in any file.
+    strings.push(item.toWellFormed());
   }
   return strings;
 }

@@ -1,8 +1,9 @@
-import { invalid, onLine } from '../invalid.ts';
+import { Buffer } from 'node:buffer';
+import { invalid, onLine, unsupported } from '../invalid.ts';
 import { type Directive, DirectiveReader, type EscapeToken, parseEscape } from './directives.ts';
 import { type Heredoc, type HeredocStart, heredocStarts } from './heredoc.ts';
 import { parseJsonArray } from './json-array.ts';
-import { trim, trimStart } from './space.ts';
+import { isBlank, trim, trimLineEnd, trimStart } from './space.ts';
 import { splitCommand } from './split-command.ts';
 
 /** One instruction: its lines joined, comments within taken out. */
@@ -32,13 +33,17 @@ export function readLogicalLines(text: string): LexedFile {
   return new LineReader(text.replace(/^\uFEFF/, '')).read();
 }
 
+/** Bytes of one line of the file. The standard front end reads no longer one. */
+const LINE_LIMIT_BYTES = 65_535;
+/** Of one instruction. */
+const HEREDOC_LIMIT = 1000;
+
 const isComment = (line: string): boolean => trimStart(line).startsWith('#');
 
 class LineReader {
   readonly #raw: readonly string[];
   readonly #directives = new DirectiveReader();
   #escape: EscapeToken = '\\';
-  #continuation = continuationOf('\\');
   #at = 0;
 
   constructor(text: string) {
@@ -52,10 +57,11 @@ class LineReader {
     while (this.#at < this.#raw.length) {
       const first = trimStart(this.#take());
       const directive = this.#directives.read(first, this.#at);
-      if (directive?.name === 'escape') this.#useEscape(parseEscape(directive));
+      if (directive?.name === 'escape') this.#escape = parseEscape(directive);
       if (first.startsWith('#')) {
         const comment = trim(first.slice(1));
-        if (directive === undefined) comments = comment === '' ? [] : [...comments, comment];
+        if (comment === '') comments = [];
+        else if (directive === undefined) comments.push(comment);
         continue;
       }
       if (first === '') continue;
@@ -66,15 +72,21 @@ class LineReader {
     return { escape: this.#escape, directives, lines };
   }
 
-  #useEscape(escape: EscapeToken): void {
-    this.#escape = escape;
-    this.#continuation = continuationOf(escape);
-  }
-
   #take(): string {
     const line = this.#raw[this.#at] ?? '';
     this.#at += 1;
-    return line.replace(/[\r\n]+$/, '');
+    const bare = trimLineEnd(line);
+    // No character takes more than three bytes for each of its code units.
+    if (
+      bare.length * 3 > LINE_LIMIT_BYTES &&
+      Buffer.byteLength(line) > LINE_LIMIT_BYTES + Number(line.endsWith('\n'))
+    ) {
+      throw invalid(`dockerfile line greater than max allowed size of ${LINE_LIMIT_BYTES} bytes`, {
+        line: this.#at,
+        hint: 'break the line, or take the text from a file',
+      });
+    }
+    return bare;
   }
 
   #instruction(first: string, comments: readonly string[]): LogicalLine {
@@ -94,13 +106,19 @@ class LineReader {
     }
     const whole = parts.join('');
     const starts = onLine(line, () => this.#heredocsOf(whole));
+    if (starts.length > HEREDOC_LIMIT) {
+      throw unsupported(`an instruction with ${starts.length} here-documents`, {
+        line,
+        hint: `at most ${HEREDOC_LIMIT} may stand`,
+      });
+    }
     const heredocs = starts.map((start) => ({ ...start, body: this.#body(start, line) }));
     return { text: whole, line, endLine: this.#at, heredocs, comments, emptyContinuation };
   }
 
   #joined(line: string): { text: string; ended: boolean } {
-    const text = line.replace(this.#continuation, '$1');
-    return { text, ended: text.length === line.length };
+    const at = continuationAt(line, this.#escape);
+    return at === -1 ? { text: line, ended: true } : { text: line.slice(0, at), ended: false };
   }
 
   #heredocsOf(text: string): readonly HeredocStart[] {
@@ -123,7 +141,9 @@ class LineReader {
   }
 }
 
-/** An escape token before the end of a line, unless another one stands before it. */
-function continuationOf(escape: EscapeToken): RegExp {
-  return escape === '\\' ? /(^|[^\\])\\[ \t]*$/ : /(^|[^`])`[ \t]*$/;
+/** Where the escape token is that continues the line: before blanks alone, and not after another one; or -1. */
+function continuationAt(line: string, escape: EscapeToken): number {
+  let at = line.length - 1;
+  while (at >= 0 && isBlank(line.charAt(at))) at -= 1;
+  return at >= 0 && line.charAt(at) === escape && line.charAt(at - 1) !== escape ? at : -1;
 }

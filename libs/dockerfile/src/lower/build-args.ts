@@ -7,6 +7,9 @@ import type { LowerOptions } from './lower-options.ts';
 /** BuildKit hands them to RUN undeclared, outside of the cache's keys. */
 const proxy = /^(?:https?|ftp|no|all)_proxy$/i;
 
+/** For the build itself, whatever the Dockerfile declares. */
+const forTheBuild = /^(?:BUILDKIT_[A-Z_]+|SOURCE_DATE_EPOCH)$/;
+
 /**
  * Tells of build arguments that no ARG declares, as they do nothing.
  * @throws KilnError DOCKERFILE_UNSUPPORTED when BUILDKIT_SYNTAX asks for another front end
@@ -22,7 +25,7 @@ export function checkBuildArgs(file: Dockerfile, { buildArgs }: LowerOptions, sc
   }
   if (Object.hasOwn(buildArgs, 'BUILDKIT_SYNTAX')) checkSyntax(buildArgs['BUILDKIT_SYNTAX'] ?? '');
   const unused = Object.keys(buildArgs)
-    .filter((name) => !declared.has(name) && name !== 'BUILDKIT_SYNTAX')
+    .filter((name) => !declared.has(name) && !forTheBuild.test(name))
     .sort();
   const proxies = unused.filter((name) => proxy.test(name));
   const others = unused.filter((name) => !proxy.test(name));

@@ -1,5 +1,6 @@
 import { invalid } from '../invalid.ts';
 import type { Variables } from '../expand/expand-word.ts';
+import { WorkMeter } from '../work-meter.ts';
 
 /** All names and values together; the kernel would not start a process with more. */
 const SIZE_LIMIT = 1024 * 1024;
@@ -7,9 +8,13 @@ const SIZE_LIMIT = 1024 * 1024;
 /** What RUN sees and `$name` means: in the order in which names were last set, as BuildKit hands them to a process. */
 export class Environment implements Variables {
   readonly #values: Map<string, string>;
+  readonly meter: WorkMeter;
   #size = 0;
 
-  constructor(other?: Environment) {
+  /** @param meter of the whole Dockerfile */
+  constructor(other?: Environment, meter = other?.meter ?? new WorkMeter()) {
+    this.meter = meter;
+    meter.copy(other === undefined ? 0 : other.#values.size);
     this.#values = new Map(other === undefined ? [] : other.#values);
     this.#size = other === undefined ? 0 : other.#size;
   }
@@ -27,12 +32,21 @@ export class Environment implements Variables {
     this.#values.set(name, value);
   }
 
+  delete(name: string): void {
+    const old = this.#values.get(name);
+    if (old === undefined) return;
+    this.#size -= name.length + old.length;
+    this.#values.delete(name);
+  }
+
   names(): readonly string[] {
     return [...this.#values.keys()];
   }
 
   /** `NAME=value` */
   toArray(): readonly string[] {
+    this.meter.copy(this.#values.size);
+    this.meter.spend(this.#size);
     return [...this.#values].map(([name, value]) => `${name}=${value}`);
   }
 }

@@ -28,6 +28,14 @@ describe('RUN with a here-document', () => {
     });
   });
 
+  test('of <<- that begins with #! once its tabs are gone', async () => {
+    const lowered = await lower('FROM scratch\nRUN <<-EOF\n\t#!/bin/cat\n\tx\n\tEOF\n');
+    expect(ops(lowered).at(-1)).toMatchObject({
+      args: [...sh, '/dev/pipes/EOF'],
+      files: [{ name: 'EOF', text: '#!/bin/cat\nx\n' }],
+    });
+  });
+
   test('under another SHELL', async () => {
     const lowered = await lower('FROM scratch\nSHELL ["/bin/bash", "-ec"]\nRUN <<EOF\na\nEOF\n');
     expect(ops(lowered).at(-1)).toMatchObject({ args: ['/bin/bash', '-ec', 'a\n'] });

@@ -7,6 +7,9 @@ import { commandArgs } from './lower-run.ts';
 import { checkSignal } from './signals.ts';
 import { expandIn, type StageLowering } from './stage-lowering.ts';
 
+/** They say which stages are scanned for a bill of materials, and are for no process. */
+const scanSwitches = new Set(['BUILDKIT_SBOM_SCAN_CONTEXT', 'BUILDKIT_SBOM_SCAN_STAGE']);
+
 /** ENV and LABEL: all values see the environment before the instruction. */
 export function lowerPairs(node: Pairs, lowering: StageLowering): void {
   const { state } = lowering;
@@ -15,7 +18,7 @@ export function lowerPairs(node: Pairs, lowering: StageLowering): void {
     expandIn(lowering, node, value),
   ]);
   if (node.kind === 'env') for (const [name, value] of pairs) state.setEnv(name, value);
-  else state.config = { ...state.config, Labels: { ...state.config.Labels, ...Object.fromEntries(pairs) } };
+  else for (const [name, value] of pairs) state.labels.set(name, value);
   state.commit([node.kind.toUpperCase(), ...pairs.map(([name, value]) => `${name}=${value}`)].join(' '));
 }
 
@@ -26,7 +29,7 @@ export function lowerArg(node: Arg, lowering: StageLowering): void {
     const value =
       given(options.buildArgs, name) ?? (declared === undefined ? scope.get(name) : expandIn(lowering, node, declared));
     // As in BuildKit, and not as its manual has it: an ARG after an ENV of the same name wins.
-    if (value !== undefined) state.env.set(name, value);
+    if (value !== undefined && !scanSwitches.has(name)) state.env.set(name, value);
     state.buildArgs.push({ name, value });
     return value === undefined ? name : `${name}=${value}`;
   });
@@ -69,8 +72,7 @@ export function lowerVolume(node: Listed, lowering: StageLowering): void {
   const { state } = lowering;
   const paths = node.items.map((item) => expandIn(lowering, node, item));
   if (paths.includes('')) throw invalid('VOLUME specified can not be an empty string');
-  const volumes = Object.fromEntries(paths.map((path) => [path, {}]));
-  state.config = { ...state.config, Volumes: { ...state.config.Volumes, ...volumes } };
+  for (const path of paths) state.volumes.add(path);
   state.commit(`VOLUME ${goList(paths)}`);
 }
 
@@ -102,7 +104,7 @@ export function lowerMaintainer(node: Single, { state }: StageLowering): void {
 
 /** For the build that stands on this image; it makes no entry in the history. */
 export function lowerOnbuild(node: Single, { state }: StageLowering): void {
-  state.config = { ...state.config, OnBuild: [...(state.config.OnBuild ?? []), node.argument] };
+  state.triggers.push(node.argument);
 }
 
 function reportRepeated(node: Command | HealthcheckInstruction, { state, findings }: StageLowering): void {

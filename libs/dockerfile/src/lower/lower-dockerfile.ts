@@ -10,6 +10,7 @@ import type { LowerOptions } from './lower-options.ts';
 import { StageLowerer } from './lower-stages.ts';
 import { checkOrder, StagePlanner } from './plan-stages.ts';
 import { ImageBook } from './resolve-images.ts';
+import { sourceDateEpoch } from './source-date-epoch.ts';
 import { neededImages, reachable, type StagePlan } from './stage-plan.ts';
 
 /**
@@ -18,12 +19,13 @@ import { neededImages, reachable, type StagePlan } from './stage-plan.ts';
  */
 export async function lowerDockerfile(
   file: Dockerfile,
-  options: LowerOptions,
+  given: LowerOptions,
   resolver: ImageResolver,
   signal?: AbortSignal,
 ): Promise<Lowered> {
   const findings = new Findings(file);
-  const scope = globalScope(file, options);
+  const scope = globalScope(file, given);
+  const { options, epochSeconds } = sourceDateEpoch(file, given, scope);
   const planner = new StagePlanner(file, options, scope, findings);
   const plans = planner.plan();
   const target = planner.target();
@@ -46,6 +48,7 @@ export async function lowerDockerfile(
     platform: platformOf(state.platform, options),
     config: withLabels(state.runConfig(), options.labels),
     author: state.author,
+    epochSeconds,
     base: state.image,
     history: state.history,
     warnings: findings.finish(),

@@ -17,8 +17,7 @@ export function lowerExpose(expose: Listed, lowering: StageLowering): void {
     ports.push(...parsePorts(text, expose, lowering));
     if (ports.length > PORTS_LIMIT) throw invalid(`EXPOSE of more than ${PORTS_LIMIT} ports`);
   }
-  const exposed = Object.fromEntries(ports.map((port) => [port, {}]));
-  state.config = { ...state.config, ExposedPorts: { ...state.config.ExposedPorts, ...exposed } };
+  for (const port of ports) state.ports.add(port);
   state.commit(`EXPOSE ${goList(ports)}`);
 }
 

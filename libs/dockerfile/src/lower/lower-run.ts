@@ -50,13 +50,14 @@ function withHeredocs({ command, heredocs }: Run): Prepared {
     return { command: { form: 'shell', text: command.text + whole }, files: [] };
   }
   const text = chomp(first);
-  if (!first.body.startsWith('#!')) return { command: { form: 'shell', text }, files: [] };
+  if (!text.startsWith('#!')) return { command: { form: 'shell', text }, files: [] };
   const { name } = first;
   return { command: { form: 'shell', text: posix.join(INLINE_FILES_DIR, name) }, files: [{ name, text }] };
 }
 
 /** `|2 A=1 B=2`: the ARGs that the command saw. */
 function argsInScope({ buildArgs, env }: StageState): readonly string[] {
+  env.meter.copy(buildArgs.length);
   const values = new Map(buildArgs.map(({ name, value }) => [name, env.get(name) ?? value ?? '']));
   return values.size === 0 ? [] : [`|${values.size}`, ...[...values].map(([name, value]) => `${name}=${value}`)];
 }

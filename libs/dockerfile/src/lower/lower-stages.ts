@@ -55,11 +55,12 @@ export class StageLowerer {
 
   #start({ base, platform, from, index }: StagePlan, names: VertexNames): StageState {
     if (base.kind === 'stage') return this.done(base.plan).child();
+    const { meter } = this.#context.scope;
     if (base.kind === 'scratch') {
       const target = this.#context.options.platform;
       const config = { WorkingDir: '/', Env: [`PATH=${DEFAULT_PATH}`] };
       const root = this.#scratch(target, { stage: from.name ?? String(index), line: from.line });
-      return new StageState({ root, platform: target, image: undefined, config, author: undefined });
+      return new StageState({ root, platform: target, image: undefined, config, author: undefined, meter });
     }
     const image = this.#context.images.get(base);
     const stage = from.name ?? String(index);
@@ -70,6 +71,7 @@ export class StageLowerer {
       image,
       config: image.config.config ?? {},
       author: image.config.author,
+      meter,
     });
   }
 

@@ -85,6 +85,32 @@ describe('the image', () => {
     ]);
   });
 
+  test("the base's environment stays as it is written, and RUN sees the last of each name", async () => {
+    const twice = new FakeRegistry({ 'docker.io/library/base:latest': { Env: ['A=1', 'B', path, 'A=2'] } });
+    const lowered = await lower('FROM base\nENV C=$A\nRUN x', {}, twice);
+    expect(lowered.config.Env).toEqual(['A=1', 'B', path, 'A=2', 'C=2']);
+    expect(ops(lowered).at(-1)).toMatchObject({ env: ['B=', path, 'A=2', 'C=2'] });
+    expect((await lower('FROM base\nENV A=3', {}, twice)).config.Env).toEqual(['A=3', 'B', path, 'A=2']);
+  });
+
+  test('what is no text on its own becomes U+FFFD in JSON form', async () => {
+    expect(
+      (
+        await lower(String.raw`FROM scratch
+CMD ["\ud83d", "\ud83d\ude00"]`)
+      ).config.Cmd,
+    ).toEqual(['\ufffd', '\u{1f600}']);
+  });
+
+  test('ONBUILD keeps the blanks at the end of its trigger', async () => {
+    expect((await lower('FROM scratch\n  onbuild  RUN x \n')).config.OnBuild).toEqual(['RUN x ']);
+  });
+
+  test('flags of HEALTHCHECK mean nothing to NONE', async () => {
+    const { config } = await lower('FROM scratch\nHEALTHCHECK --retries=2147483647 NONE');
+    expect(config.Healthcheck).toEqual({ Test: ['NONE'] });
+  });
+
   test("an ENTRYPOINT takes the base's CMD away, not that of its own stage", async () => {
     expect((await lower('FROM base\nENTRYPOINT ["/n"]', {}, base)).config).not.toHaveProperty('Cmd');
     expect((await lower('FROM base\nCMD ["m"]\nENTRYPOINT ["/n"]', {}, base)).config.Cmd).toEqual(['m']);

@@ -1,14 +1,17 @@
 import { formatReference, parseReference, type Platform } from '#oci';
 import { isKilnError } from '#std';
 import { expandWord, noVariables } from '../expand/expand-word.ts';
-import { invalid, onLine } from '../invalid.ts';
+import { invalid, onLine, unsupported } from '../invalid.ts';
 import type { Dockerfile, From, Instruction } from '../parse/ast.ts';
 import { didYouMean } from '../parse/suggest.ts';
 import type { Environment } from './environment.ts';
 import type { Findings } from './findings.ts';
 import type { LowerOptions } from './lower-options.ts';
 import { stagePlatform } from './stage-platform.ts';
-import { type PlannedInstruction, reachable, type Source, type StagePlan } from './stage-plan.ts';
+import { neededStages, type PlannedInstruction, reachable, type Source, type StagePlan } from './stage-plan.ts';
+
+/** As many as a file may have instructions: each stage on a base gets the triggers of that base again. */
+const TRIGGER_LIMIT = 2000;
 
 /** All stages of a file, linked to each other; pure. */
 export class StagePlanner {
@@ -18,6 +21,7 @@ export class StagePlanner {
   readonly #findings: Findings;
   readonly #plans: StagePlan[] = [];
   readonly #byName = new Map<string, StagePlan>();
+  #triggers = 0;
 
   constructor(file: Dockerfile, options: LowerOptions, scope: Environment, findings: Findings) {
     this.#file = file;
@@ -33,7 +37,7 @@ export class StagePlanner {
       const plan = this.#plans[index];
       if (plan !== undefined) plan.instructions = instructions.map((each) => this.#linked(each, false));
     }
-    for (const plan of this.#plans) checkCircle(plan);
+    if (hasCircle(this.#plans)) for (const plan of this.#plans) checkCircle(plan);
     return this.#plans;
   }
 
@@ -48,10 +52,17 @@ export class StagePlanner {
     });
   }
 
-  /** Puts the triggers of its base before a stage's own instructions. */
+  /**
+   * Puts the triggers of its base before a stage's own instructions.
+   * @throws KilnError DOCKERFILE_INVALID, DOCKERFILE_UNSUPPORTED when all stages together get too many
+   */
   addTriggers(plan: StagePlan, triggers: readonly Instruction[]): void {
+    this.#triggers += triggers.length;
+    if (this.#triggers > TRIGGER_LIMIT) {
+      throw unsupported(`a build with more than ${TRIGGER_LIMIT} ONBUILD triggers`, { line: plan.from.line });
+    }
     plan.instructions = [...triggers.map((each) => this.#linked(each, true)), ...plan.instructions];
-    checkCircle(plan);
+    if (hasCircle([plan])) checkCircle(plan);
   }
 
   #stage(from: From): StagePlan {
@@ -136,6 +147,30 @@ function imageSource(name: string, platform: Platform, line: number): Source {
       cause: thrown,
     });
   }
+}
+
+/** Whether one is among what these stages need; in time linear in the file, which telling where it is would not be. */
+function hasCircle(plans: readonly StagePlan[]): boolean {
+  const open = new Set<StagePlan>();
+  const done = new Set<StagePlan>();
+  for (const first of plans) {
+    const path = done.has(first) ? [] : [{ plan: first, rest: neededStages(first).values() }];
+    open.add(first);
+    for (let last = path.at(-1); last !== undefined; last = path.at(-1)) {
+      const { value: next } = last.rest.next();
+      if (next === undefined) {
+        open.delete(last.plan);
+        done.add(last.plan);
+        path.pop();
+      } else if (open.has(next)) return true;
+      else if (!done.has(next)) {
+        open.add(next);
+        path.push({ plan: next, rest: neededStages(next).values() });
+      }
+    }
+    open.delete(first);
+  }
+  return false;
 }
 
 /** Only a stage that copies from itself or from a later one can be part of a circle. */

@@ -24,6 +24,9 @@ export interface StageLowering {
   readonly sourceOf: (source: Source) => Edge;
 }
 
+/** Of a here-document that becomes a file, in characters: no process takes it as an argument. */
+const TEXT_LIMIT = 4 * 1024 * 1024;
+
 /** Expands a word of an instruction; names that mean nothing are told. */
 export function expandIn(lowering: StageLowering, node: Located, word: string): string {
   return expanded(lowering, node, word, { escape: lowering.file.escape });
@@ -31,14 +34,16 @@ export function expandIn(lowering: StageLowering, node: Located, word: string): 
 
 /** The same for a here-document: quotes are characters like all others. */
 export function expandText(lowering: StageLowering, node: Located, text: string): string {
-  return expanded(lowering, node, text, { escape: '\\', plainQuotes: true });
+  return expanded(lowering, node, text, { escape: '\\', plainQuotes: true, limit: TEXT_LIMIT });
 }
 
 function expanded({ state, findings }: StageLowering, node: Located, word: string, options: ExpandOptions): string {
   const { value, unmatched } = expandWord(word, state.env, options);
   for (const name of unmatched) {
+    const names = state.env.names();
+    state.env.meter.copy(names.length + state.buildArgs.length);
     if (state.buildArgs.some((arg) => arg.name === name)) continue;
-    const near = didYouMean(name, state.env.names()).replace('did you mean ', 'did you mean $');
+    const near = didYouMean(name, names).replace('did you mean ', 'did you mean $');
     findings.report('UndefinedVar', `Usage of undefined variable '$${name}'${near}`, node);
   }
   return value;

@@ -2,6 +2,8 @@ import { posix } from 'node:path';
 import type { Edge, HistoryEntry, ResolvedImage } from '#graph';
 import type { Platform, RunConfig } from '#oci';
 import { invalid } from '../invalid.ts';
+import type { WorkMeter } from '../work-meter.ts';
+import { ConfigEnvironment } from './config-environment.ts';
 import { Environment, splitVariable } from './environment.ts';
 
 export const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
@@ -21,6 +23,8 @@ export interface StageStart {
   readonly image: ResolvedImage | undefined;
   readonly config: RunConfig;
   readonly author: string | undefined;
+  /** of the whole Dockerfile */
+  readonly meter: WorkMeter;
 }
 
 /** Where a stage has got to: its tree, what RUN sees, and the image that it would be. */
@@ -28,10 +32,13 @@ export class StageState {
   root: Edge;
   readonly platform: Platform;
   readonly image: ResolvedImage | undefined;
-  /** without Env, which is `configEnv` */
+  /** without what grows by the entry: that is below, and put together by `runConfig` */
   config: RunConfig;
-  /** an ENV keeps its place when it is set again */
-  readonly configEnv: Map<string, string>;
+  readonly labels: Map<string, string>;
+  readonly volumes: Set<string>;
+  readonly ports: Set<string>;
+  readonly triggers: string[] = [];
+  readonly configEnv: ConfigEnvironment;
   readonly env: Environment;
   author: string | undefined;
   readonly history: HistoryEntry[];
@@ -45,13 +52,18 @@ export class StageState {
     this.root = start.root;
     this.platform = start.platform;
     this.image = start.image;
-    const { Env, OnBuild: _fired, ...config } = start.config;
+    const { Env, OnBuild: _fired, Labels, Volumes, ExposedPorts, ...config } = start.config;
     this.config = config;
+    this.labels = new Map(Object.entries(Labels ?? {}));
+    this.volumes = new Set(Object.keys(Volumes ?? {}));
+    this.ports = new Set(Object.keys(ExposedPorts ?? {}));
     this.author = start.author;
-    this.configEnv = new Map((Env ?? []).map(splitVariable));
+    this.configEnv = new ConfigEnvironment(Env ?? []);
     if (!this.configEnv.has('PATH')) this.configEnv.set('PATH', DEFAULT_PATH);
-    this.env = new Environment(parent?.env);
-    for (const [name, value] of this.configEnv) this.env.set(name, value);
+    start.meter.copy((Env ?? []).length + this.labels.size + this.volumes.size + this.ports.size);
+    start.meter.copy(parent === undefined ? 0 : parent.history.length + parent.buildArgs.length);
+    this.env = new Environment(parent?.env, start.meter);
+    for (const entry of this.configEnv.toArray()) this.env.set(...splitVariable(entry));
     this.history = [...(parent?.history ?? [])];
     this.#historySize = parent === undefined ? 0 : parent.#historySize;
     this.buildArgs = [...(parent?.buildArgs ?? [])];
@@ -62,11 +74,20 @@ export class StageState {
   /** What a stage that stands on this one begins with. ARGs go with it, as in BuildKit. */
   child(): StageState {
     const { root, platform, image, author } = this;
-    return new StageState({ root, platform, image, author, config: this.runConfig() }, this);
+    const { meter } = this.env;
+    return new StageState({ root, platform, image, author, meter, config: this.runConfig() }, this);
   }
 
   runConfig(): RunConfig {
-    return { ...this.config, Env: [...this.configEnv].map(([name, value]) => `${name}=${value}`) };
+    const { labels, volumes, ports, triggers } = this;
+    return {
+      ...this.config,
+      Env: this.configEnv.toArray(),
+      ...(labels.size === 0 ? {} : { Labels: Object.fromEntries(labels) }),
+      ...(volumes.size === 0 ? {} : { Volumes: emptyObjects(volumes) }),
+      ...(ports.size === 0 ? {} : { ExposedPorts: emptyObjects(ports) }),
+      ...(triggers.length === 0 ? {} : { OnBuild: triggers }),
+    };
   }
 
   /** Absolute and clean, without a slash at the end. */
@@ -107,4 +128,9 @@ export class StageState {
     if (path === '') return current;
     return path.startsWith('/') ? path : posix.join(current, path).replace(/(.)\/$/, '$1');
   }
+}
+
+/** A set, as an image's config has it. */
+function emptyObjects(names: ReadonlySet<string>): Record<string, Record<string, never>> {
+  return Object.fromEntries([...names].map((name) => [name, {}]));
 }

@@ -67,9 +67,9 @@ describe('parseDockerfile', () => {
   });
 
   test.each([
-    ['', undefined, 'the Dockerfile cannot be empty'],
-    ['\n# x\n', undefined, 'file with no instructions'],
-    ['ARG a', undefined, 'dockerfile contains no stages to build'],
+    ['', 1, 'the Dockerfile cannot be empty'],
+    ['\n# x\n', 1, 'file with no instructions'],
+    ['ARG a', 1, 'dockerfile contains no stages to build'],
     ['RUN x\nFROM y', 1, 'no build stage in current context'],
     ['FROM', 1, 'FROM requires either one or three arguments'],
     ['FROM a as', 1, 'FROM requires either one or three arguments'],
@@ -117,7 +117,13 @@ describe('parseDockerfile', () => {
   });
 
   test('the standard front end is accepted, others are refused', () => {
-    for (const image of ['docker/dockerfile:1', 'docker/dockerfile:1.7-labs', 'docker.io/docker/dockerfile:1.4']) {
+    for (const image of [
+      'docker/dockerfile:1',
+      'docker/dockerfile:1.7-labs',
+      'docker.io/docker/dockerfile:1.4',
+      'docker/dockerfile-upstream:master',
+      'docker/dockerfile:labs',
+    ]) {
       expect(parseDockerfile(`# syntax=${image}\nFROM x`).stages).toHaveLength(1);
     }
     const thrown = refusal('# syntax=acme/frontend:2\nFROM x');

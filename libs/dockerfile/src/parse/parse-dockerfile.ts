@@ -18,14 +18,15 @@ const INSTRUCTION_LIMIT = 2000;
  * @throws KilnError DOCKERFILE_INVALID, DOCKERFILE_UNSUPPORTED, with the line
  */
 export function parseDockerfile(text: string): Dockerfile {
-  if (text.replace(/^\uFEFF/, '') === '') throw invalid('the Dockerfile cannot be empty');
+  if (text.replace(/^\uFEFF/, '') === '') throw invalid('the Dockerfile cannot be empty', { line: 1 });
   const { escape, directives, lines } = readLogicalLines(text);
   const check = directives.find(({ name }) => name === 'check');
   const syntax = directives.find(({ name }) => name === 'syntax');
   if (syntax !== undefined) checkSyntax(syntax.value, syntax.line);
   const lint =
     check === undefined ? defaultLint : onLine(check.line, () => parseLintOptions(check.value.split(' ')[0] ?? ''));
-  if (lines.length === 0) throw invalid('file with no instructions', { hint: 'a Dockerfile begins with FROM' });
+  if (lines.length === 0)
+    throw invalid('file with no instructions', { line: 1, hint: 'a Dockerfile begins with FROM' });
   if (lines.length > INSTRUCTION_LIMIT) {
     throw unsupported(`a Dockerfile of ${lines.length} instructions`, {
       hint: `at most ${INSTRUCTION_LIMIT} may stand`,
@@ -56,6 +57,7 @@ function parseLine(logical: LogicalLine, escape: EscapeToken, report: Report): F
     ...command,
     escape,
     heredocs,
+    source: text,
     located: { text: trim(text), keyword: command.keyword, line, endLine, lint },
     report: (rule, message) => report({ rule, message, line }, lint),
   });
@@ -92,6 +94,9 @@ function gather(nodes: readonly (From | Instruction)[]): Pick<Dockerfile, 'globa
     }
   }
   if (stages.length === 0)
-    throw invalid('dockerfile contains no stages to build', { hint: 'a Dockerfile needs a FROM' });
+    throw invalid('dockerfile contains no stages to build', {
+      line: nodes.at(-1)?.endLine,
+      hint: 'a Dockerfile needs a FROM',
+    });
   return { globalArgs, stages: stages satisfies readonly Stage[] };
 }

@@ -7,6 +7,7 @@ import { parseCommandForm } from './parse-run.ts';
 import type { ParseRequest } from './request.ts';
 
 const MIN_INTERVAL_NS = 1e6;
+const MAX_RETRIES = 2 ** 31 - 1;
 const intervals = [
   ['interval', 'Interval'],
   ['timeout', 'Timeout'],
@@ -26,12 +27,12 @@ function healthcheckOf(
   tail: string,
   { keyword, flags }: Pick<ParseRequest, 'keyword' | 'flags'>,
 ): Healthcheck {
+  // With NONE they mean nothing, and may stand there.
+  const parsed = parseFlags(keyword, flags, { values: [...intervals.map(([flag]) => flag), 'retries'] });
   if (type.toUpperCase() === 'NONE') {
     if (tail !== '') throw invalid('HEALTHCHECK NONE takes no arguments');
-    parseFlags(keyword, flags);
     return { Test: ['NONE'] };
   }
-  const parsed = parseFlags(keyword, flags, { values: [...intervals.map(([flag]) => flag), 'retries'] });
   if (type.toUpperCase() !== 'CMD') {
     throw invalid(`Unknown type ${JSON.stringify(type.toUpperCase())} in HEALTHCHECK (try CMD)`);
   }
@@ -50,7 +51,8 @@ function healthcheckOf(
   }
   const retries = parsed.get('retries') ?? '';
   if (retries !== '') {
-    if (!/^[+-]?\d{1,9}$/.test(retries)) throw invalid(`--retries is not a number: ${JSON.stringify(retries)}`);
+    if (!/^[+-]?\d+$/.test(retries) || Math.abs(Number(retries)) > MAX_RETRIES)
+      throw invalid(`--retries is not a number: ${JSON.stringify(retries)}`);
     if (Number(retries) < 0) throw invalid(`--retries cannot be negative (${retries})`);
     if (Number(retries) > 0) healthcheck.Retries = Number(retries);
   }

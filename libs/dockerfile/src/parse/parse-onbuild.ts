@@ -6,7 +6,7 @@ import type { ParseRequest } from './request.ts';
 
 /** The trigger is checked here, and kept as text: it runs in the build that stands on this image. */
 export function parseOnbuild(
-  { keyword, flags, rest, escape, heredocs, located }: ParseRequest,
+  { keyword, flags, rest, escape, heredocs, source, located }: ParseRequest,
   check: (trigger: string) => void,
 ): Single {
   if (rest === '') throw invalid('ONBUILD requires at least one argument');
@@ -19,6 +19,6 @@ export function parseOnbuild(
   // The trigger is one text in the image's config: its here-documents go with it.
   const bodies = heredocs.map(({ name, body }) => `\n${body}${name}`).join('');
   check(rest + bodies);
-  const argument = located.text.replace(/^\s*ONBUILD\s*/i, '') + bodies;
+  const argument = source.replace(/^[\t\n\f\r ]*ONBUILD[\t\n\f\r ]*/i, '') + bodies;
   return { ...located, kind: 'onbuild', argument };
 }

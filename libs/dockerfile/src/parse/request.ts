@@ -6,6 +6,8 @@ import type { Located } from './ast.ts';
 /** One line on its way to a node. */
 export interface ParseRequest extends CommandLine {
   readonly located: Located;
+  /** the logical line with the blanks at its end, which an ONBUILD trigger keeps */
+  readonly source: string;
   readonly escape: EscapeToken;
   readonly heredocs: readonly Heredoc[];
   readonly report: (rule: string, message: string) => void;

@@ -1,9 +1,12 @@
 /** Further apart than this, it was meant differently. */
 const MAX_DISTANCE = 2;
+/** Nobody mistypes longer words by so little that it would help. */
+const MAX_LENGTH = 64;
 
 /** ` (did you mean X?)` for the option nearest to `word`, or nothing. */
 export function didYouMean(word: string, options: readonly string[], caseSensitive = true): string {
   const fold = (text: string): string => (caseSensitive ? text : text.toLowerCase());
+  if (word.length > MAX_LENGTH) return '';
   let best: string | undefined;
   let least = MAX_DISTANCE + 1;
   for (const option of options) {

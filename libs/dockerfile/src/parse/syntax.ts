@@ -1,7 +1,8 @@
 import { unsupported } from '../invalid.ts';
 
 /** The standard front end, of any release: what Kiln itself understands. */
-const standard = /^(?:docker\.io\/)?docker\/dockerfile(?::(?:1(?:[.-][\w.-]*)?|latest))?(?:@sha256:[0-9a-f]{64})?$/;
+const standard =
+  /^(?:docker\.io\/)?docker\/dockerfile(?:-upstream)?(?::(?:1(?:[.-][\w.-]*)?|latest|labs|master(?:-labs)?))?(?:@sha256:[0-9a-f]{64})?$/;
 
 /**
  * Of `# syntax=image`, or of the BUILDKIT_SYNTAX build argument.
