@@ -1,8 +1,9 @@
 import type { Dockerfile } from '../parse/ast.ts';
 import { checkSyntax } from '../parse/syntax.ts';
 import type { Environment } from './environment.ts';
-import type { Findings } from './findings.ts';
+import type { Findings } from '../lint/findings.ts';
 import type { LowerOptions } from './lower-options.ts';
+import { CHECK_ARG } from './lint-of-build.ts';
 
 /** BuildKit hands them to RUN undeclared, outside of the cache's keys. */
 const proxy = /^(?:https?|ftp|no|all)_proxy$/i;
@@ -22,7 +23,7 @@ export function checkBuildArgs(file: Dockerfile, { buildArgs }: LowerOptions, sc
   }
   if (Object.hasOwn(buildArgs, 'BUILDKIT_SYNTAX')) checkSyntax(buildArgs['BUILDKIT_SYNTAX'] ?? '');
   const unused = Object.keys(buildArgs)
-    .filter((name) => !declared.has(name) && name !== 'BUILDKIT_SYNTAX')
+    .filter((name) => !declared.has(name) && name !== 'BUILDKIT_SYNTAX' && name !== CHECK_ARG)
     .sort();
   const proxies = unused.filter((name) => proxy.test(name));
   const others = unused.filter((name) => !proxy.test(name));

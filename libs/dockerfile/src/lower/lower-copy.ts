@@ -4,6 +4,7 @@ import { invalid, unsupported } from '../invalid.ts';
 import type { Copy } from '../parse/ast.ts';
 import type { Source } from './stage-plan.ts';
 import { expandIn, expandText, type StageLowering } from './stage-lowering.ts';
+import { lintIgnored } from '../lint/copy-rules.ts';
 import { expandedName } from './vertex-names.ts';
 
 export function lowerCopy(copy: Copy, source: Source | undefined, lowering: StageLowering): void {
@@ -14,6 +15,7 @@ export function lowerCopy(copy: Copy, source: Source | undefined, lowering: Stag
   const sources = copy.sources.map((each) => expandIn(lowering, copy, each));
   const dest = expandIn(lowering, copy, copy.dest);
   for (const each of sources) checkLocal(name, each);
+  lintIgnored(copy, sources, lowering);
   const target = destination(dest, state.cwd);
   if (sources.length + copy.inline.length > 1 && !target.endsWith('/')) {
     throw invalid(

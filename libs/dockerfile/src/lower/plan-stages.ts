@@ -5,7 +5,6 @@ import { invalid, onLine } from '../invalid.ts';
 import type { Dockerfile, From, Instruction } from '../parse/ast.ts';
 import { didYouMean } from '../parse/suggest.ts';
 import type { Environment } from './environment.ts';
-import type { Findings } from './findings.ts';
 import type { LowerOptions } from './lower-options.ts';
 import { stagePlatform } from './stage-platform.ts';
 import { type PlannedInstruction, reachable, type Source, type StagePlan } from './stage-plan.ts';
@@ -15,15 +14,13 @@ export class StagePlanner {
   readonly #file: Dockerfile;
   readonly #options: LowerOptions;
   readonly #scope: Environment;
-  readonly #findings: Findings;
   readonly #plans: StagePlan[] = [];
   readonly #byName = new Map<string, StagePlan>();
 
-  constructor(file: Dockerfile, options: LowerOptions, scope: Environment, findings: Findings) {
+  constructor(file: Dockerfile, options: LowerOptions, scope: Environment) {
     this.#file = file;
     this.#options = options;
     this.#scope = scope;
-    this.#findings = findings;
   }
 
   /** @throws KilnError DOCKERFILE_INVALID */
@@ -55,13 +52,7 @@ export class StagePlanner {
   }
 
   #stage(from: From): StagePlan {
-    const { value, unmatched } = expandWord(from.base, this.#scope, { escape: this.#file.escape });
-    const declared = this.#file.globalArgs.flatMap(({ args }) => args.map(({ name }) => name));
-    for (const name of unmatched) {
-      if (declared.includes(name)) continue;
-      const near = didYouMean(name, this.#scope.names());
-      this.#findings.report('UndefinedArgInFrom', `FROM argument '${name}' is not declared${near}`, from);
-    }
+    const { value } = expandWord(from.base, this.#scope, { escape: this.#file.escape });
     if (value === '') {
       throw invalid(`base name (${from.base}) should not be blank`, {
         hint: 'declare the argument with a default before the first FROM, or pass it with --build-arg',
@@ -85,21 +76,8 @@ export class StagePlanner {
       triggersKnown: false,
       ignoreCache,
     };
-    if (name !== undefined) this.#name(name, plan);
+    if (name !== undefined) this.#byName.set(name, plan);
     return plan;
-  }
-
-  #name(name: string, plan: StagePlan): void {
-    const { from } = plan;
-    if (this.#byName.has(name)) {
-      const message = `Duplicate stage name ${JSON.stringify(name)}, stage names should be unique`;
-      this.#findings.report('DuplicateStageName', message, from);
-    }
-    if (name === 'scratch' || name === 'context') {
-      const message = `Stage name should not use the same name as reserved stage ${JSON.stringify(name)}`;
-      this.#findings.report('ReservedStageName', message, from);
-    }
-    this.#byName.set(name, plan);
   }
 
   #linked(instruction: Instruction, onbuild: boolean): PlannedInstruction {

@@ -2,6 +2,7 @@ import { posix } from 'node:path';
 import type { Edge, HistoryEntry, ResolvedImage } from '#graph';
 import type { Platform, RunConfig } from '#oci';
 import { invalid } from '../invalid.ts';
+import type { Arg } from '../parse/ast.ts';
 import { Environment, splitVariable } from './environment.ts';
 
 export const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
@@ -13,6 +14,9 @@ const HISTORY_LIMIT = 4 * 1024 * 1024;
 export interface BuildArg {
   readonly name: string;
   readonly value: string | undefined;
+  readonly node: Arg;
+  /** the value is that of the global scope */
+  readonly inherited: boolean;
 }
 
 export interface StageStart {
@@ -38,8 +42,8 @@ export class StageState {
   #historySize: number;
   readonly buildArgs: BuildArg[];
   workdirSet: boolean;
-  /** instructions of which only the last counts, with the line of the last */
-  readonly lastOf = new Map<string, number>();
+  /** the stage has a CMD of its own */
+  cmdSet = false;
 
   constructor(start: StageStart, parent?: StageState) {
     this.root = start.root;

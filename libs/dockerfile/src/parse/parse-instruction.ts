@@ -32,10 +32,7 @@ const parsers: Readonly<Record<string, Parser>> = {
   from: parseFrom,
   healthcheck: parseHealthcheck,
   label: (request) => parsePairs('label', request),
-  maintainer: (request) => {
-    request.report('MaintainerDeprecated', 'Maintainer instruction is deprecated in favor of using label');
-    return parseSingle('maintainer', request);
-  },
+  maintainer: (request) => parseSingle('maintainer', request),
   onbuild: (request) =>
     parseOnbuild(request, (trigger) => {
       parseInstruction({ ...request, ...splitCommand(trigger, request.escape) });
@@ -70,17 +67,9 @@ export function parseInstruction(request: ParseRequest): From | Instruction {
   });
 }
 
-function parsePairs(
-  kind: 'env' | 'label',
-  { keyword, flags, rest, escape, located, report }: ParseRequest,
-): Instruction {
+function parsePairs(kind: 'env' | 'label', { keyword, flags, rest, escape, located }: ParseRequest): Instruction {
   parseFlags(keyword, flags);
-  const name = keyword.toUpperCase();
-  const { pairs, legacy } = parseKeyValues(name, rest, escape);
-  if (legacy) {
-    report('LegacyKeyValueFormat', `"${name} key=value" should be used instead of legacy "${name} key value" format`);
-  }
-  return { ...located, kind, pairs };
+  return { ...located, kind, ...parseKeyValues(keyword.toUpperCase(), rest, escape) };
 }
 
 function parseSingle(kind: Single['kind'], { keyword, flags, rest, located }: ParseRequest): Single {

@@ -8,5 +8,4 @@ export interface ParseRequest extends CommandLine {
   readonly located: Located;
   readonly escape: EscapeToken;
   readonly heredocs: readonly Heredoc[];
-  readonly report: (rule: string, message: string) => void;
 }
