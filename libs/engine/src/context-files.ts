@@ -9,8 +9,6 @@ export function contextFiles({ tree }: LocalRef, rules: IgnoreRules): ContextFil
     *below(directory) {
       for (const { path, type } of indexOf(tree).below(directory)) if (type !== 'dir') yield path;
     },
-    excludes: rules.hasExceptions
-      ? undefined
-      : (path) => (path === '' ? rules.coversRoot : rules.ignores(path)),
+    excludes: rules.hasExceptions ? undefined : (path) => (path === '' ? rules.coversRoot : rules.ignores(path)),
   };
 }

@@ -17,7 +17,10 @@ export interface Reporting {
  * What a Dockerfile says of itself: it is parsed and lowered, and nothing runs.
  * @throws KilnError DOCKERFILE_INVALID, DOCKERFILE_UNSUPPORTED where there is nothing to report; a check reports them
  */
-export async function reportOf(call: Exclude<BuildRequest['call'], 'build'>, reporting: Reporting): Promise<BuildReport> {
+export async function reportOf(
+  call: Exclude<BuildRequest['call'], 'build'>,
+  reporting: Reporting,
+): Promise<BuildReport> {
   const { file, options, resolver, signal } = reporting;
   switch (call) {
     case 'check':

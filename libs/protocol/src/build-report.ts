@@ -28,7 +28,12 @@ export const BuildReport = z.discriminatedUnion('call', [
     findings: z.array(LintFinding),
     /** the Dockerfile does not build */
     error: z
-      .object({ message: z.string(), hint: z.string().optional(), line: z.int().optional(), endLine: z.int().optional() })
+      .object({
+        message: z.string(),
+        hint: z.string().optional(),
+        line: z.int().optional(),
+        endLine: z.int().optional(),
+      })
       .optional(),
   }),
   z.object({
