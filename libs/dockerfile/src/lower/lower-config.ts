@@ -71,7 +71,10 @@ export function lowerHealthcheck(node: HealthcheckInstruction, lowering: StageLo
 export function lowerVolume(node: Listed, lowering: StageLowering): void {
   const { state } = lowering;
   const paths = node.items.map((item) => expandIn(lowering, node, item));
-  if (paths.includes('')) throw invalid('VOLUME specified can not be an empty string');
+  if (paths.includes(''))
+    throw invalid('VOLUME specified can not be an empty string', {
+      hint: 'name a path; a variable in it has no value here',
+    });
   const volumes = Object.fromEntries(paths.map((path) => [path, {}]));
   state.config = { ...state.config, Volumes: { ...state.config.Volumes, ...volumes } };
   state.commit(`VOLUME ${goList(paths)}`);

@@ -69,7 +69,8 @@ function checkLocal(name: string, source: string): void {
   const url = /^https?:\/\//.test(source);
   if (!git && !url) return;
   const what = git ? 'a git repository' : 'a URL';
-  if (name === 'COPY') throw invalid(`source can't be ${git ? 'a git ref' : 'a URL'} for COPY`);
+  if (name === 'COPY')
+    throw invalid(`source can't be ${git ? 'a git ref' : 'a URL'} for COPY`, { hint: `write ADD ${source}` });
   throw unsupported(`ADD of ${what}`, {
     hint: git ? 'clone it in a RUN, or before the build' : 'fetch it in a RUN, or put the file in the context',
   });
@@ -92,5 +93,7 @@ function parseMode(name: string, text: string): number {
   if (/^[ugoa]*[-+=][rwxXstugo]*(?:[-+=,][rwxXstugoa]*)*$/.test(text)) {
     throw unsupported(`${name} --chmod=${text}`, { hint: 'write the mode in octal, such as --chmod=755' });
   }
-  throw invalid(`invalid chmod parameter: '${text}'. it should be octal string and between 0 and 07777`);
+  throw invalid(`invalid chmod parameter: '${text}'. it should be octal string and between 0 and 07777`, {
+    hint: 'such as --chmod=755',
+  });
 }

@@ -91,11 +91,16 @@ export class StagePlanner {
     if (expandWord(from, noVariables, { escape: this.#file.escape }).value !== from) {
       throw invalid(
         'variable expansion is not supported for --from, define a new stage with FROM using ARG from global scope as a workaround',
+        { hint: `write FROM ${from} AS name before this stage, and --from=name here` },
       );
     }
     if (/^[+-]?\d+$/.test(from)) {
       const plan = this.#plans[Number(from)];
-      if (plan === undefined) throw invalid(`invalid stage index ${Number(from)}`);
+      if (plan === undefined) {
+        throw invalid(`invalid stage index ${Number(from)}`, {
+          hint: `stages count from 0 to ${this.#plans.length - 1}; better name them: FROM … AS name`,
+        });
+      }
       return { kind: 'stage', plan };
     }
     const plan = this.#byName.get(from.toLowerCase());
@@ -123,6 +128,7 @@ function checkCircle(plan: StagePlan): void {
     if (reachable(source.plan).includes(plan)) {
       throw invalid(`circular dependency detected on stage: ${plan.from.name ?? `stage-${plan.index}`}`, {
         line: instruction.line,
+        hint: 'stages cannot copy from each other: move what both need to a stage before them',
       });
     }
   }
@@ -138,7 +144,7 @@ export function checkOrder(plan: StagePlan): void {
     const from = instruction.kind === 'copy' ? (instruction.from ?? '') : '';
     throw invalid(
       `cannot copy from stage ${JSON.stringify(from)}, it needs to be defined before current stage ${JSON.stringify(plan.from.name ?? `stage-${plan.index}`)}`,
-      { line: instruction.line },
+      { line: instruction.line, hint: `move the stage ${from} above this one` },
     );
   }
 }

@@ -101,7 +101,9 @@ export class StageState {
   commit(createdBy: string, layer = false): void {
     this.#historySize += createdBy.length;
     if (this.#historySize > HISTORY_LIMIT)
-      throw invalid(`the image's history is larger than ${HISTORY_LIMIT} characters`);
+      throw invalid(`the image's history is larger than ${HISTORY_LIMIT} characters`, {
+        hint: 'no registry takes such a config: shorten or join instructions',
+      });
     this.history.push({ createdBy, emptyLayer: !layer, comment: 'buildkit.dockerfile.v0' });
   }
 

@@ -27,15 +27,21 @@ export function parseFlags(
     const value = equals === -1 ? undefined : flag.slice(equals + 1);
     const name = dashed.slice(2);
     if (switches.includes(name) && value?.toLowerCase() === 'false') continue;
-    if (refused.includes(name)) throw unsupported(`${keyword.toUpperCase()} ${dashed}`);
+    if (refused.includes(name)) {
+      throw unsupported(`${keyword.toUpperCase()} ${dashed}`, { hint: 'write the instruction without this flag' });
+    }
     if (!values.includes(name)) {
       const known = [...values, ...refused];
       throw invalid(`unknown flag: ${dashed}${didYouMean(name, known)}`, {
-        hint: known.length === 0 ? `${keyword.toUpperCase()} takes no flags` : undefined,
+        hint:
+          known.length === 0
+            ? `${keyword.toUpperCase()} takes no flags`
+            : `flags of ${keyword.toUpperCase()} are ${known.map((each) => `--${each}`).join(', ')}`,
       });
     }
-    if (parsed.has(name)) throw invalid(`duplicate flag specified: ${dashed}`);
-    if (value === undefined) throw invalid(`missing a value on flag: ${dashed}`);
+    if (parsed.has(name)) throw invalid(`duplicate flag specified: ${dashed}`, { hint: 'write it once' });
+    if (value === undefined)
+      throw invalid(`missing a value on flag: ${dashed}`, { hint: `write ${dashed}=value, without a blank` });
     parsed.set(name, value);
   }
   return parsed;

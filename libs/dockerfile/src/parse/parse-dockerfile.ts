@@ -81,9 +81,16 @@ export function parseTrigger(text: string, line: number): Instruction {
   const { escape, lines } = readLogicalLines(text);
   const [logical, ...more] = lines;
   if (logical === undefined || more.length > 0)
-    throw invalid('onbuild trigger should be a single expression', { line });
+    throw invalid('onbuild trigger should be a single expression', {
+      line,
+      hint: 'each ONBUILD holds one instruction',
+    });
   const node = onLine(line, () => parseLine({ ...logical, line, endLine: line }, escape));
-  if (node.kind === 'from') throw invalid("FROM isn't allowed as an ONBUILD trigger", { line });
+  if (node.kind === 'from')
+    throw invalid("FROM isn't allowed as an ONBUILD trigger", {
+      line,
+      hint: 'put it in the Dockerfile that stands on the image',
+    });
   return deepFreeze(node);
 }
 
