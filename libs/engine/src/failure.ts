@@ -64,7 +64,7 @@ const exitHints: Readonly<Record<number, string>> = {
 function hintOf(error: KilnError, name: string, written: string | undefined): string | undefined {
   if (error.traits.fault !== 'caller') return error.hint;
   const exit = error instanceof StepExit ? exitHints[error.exitCode] : undefined;
-  const hint = written ?? error.hint ?? exit;
+  const hint = error instanceof StepExit ? (error.hint ?? written ?? exit) : (written ?? error.hint);
   // Steps of a base's triggers are at the line of its FROM.
   if (!/^\[[^\]]*\] ONBUILD /.test(name)) return hint;
   const trigger = 'this step is a trigger (ONBUILD) of the base image in this line';
