@@ -260,4 +260,24 @@ warning: a stand-in is used (line 1)
 #1 DONE 0.5s
 `);
   });
+
+  it('shows what the checks found with its lines, and each once more at the end', () => {
+    const found = {
+      ...{ type: 'warning', message: 'FromAsCasing: do not match', rule: 'FromAsCasing', line: 1 },
+      excerpt: { file: 'Dockerfile', line: 1, endLine: 2, firstLine: 1, lines: ['FROM a \\', ' as b'] },
+    } as const;
+    const text = shown([
+      { ...found, atMs: 0 },
+      { ...found, atMs: 10 },
+      { type: 'failed', atMs: 20, failure: { code: 'DOCKERFILE_INVALID', message: 'no' } },
+    ]);
+    const once = 'warning: FromAsCasing: do not match (line 1)\n> 1 | FROM a \\\n> 2 |  as b\n';
+    expect(text).toBe(`${once}
+${once}
+1 warning found (use --check to expand):
+ - FromAsCasing: do not match (line 1)
+
+build failed: no
+`);
+  });
 });

@@ -130,7 +130,9 @@ export class PlainRenderer implements Renderer {
     if (event.type === 'cancelled') return this.#mux.aside([`build cancelled: ${clean(event.reason)}`]);
     if (event.type === 'failed') {
       const lines = [...tailLines(event.failure), ...failureLines(event.failure, before)];
-      return this.#mux.aside([...findingLines(before), ...(before.findings.size === 0 ? [] : ['']), ...lines]);
+      // An aside is set off by an empty line as it is.
+      const [, ...found] = findingLines(before);
+      return this.#mux.aside([...found, ...(found.length === 0 ? [] : ['']), ...lines]);
     }
     const pushed = [...before.tasks.values()].some(({ name }) => name.startsWith('pushing '));
     const wallMs = this.#options.nowMs() - this.#beganMs;
