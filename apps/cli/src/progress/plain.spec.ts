@@ -1,3 +1,4 @@
+import type { BuildEvent } from '#protocol';
 import { describe, expect, it } from 'vitest';
 import { PlainRenderer } from './plain.ts';
 import { build, config, hit, id, log, plan, result } from './story.contract.ts';
@@ -262,12 +263,12 @@ warning: a stand-in is used (line 1)
   });
 
   it('shows what the checks found with its lines, and each once more at the end', () => {
-    const found = {
-      ...{ type: 'warning', message: 'FromAsCasing: do not match', rule: 'FromAsCasing', line: 1 },
+    const found: BuildEvent = {
+      ...{ type: 'warning', atMs: 0, message: 'FromAsCasing: do not match', rule: 'FromAsCasing', line: 1 },
       excerpt: { file: 'Dockerfile', line: 1, endLine: 2, firstLine: 1, lines: ['FROM a \\', ' as b'] },
-    } as const;
+    };
     const text = shown([
-      { ...found, atMs: 0 },
+      found,
       { ...found, atMs: 10 },
       { type: 'failed', atMs: 20, failure: { code: 'DOCKERFILE_INVALID', message: 'no' } },
     ]);

@@ -62,8 +62,17 @@ function installationsOf(run: Run, start: string): readonly Found[] {
   });
 }
 
+// Each stage asks for all that it stands on.
+const managers = new WeakMap<Instruction, readonly string[]>();
+
+/** Of what an instruction installs by a manifest, each once. */
 function managersOf(node: Instruction): readonly string[] {
-  return node.kind === 'run' ? argumentListsOf(node).flatMap(({ args }) => installationOf(args)?.manager ?? []) : [];
+  if (node.kind !== 'run') return [];
+  const known = managers.get(node);
+  if (known !== undefined) return known;
+  const found = [...new Set(argumentListsOf(node).flatMap(({ args }) => installationOf(args)?.manager ?? []))];
+  managers.set(node, found);
+  return found;
 }
 
 /** The stages that a stage stands on. */
@@ -93,7 +102,18 @@ function directoriesOf(copy: Copy, cwd: string, files: ContextFiles | undefined)
   });
 }
 
+// One walk, however many COPYs take the directory.
+const sourceful = new WeakMap<ContextFiles, Map<string, boolean>>();
+
 function hasSources(files: ContextFiles, directory: string): boolean {
+  const known = sourceful.get(files) ?? new Map<string, boolean>();
+  sourceful.set(files, known);
+  const found = known.get(directory) ?? holdsSources(files, directory);
+  known.set(directory, found);
+  return found;
+}
+
+function holdsSources(files: ContextFiles, directory: string): boolean {
   for (const path of files.below(directory)) {
     const name = posix.basename(path);
     if (!name.startsWith('.') && !settings.test(name)) return true;

@@ -195,3 +195,13 @@ test('the cause of a failure is named where it is such a character or command', 
   expect(failureHint('FROM a\nRUN <<E', 2)).toBeUndefined();
   expect(failureHint('', 7)).toBeUndefined();
 });
+
+test('a file of any shape is looked at in good time', async () => {
+  const script = `RUN ${'npm install x; '.repeat(200)}`;
+  const chain = Array.from({ length: 200 }, (_, index) => `FROM s${index} AS s${index + 1}\nCOPY . .\n${script}`).join(
+    '\n',
+  );
+  const startedAtMs = performance.now();
+  await rulesIn(`${chain}\nRUN “${'“'.repeat(100_000)}`);
+  expect(performance.now() - startedAtMs).toBeLessThan(20_000);
+});

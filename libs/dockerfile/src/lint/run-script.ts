@@ -23,8 +23,24 @@ export function commandsOf({ command, heredocs }: Run): readonly ShellCommand[] 
     : [];
 }
 
+/** A program with its arguments. */
+export interface Call {
+  readonly args: readonly string[];
+  /** its input is another command's output */
+  readonly piped: boolean;
+}
+
+// Several rules ask, and each stage asks for all that it stands on.
+const known = new WeakMap<Run, readonly Call[]>();
+
 /** Programs and their arguments, with their paths taken off. */
-export function argumentListsOf(run: Run): readonly { readonly args: readonly string[]; readonly piped: boolean }[] {
+export function argumentListsOf(run: Run): readonly Call[] {
+  const calls = known.get(run) ?? callsOf(run);
+  known.set(run, calls);
+  return calls;
+}
+
+function callsOf(run: Run): readonly Call[] {
   return commandsOf(run).map((command) => {
     const [program, ...args] = argumentsOf(command).map(({ text }) => text);
     return { args: program === undefined ? [] : [program.replace(/^.*\//, ''), ...args], piped: command.piped };
