@@ -264,7 +264,11 @@ warning: a stand-in is used (line 1)
 
   it('shows what the checks found with its lines, and each once more at the end', () => {
     const found: BuildEvent = {
-      ...{ type: 'warning', atMs: 0, message: 'FromAsCasing: do not match', rule: 'FromAsCasing', line: 1 },
+      type: 'warning',
+      atMs: 0,
+      message: 'FromAsCasing: do not match',
+      rule: 'FromAsCasing',
+      line: 1,
       excerpt: { file: 'Dockerfile', line: 1, endLine: 2, firstLine: 1, lines: ['FROM a \\', ' as b'] },
     };
     const text = shown([
