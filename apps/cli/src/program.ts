@@ -54,6 +54,8 @@ function addBuild(program: Command): void {
     .option('--pull', 'ask the registries anew what tags stand for')
     .addOption(list('--label <name=value>', 'label of the image'))
     .option('--network <mode>', 'network of RUN steps: default or none', 'default')
+    .option('--call <method>', 'build, check, outline or targets; add ,format=json for JSON')
+    .option('--check', 'check the Dockerfile instead of building it; the same as --call=check')
     .option('--metadata-file <path>', 'write digests and figures of the build as JSON')
     .option('--iidfile <path>', 'write the image ID')
     .option('--progress <mode>', 'auto, plain, tty, rawjson or quiet', 'auto')

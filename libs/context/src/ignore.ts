@@ -3,6 +3,8 @@ import { KilnError, messageOf } from '#std';
 import { joinSteps, matchSteps, PatternReader, type Step } from './pattern.ts';
 
 interface IgnorePattern {
+  /** as it is matched */
+  readonly text: string;
   readonly steps: readonly Step[];
   /** begins with `!`: takes back what patterns before it ignore */
   readonly exception: boolean;
@@ -52,7 +54,8 @@ function parseLine(line: string): IgnorePattern {
   pattern = shorten(trim(marked ? `!${pattern}` : pattern) || '.');
   const exception = pattern.startsWith('!');
   if (pattern === '!') throw new KilnError('INVALID_ARGUMENT', 'an exception (!) without a pattern');
-  return { steps: parseSteps(exception ? pattern.slice(1) : pattern), exception };
+  const text = exception ? pattern.slice(1) : pattern;
+  return { text, steps: parseSteps(text), exception };
 }
 
 /**
@@ -89,6 +92,16 @@ export class IgnoreRules {
       state = this.enter(state, end === -1 ? path : path.slice(0, end));
       if (end === -1) return state.ignored;
     }
+  }
+
+  /** Whether any pattern takes something back: then it is hard to say what is ignored without looking at the files. */
+  get hasExceptions(): boolean {
+    return this.#patterns.some(({ exception }) => exception);
+  }
+
+  /** Whether a pattern is there that leaves nothing of the whole context. */
+  get coversRoot(): boolean {
+    return this.#patterns.some(({ text, exception }) => !exception && ['*', '**', '**/*'].includes(text));
   }
 
   /** Whether an exception may match anything below an ignored directory. False: no need to look into it. */
@@ -142,7 +155,8 @@ export function parsePathPatterns(patterns: readonly string[]): IgnoreRules {
     const pattern = shorten(trim(each));
     const exception = pattern.startsWith('!');
     if (pattern === '!') throw new KilnError('INVALID_ARGUMENT', 'an exception (!) without a pattern');
-    parsed.push({ steps: parseSteps(exception ? pattern.slice(1) : pattern), exception });
+    const text = exception ? pattern.slice(1) : pattern;
+    parsed.push({ text, steps: parseSteps(text), exception });
   }
   return new IgnoreRules(parsed);
 }

@@ -35,6 +35,16 @@ export class TreeIndex {
     return this.#children.get(directory) ?? [];
   }
 
+  /** Everything below a directory, in order of paths. */
+  *below(directory: string): Generator<TreeEntry> {
+    for (const path of this.children(directory)) {
+      const entry = this.get(path);
+      if (entry === undefined) continue;
+      yield entry;
+      if (entry.type === 'dir') yield* this.below(path);
+    }
+  }
+
   paths(): Iterable<string> {
     return this.#tree.keys();
   }

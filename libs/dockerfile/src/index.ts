@@ -1,4 +1,12 @@
+export { type Checked, checkDockerfile } from './inspect/check-dockerfile.ts';
+export { instructionAt } from './inspect/instruction-at.ts';
+export { listTargets, type Target } from './inspect/list-targets.ts';
+export { type Outline, outlineDockerfile } from './inspect/outline.ts';
+export type { ContextFiles } from './lint/context-files.ts';
+export { explained, failureHint } from './lint/failure-hint.ts';
+export { ruleOf } from './lint/rules.ts';
 export { lowerDockerfile } from './lower/lower-dockerfile.ts';
 export type { LowerOptions } from './lower/lower-options.ts';
+export { LoweringFailure } from './lower/lowering-failure.ts';
 export type { Dockerfile, Instruction, Stage } from './parse/ast.ts';
 export { parseDockerfile } from './parse/parse-dockerfile.ts';

@@ -53,7 +53,9 @@ function checked(id: number, text: string): number {
 function findGroup(groups: readonly Group[], text: string, whole: string): number {
   const found = groups.find(({ name }) => name === text)?.gid ?? numeric(text);
   if (found !== undefined) return checked(found, whole);
-  throw new KilnError('STEP_FAILED', `unable to find group ${text}: no matching entries in /etc/group`);
+  throw new KilnError('STEP_FAILED', `unable to find group ${text}: no matching entries in /etc/group`, {
+    hint: 'create the group in an earlier RUN, or give its number',
+  });
 }
 
 /**

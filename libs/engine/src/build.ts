@@ -1,11 +1,13 @@
 import type { CacheStore } from '#cache';
 import { wholeRecords } from '#cache';
-import { lowerDockerfile, parseDockerfile } from '#dockerfile';
-import type { Definition, Lowered } from '#graph';
+import { lowerDockerfile, LoweringFailure, type LowerOptions, parseDockerfile } from '#dockerfile';
+import type { IgnoreRules } from '#context';
+import type { Definition } from '#graph';
 import { type Digest, parsePlatform, type Platform } from '#oci';
 import type { BuildEvent, BuildFailure, BuildResult } from '#protocol';
 import { solve, VertexFailure } from '#solver';
 import { isKilnError, KilnError } from '#std';
+import { contextFiles } from './context-files.ts';
 import { DamagedBlobs } from './damaged-blobs.ts';
 import { type DockerfileSource, openContext } from './dockerfile-source.ts';
 import { exportImage } from './export.ts';
@@ -14,10 +16,12 @@ import { Images } from './images.ts';
 import type { BuildJobInput, EngineNode } from './job.ts';
 import { plannedVertices } from './planned.ts';
 import type { LocalRef, Ref } from './ref.ts';
+import { reportOf } from './report.ts';
 import { EngineRunner } from './runner.ts';
 import { StepLogs } from './step-logs.ts';
 import { Tally } from './tally.ts';
 import { TreeRefs } from './tree-refs.ts';
+import { warningEvents } from './warning-events.ts';
 
 export type BuildOutcome =
   | { readonly state: 'succeeded'; readonly result: BuildResult }
@@ -27,7 +31,7 @@ export type BuildOutcome =
 const MAX_REPAIRS = 3;
 
 /**
- * One build, one line: parse → lower → Definition → solve → export.
+ * One build, one line: parse → lower → Definition → solve → export; or only what the Dockerfile says of itself.
  * @throws the signal's reason when cancelled, KilnError FENCED when taken over; every other failure is an outcome
  */
 export async function build(node: EngineNode, job: BuildJobInput): Promise<BuildOutcome> {
@@ -41,6 +45,9 @@ export async function build(node: EngineNode, job: BuildJobInput): Promise<Build
     job.signal.throwIfAborted();
     if (isKilnError(thrown, 'FENCED') || (thrown instanceof VertexFailure && isKilnError(thrown.cause, 'FENCED')))
       throw thrown;
+    if (thrown instanceof LoweringFailure && dockerfile !== undefined) {
+      for (const event of warningEvents(thrown.warnings, dockerfile, node.clock.nowMs())) void job.emit(event);
+    }
     const tail = thrown instanceof VertexFailure ? logs.tail(thrown.vertex.digest) : [];
     return { state: 'failed', failure: failureOf(thrown, dockerfile, tail) };
   }
@@ -49,10 +56,12 @@ export async function build(node: EngineNode, job: BuildJobInput): Promise<Build
 interface Opened {
   readonly dockerfile: DockerfileSource;
   readonly local: LocalRef;
+  readonly ignore: IgnoreRules;
   readonly logs: StepLogs;
 }
 
-async function run(node: EngineNode, job: BuildJobInput, { dockerfile, local, logs }: Opened): Promise<BuildResult> {
+async function run(node: EngineNode, job: BuildJobInput, opened: Opened): Promise<BuildResult> {
+  const { dockerfile, local, logs } = opened;
   const startedAtMs = node.clock.nowMs();
   const tally = new Tally();
   const report = (event: BuildEvent): void => {
@@ -70,40 +79,42 @@ async function run(node: EngineNode, job: BuildJobInput, { dockerfile, local, lo
       tally.pulledBytes += bytes;
     },
   });
-  const lowered = await lower(node, job, dockerfile, images);
-  for (const { message, line } of lowered.warnings)
-    report({ type: 'warning', atMs: node.clock.nowMs(), message, line });
+  const figures = (): Figures => ({
+    steps: tally.counts(),
+    bytes: { contextSent: job.contextSentBytes, pulled: tally.pulledBytes, pushed: tally.pushedBytes },
+    durationMs: node.clock.nowMs() - startedAtMs,
+    savedMs: tally.savedMs(),
+  });
+  const { signal } = job;
+  const { call } = job.request;
+  const options = optionsOf(node, job, opened);
+  if (call !== 'build') {
+    const note = (message: string): void => report({ type: 'warning', atMs: node.clock.nowMs(), message });
+    const given = await reportOf(call, { file: dockerfile, options, resolver: images, note, signal });
+    return { report: given, names: [], outputs: [], ...figures() };
+  }
+  const lowered = await lowerDockerfile(parseDockerfile(dockerfile.text), options, images, signal);
+  for (const event of warningEvents(lowered.warnings, dockerfile, node.clock.nowMs())) report(event);
   report({ type: 'planned', atMs: node.clock.nowMs(), vertices: plannedVertices(lowered.definition) });
   const exported = await whole(job, { node, damaged, report }, async (cache) => {
     const root = await solveOnce(node, job, lowered.definition, { images, damaged, cache, local, logs, report });
     const results = [{ lowered, root }];
     return exportImage({ node: { ...node, content: damaged.watched }, job, results, images, report, tally });
   });
-  return {
-    ...exported,
-    steps: tally.counts(),
-    bytes: { contextSent: job.contextSentBytes, pulled: tally.pulledBytes, pushed: tally.pushedBytes },
-    durationMs: node.clock.nowMs() - startedAtMs,
-    savedMs: tally.savedMs(),
-  };
+  return { ...exported, ...figures() };
 }
 
-function lower(
-  node: EngineNode,
-  { request, signal }: BuildJobInput,
-  dockerfile: DockerfileSource,
-  images: Images,
-): Promise<Lowered> {
+type Figures = Pick<BuildResult, 'steps' | 'bytes' | 'durationMs' | 'savedMs'>;
+
+function optionsOf(node: EngineNode, { request }: BuildJobInput, { local, ignore }: Opened): LowerOptions {
   const { target, buildArgs, labels, noCache, noCacheFilter, network } = request;
   const [asked] = request.platforms;
   const platform = asked === undefined ? node.platform : parsePlatform(asked);
-  const options = { buildArgs, labels, noCache, noCacheFilter, network, platform, buildPlatform: node.platform };
-  return lowerDockerfile(
-    parseDockerfile(dockerfile.text),
-    target === undefined ? options : { ...options, target },
-    images,
-    signal,
-  );
+  return {
+    ...{ target, buildArgs, labels, noCache, noCacheFilter, network, platform },
+    buildPlatform: node.platform,
+    contextFiles: contextFiles(local, ignore),
+  };
 }
 
 interface Repairing {

@@ -1,6 +1,6 @@
 import { posix } from 'node:path';
 import type { ContentStore, TreeEntry } from '#content';
-import { type ContextManifest, filterManifest, ignoreFilesFor, parseIgnore, treeOf } from '#context';
+import { type ContextManifest, filterManifest, ignoreFilesFor, type IgnoreRules, parseIgnore, treeOf } from '#context';
 import type { StoredRequest } from '#protocol';
 import { collect, KilnError } from '#std';
 import type { LocalRef } from './ref.ts';
@@ -15,6 +15,7 @@ export interface OpenedContext {
   readonly dockerfile: DockerfileSource;
   /** what COPY and ADD see: without what .dockerignore leaves out */
   readonly local: LocalRef;
+  readonly ignore: IgnoreRules;
 }
 
 const TEXT_LIMIT_BYTES = 4 * 1024 * 1024;
@@ -46,6 +47,7 @@ export async function openContext(
   return {
     dockerfile: { name: request.dockerfile, text },
     local: { kind: 'local', tree: treeOf(visible), unfiltered: treeOf(context), ignore },
+    ignore,
   };
 }
 

@@ -1,6 +1,7 @@
 import { KilnError } from '#std';
 import { describe, expect, it } from 'vitest';
 import { excerptOf, failureOf } from './failure.ts';
+import { StepExit } from './run-exec.ts';
 
 describe('excerptOf', () => {
   const text = 'one\ntwo\r\nthree\nfour\nfive\nsix\n';
@@ -9,12 +10,21 @@ describe('excerptOf', () => {
     [4, 2, ['two', 'three', 'four', 'five', 'six']],
     [6, 4, ['four', 'five', 'six']],
   ])('of line %i', (line, firstLine, lines) => {
-    expect(excerptOf('Dockerfile', text, line)).toEqual({ file: 'Dockerfile', line, firstLine, lines });
+    expect(excerptOf('Dockerfile', text, { line })).toEqual({ file: 'Dockerfile', line, firstLine, lines });
   });
 
   it.each([0, 7, -1])('is none of line %i', (line) => {
-    expect(excerptOf('Dockerfile', text, line)).toBeUndefined();
+    expect(excerptOf('Dockerfile', text, { line })).toBeUndefined();
   });
+});
+
+it('marks an instruction of several lines, up to a bound', () => {
+  const text = `FROM a\nRUN b \\\n c\n${'x\n'.repeat(40)}`;
+  expect(excerptOf('D', text, { line: 2, endLine: 3, neighbours: 0 })).toEqual({
+    ...{ file: 'D', line: 2, endLine: 3, firstLine: 2 },
+    lines: ['RUN b \\', ' c'],
+  });
+  expect(excerptOf('D', text, { line: 2, endLine: 40 })?.lines).toHaveLength(15);
 });
 
 describe('failureOf', () => {
@@ -28,6 +38,19 @@ describe('failureOf', () => {
       hint: 'mend it',
       excerpt: { file: 'Dockerfile', line: 2, firstLine: 1, lines: ['FROM a', 'RUN b'] },
     });
+  });
+
+  it('names a dash that was meant as a hyphen before all else', () => {
+    const error = new KilnError('SOURCE_NOT_FOUND', '"/–from=b": not found', { hint: 'paths are relative', line: 2 });
+    const failure = failureOf(error, { name: 'Dockerfile', text: 'FROM a\nCOPY –from=b /x /y/\n' }, []);
+    expect(failure.hint).toContain('write --from');
+  });
+
+  it.each([
+    [127, 'install it in this stage'],
+    [126, 'execute permission'],
+  ])('says what the exit code %i means', (code, says) => {
+    expect(failureOf(new StepExit(code, 'x'), file, []).hint).toContain(says);
   });
 
   it('says that a disk is full, however deep that is', () => {

@@ -56,6 +56,7 @@ export async function makeDirs(
       throw new KilnError(
         'STEP_FAILED',
         `cannot make the directory ${path}: /${relative(root.path, current)} is not a directory`,
+        { hint: 'name another directory, or remove what is there in an earlier step' },
       );
     }
   }

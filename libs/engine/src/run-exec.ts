@@ -123,7 +123,9 @@ export function readRootFile(root: string): ReadRootFile {
       const resolved = await resolveInRoot(root, path, { followLast: true });
       const { size } = await stat(resolved);
       if (size > 4 * 1024 * 1024)
-        throw new KilnError('STEP_FAILED', `${path} of the image is too large to be read (${size} bytes)`);
+        throw new KilnError('STEP_FAILED', `${path} of the image is too large to be read (${size} bytes)`, {
+          hint: 'give users and groups by number',
+        });
       return await readFile(resolved, 'utf8');
     } catch (thrown) {
       if (['ENOENT', 'ENOTDIR'].includes(systemCode(thrown) ?? '')) return null;

@@ -8,6 +8,8 @@ export interface ResolvedImage {
   /** of the manifest for the platform */
   readonly digest: Digest;
   readonly config: ImageConfig;
+  /** nobody could be asked: the config is made up, so that a check can go on */
+  readonly unresolved?: true | undefined;
 }
 
 /** The only I/O of a front end. */
@@ -23,6 +25,19 @@ export interface HistoryEntry {
   readonly comment?: string | undefined;
 }
 
+/** What a person should know of a file that builds nevertheless. */
+export interface Warning {
+  /** begins with the rule's name, if there is one */
+  readonly message: string;
+  /** first line, 0 for none */
+  readonly line: number;
+  readonly endLine?: number | undefined;
+  /** the lint rule that is broken */
+  readonly rule?: string | undefined;
+  /** a page on the rule */
+  readonly url?: string | undefined;
+}
+
 /** What a front end makes of a build file for one platform: the graph, and the image around its result. */
 export interface Lowered {
   readonly definition: Definition;
@@ -36,5 +51,5 @@ export interface Lowered {
   /** of this build, after the base's own */
   readonly history: readonly HistoryEntry[];
   /** for the person: lint, arguments that nothing consumed */
-  readonly warnings: readonly { readonly message: string; readonly line: number }[];
+  readonly warnings: readonly Warning[];
 }

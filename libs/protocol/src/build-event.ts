@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { DigestSchema } from '#oci';
+import { BuildReport } from './build-report.ts';
 
 const atMs = z.int();
 
@@ -32,6 +33,8 @@ export const Excerpt = z.object({
   file: z.string(),
   /** the line in question, from 1 */
   line: z.int(),
+  /** where the instruction in question ends, when that is further down */
+  endLine: z.int().optional(),
   /** number of the first of `lines` */
   firstLine: z.int(),
   lines: z.array(z.string()),
@@ -47,7 +50,10 @@ export const ByteCounts = z.object({ contextSent: z.int(), pulled: z.int(), push
 export const BuildResult = z.object({
   /** of the manifest; absent when the build had no output */
   digest: DigestSchema.optional(),
-  configDigest: DigestSchema,
+  /** absent when only a report was asked for */
+  configDigest: DigestSchema.optional(),
+  /** what a call other than `build` gives */
+  report: BuildReport.optional(),
   /** full names that were pushed or tagged */
   names: z.array(z.string()),
   steps: StepCounts,
@@ -119,7 +125,18 @@ export const BuildEvent = z.discriminatedUnion('type', [
     unit: z.enum(['bytes', 'items']),
     done: z.boolean(),
   }),
-  z.object({ type: z.literal('warning'), atMs, message: z.string(), line: z.int().optional() }),
+  z.object({
+    type: z.literal('warning'),
+    atMs,
+    message: z.string(),
+    line: z.int().optional(),
+    /** the lint rule that is broken, with which the message begins */
+    rule: z.string().optional(),
+    /** a page on the rule */
+    url: z.string().optional(),
+    /** the instruction */
+    excerpt: Excerpt.optional(),
+  }),
   z.object({ type: z.literal('succeeded'), atMs, result: BuildResult }),
   z.object({ type: z.literal('failed'), atMs, failure: BuildFailure }),
   z.object({ type: z.literal('cancelled'), atMs, reason: z.string() }),

@@ -1,4 +1,5 @@
 import { type ProgressMode, progressModes } from '../progress/choose-renderer.ts';
+import { type Call, parseCall } from '../call/parse-call.ts';
 import { usageError } from '../usage.ts';
 import { type Outputs, parseOutputs } from './outputs.ts';
 
@@ -17,6 +18,8 @@ export interface BuildFlags {
   readonly pull?: boolean;
   readonly label?: readonly string[];
   readonly network: string;
+  readonly call?: string;
+  readonly check?: boolean;
   readonly output?: readonly string[];
   readonly metadataFile?: string;
   readonly iidfile?: string;
@@ -40,6 +43,8 @@ export interface BuildOptions {
   readonly pull: boolean;
   readonly network: 'default' | 'none';
   readonly outputs: Outputs;
+  /** a report instead of a build */
+  readonly call: Call | undefined;
   readonly metadataFile: string | undefined;
   readonly iidFile: string | undefined;
   readonly progress: ProgressMode;
@@ -52,13 +57,17 @@ export function checkFlags(
   flags: BuildFlags,
   environment: Readonly<Record<string, string | undefined>>,
 ): BuildOptions {
-  const outputs = parseOutputs(flags.output ?? [], flags.push === true);
+  const call = parseCall(flags.call ?? (flags.check === true ? 'check' : 'build'));
+  const asked = parseOutputs(flags.output ?? [], flags.push === true);
+  // What only makes sense with an image does nothing in a call, as in docker: one adds --check to a command that builds.
+  const outputs: Outputs = call === undefined ? asked : { requests: [], destinations: [], names: [] };
   const tags = [...(flags.tag ?? []), ...outputs.names];
   if (tags.length === 0 && outputs.requests.some((output) => output.type === 'image' && output.push === true)) {
     throw usageError('an image is pushed under its tags, and there is none', 'add -t registry/name:tag');
   }
   const detach = flags.detach === true;
   if (detach) refuseDetached(flags, outputs);
+  if (call !== undefined) refuseInCall(flags, call);
   return {
     path,
     file: flags.file,
@@ -72,6 +81,7 @@ export function checkFlags(
     pull: flags.pull === true,
     network: readNetwork(flags.network),
     outputs,
+    call,
     metadataFile: flags.metadataFile,
     iidFile: flags.iidfile,
     progress: flags.quiet === true ? 'quiet' : readProgress(flags.progress),
@@ -86,6 +96,11 @@ function refuseDetached({ metadataFile, iidfile }: BuildFlags, { destinations }:
     ...(destinations.length === 0 ? [] : ['--output of a file']),
   ];
   if (later[0] !== undefined) throw usageError(`--detach does not wait for the end, which ${later[0]} needs`);
+}
+
+function refuseInCall({ iidfile, detach }: BuildFlags, { method }: Call): void {
+  if (iidfile !== undefined) throw usageError(`--call=${method} makes no image, and so nothing for --iidfile`);
+  if (detach === true) throw usageError(`--detach does not wait for what --call=${method} tells`);
 }
 
 /** `K=V`, or `K` for what the environment holds; a `K` that it does not hold is left out, as docker does. */

@@ -4,7 +4,7 @@ import type { BuildResult } from '#protocol';
 export function metadataOf(build: { readonly id: string; readonly url: string }, result: BuildResult): object {
   return {
     ...(result.digest === undefined ? {} : { 'containerimage.digest': result.digest }),
-    'containerimage.config.digest': result.configDigest,
+    ...(result.configDigest === undefined ? {} : { 'containerimage.config.digest': result.configDigest }),
     ...(result.names.length === 0 ? {} : { 'image.name': result.names.join(',') }),
     'kiln.build': {
       id: build.id,

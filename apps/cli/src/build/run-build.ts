@@ -3,6 +3,8 @@ import { pipeline } from 'node:stream/promises';
 import type { KilnClient } from '#client';
 import type { BuildResult, BuildView } from '#protocol';
 import { KilnError } from '#std';
+import type { Call } from '../call/parse-call.ts';
+import { printReport } from '../call/print-report.ts';
 import type { Config } from '../config.ts';
 import { startFarm } from '../farm/start-farm.ts';
 import { chooseRenderer } from '../progress/choose-renderer.ts';
@@ -65,8 +67,9 @@ export async function runBuild(options: BuildOptions, config: Config, around: Bu
     if (interrupt.signal.aborted) return 130;
     if (end?.type !== 'succeeded') return 1;
     await finish({ client, build, result: end.result, renderer, around, targets });
+    if (options.call !== undefined) return tell(end.result, options.call, around);
     if (options.progress === 'quiet' && !targets.files.some(({ kind }) => kind === 'stdout')) {
-      around.stdout.write(`${end.result.digest ?? end.result.configDigest}\n`);
+      around.stdout.write(`${end.result.digest ?? end.result.configDigest ?? ''}\n`);
     }
     return 0;
   } catch (thrown) {
@@ -76,6 +79,11 @@ export async function runBuild(options: BuildOptions, config: Config, around: Bu
     renderer.close();
     process.off('exit', restore);
   }
+}
+
+function tell({ report }: BuildResult, call: Call, { stdout, writeError }: BuildSurroundings): number {
+  if (report === undefined) throw new KilnError('INTERNAL', `the farm gave no report to --call=${call.method}`);
+  return printReport(report, call, { write: (text) => void stdout.write(text), writeError });
 }
 
 function detach(build: BuildView, renderer: Renderer, around: BuildSurroundings): number {
@@ -150,7 +158,7 @@ async function finish({ client, build, result, renderer, around, targets }: Fini
     }
   }
   // The image ID, as docker buildx writes it: the digest of the config.
-  if (targets.iid !== undefined) await replaceWithText(targets.iid, result.configDigest);
+  if (targets.iid !== undefined) await replaceWithText(targets.iid, result.configDigest ?? '');
   if (targets.metadata !== undefined) {
     await replaceWithText(targets.metadata, `${JSON.stringify(metadataOf(build, result), null, 2)}\n`);
   }

@@ -69,6 +69,7 @@ async function requestOf({ config, options, context, interrupted }: Submission):
   const hosts = registryHosts(options.tags, context.text, options.buildArgs);
   const credentials = await dockerCredentials(hosts, { configDir: config.dockerConfigDir, signal: interrupted });
   return {
+    ...(options.call === undefined ? {} : { call: options.call.method }),
     dockerfile: context.dockerfile,
     ...(context.dockerfileText === undefined ? {} : { dockerfileText: context.dockerfileText }),
     ...(options.target === undefined ? {} : { target: options.target }),

@@ -27,13 +27,20 @@ export function resultRows(result: BuildResult, pushed: boolean): readonly (read
   return [...names, ...digest];
 }
 
-export function excerptLines({ file, line, firstLine, lines }: Excerpt): string[] {
+/** What the checks found, at the end once more: steps have written in between. */
+export function findingLines({ findings }: BuildModel): string[] {
+  if (findings.size === 0) return [];
+  const count = findings.size === 1 ? '1 warning found' : `${findings.size} warnings found`;
+  return ['', `${count} (use --check to expand):`, ...[...findings].map((text) => ` - ${clean(text)}`)];
+}
+
+export function excerptLines({ file, line, endLine = line, firstLine, lines }: Excerpt): string[] {
   const width = String(firstLine + lines.length - 1).length;
   return [
     `${clean(file)}:${line}`,
     ...lines.map((text, index) => {
       const number = firstLine + index;
-      const mark = number === line ? '>' : ' ';
+      const mark = number >= line && number <= endLine ? '>' : ' ';
       return `${mark} ${String(number).padStart(width)} | ${cleanLine(text.replaceAll('\t', '    '), false)}`.trimEnd();
     }),
   ];

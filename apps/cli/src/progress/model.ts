@@ -62,10 +62,12 @@ export interface BuildModel {
   readonly attempt: number;
   readonly vertices: ReadonlyMap<string, VertexState>;
   readonly tasks: ReadonlyMap<string, TaskState>;
+  /** what the checks found, each once */
+  readonly findings: ReadonlySet<string>;
   readonly ending?: Ending;
 }
 
-export const emptyModel: BuildModel = { attempt: 0, vertices: new Map(), tasks: new Map() };
+export const emptyModel: BuildModel = { attempt: 0, vertices: new Map(), tasks: new Map(), findings: new Set() };
 
 const TAIL_LINES = 20;
 
@@ -93,7 +95,9 @@ export function fold(model: BuildModel, event: ProgressEvent): BuildModel {
     case 'progress':
       return foldProgress(model, event);
     case 'warning':
-      return model;
+      return event.rule === undefined
+        ? model
+        : { ...model, findings: new Set([...model.findings, warningText(event)]) };
     case 'succeeded':
       return { ...model, ending: { state: 'succeeded', result: event.result } };
     case 'failed':
@@ -101,6 +105,11 @@ export function fold(model: BuildModel, event: ProgressEvent): BuildModel {
     case 'cancelled':
       return { ...cancelOpen(model, event.atMs), ending: { state: 'cancelled', reason: event.reason } };
   }
+}
+
+/** `JSONArgsRecommended: … (line 3)` */
+export function warningText({ message, line }: Of<'warning'>): string {
+  return `${message}${line === undefined || line === 0 ? '' : ` (line ${line})`}`;
 }
 
 type Of<T extends ProgressEvent['type']> = Extract<ProgressEvent, { readonly type: T }>;

@@ -1,3 +1,4 @@
+import type { BuildEvent } from '#protocol';
 import { describe, expect, it } from 'vitest';
 import { PlainRenderer } from './plain.ts';
 import { build, config, hit, id, log, plan, result } from './story.contract.ts';
@@ -258,6 +259,30 @@ warning: a stand-in is used (line 1)
 
 #1 [1/1] RUN a
 #1 DONE 0.5s
+`);
+  });
+
+  it('shows what the checks found with its lines, and each once more at the end', () => {
+    const found: BuildEvent = {
+      type: 'warning',
+      atMs: 0,
+      message: 'FromAsCasing: do not match',
+      rule: 'FromAsCasing',
+      line: 1,
+      excerpt: { file: 'Dockerfile', line: 1, endLine: 2, firstLine: 1, lines: ['FROM a \\', ' as b'] },
+    };
+    const text = shown([
+      found,
+      { ...found, atMs: 10 },
+      { type: 'failed', atMs: 20, failure: { code: 'DOCKERFILE_INVALID', message: 'no' } },
+    ]);
+    const once = 'warning: FromAsCasing: do not match (line 1)\n> 1 | FROM a \\\n> 2 |  as b\n';
+    expect(text).toBe(`${once}
+${once}
+1 warning found (use --check to expand):
+ - FromAsCasing: do not match (line 1)
+
+build failed: no
 `);
   });
 });

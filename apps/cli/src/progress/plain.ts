@@ -1,9 +1,9 @@
 import type { BuildFailure } from '#protocol';
 import type { ProgressEvent, Renderer } from './client-event.ts';
 import { count, plainDuration, size } from './duration.ts';
-import { failureLines, resultRows, summaryLine } from './ending-text.ts';
+import { excerptLines, failureLines, findingLines, resultRows, summaryLine } from './ending-text.ts';
 import { cleanLine, cutLines } from './log-text.ts';
-import { type BuildModel, emptyModel, fold, isContextVertex, type VertexState } from './model.ts';
+import { type BuildModel, emptyModel, fold, isContextVertex, type VertexState, warningText } from './model.ts';
 import { TextMux } from './text-mux.ts';
 
 export interface PlainOptions {
@@ -49,7 +49,7 @@ export class PlainRenderer implements Renderer {
       case 'progress':
         return this.#progress(event, before);
       case 'warning':
-        return this.note(`warning: ${clean(event.message)}${event.line === undefined ? '' : ` (line ${event.line})`}`);
+        return this.#mux.aside([`warning: ${clean(warningText(event))}`, ...excerptOf(event)]);
       case 'succeeded':
       case 'failed':
       case 'cancelled':
@@ -128,18 +128,28 @@ export class PlainRenderer implements Renderer {
     }
     this.#mux.flush();
     if (event.type === 'cancelled') return this.#mux.aside([`build cancelled: ${clean(event.reason)}`]);
-    if (event.type === 'failed')
-      return this.#mux.aside([...tailLines(event.failure), ...failureLines(event.failure, before)]);
+    if (event.type === 'failed') {
+      const lines = [...tailLines(event.failure), ...failureLines(event.failure, before)];
+      // An aside is set off by an empty line as it is.
+      const [, ...found] = findingLines(before);
+      return this.#mux.aside([...found, ...(found.length === 0 ? [] : ['']), ...lines]);
+    }
     const pushed = [...before.tasks.values()].some(({ name }) => name.startsWith('pushing '));
     const wallMs = this.#options.nowMs() - this.#beganMs;
     this.#mux.aside([
       ...resultRows(event.result, pushed).map(([key, value]) => `${key} ${value}`),
       summaryLine(event.result, { wallMs, url: before.build?.url ?? '' }),
+      ...findingLines(before),
     ]);
   }
 }
 
 const clean = (text: string): string => cleanLine(text.replaceAll(/\s+/g, ' ').trim(), false);
+
+/** The instruction that a warning is about; its place is in the warning. */
+function excerptOf({ excerpt }: Extract<ProgressEvent, { type: 'warning' }>): string[] {
+  return excerpt === undefined ? [] : excerptLines(excerpt).slice(1);
+}
 
 function outcomeText({ outcome, durationMs, hit }: Extract<ProgressEvent, { type: 'vertexDone' }>): string {
   const took = `DONE ${plainDuration(durationMs)}`;

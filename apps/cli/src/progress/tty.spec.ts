@@ -218,4 +218,21 @@ describe('the live view', () => {
     expect(lines.filter((line) => line.includes('stand-in'))).toEqual([' ! node:20-slim: a stand-in is used']);
     expect(lines.at(-1)).toContain('RUN make');
   });
+
+  it('counts what the checks found when the build ends', () => {
+    const { at } = start();
+    const excerpt = { file: 'Dockerfile', line: 2, firstLine: 2, lines: ['CMD a'] };
+    at(
+      500,
+      ...begin,
+      { type: 'warning', atMs: 450, message: 'JSONArgsRecommended: x', rule: 'JSONArgsRecommended', line: 2, excerpt },
+      { type: 'failed', atMs: 480, failure: { code: 'STEP_FAILED', message: 'no' } },
+    );
+    const lines = at(900).split('\n');
+    const from = lines.indexOf(' ! JSONArgsRecommended: x (line 2)');
+    expect(lines[from + 1]).toBe('   > 2 | CMD a');
+    const count = lines.indexOf(' 1 warning found (use --check to expand):');
+    expect(lines[count + 1]).toBe('  - JSONArgsRecommended: x (line 2)');
+    expect(lines.at(-1)).toContain('build failed: no');
+  });
 });

@@ -1,9 +1,9 @@
 import type { ProgressEvent, Renderer, Terminal } from './client-event.ts';
-import { failureLines, resultRows, summaryLine } from './ending-text.ts';
+import { excerptLines, failureLines, findingLines, resultRows, summaryLine } from './ending-text.ts';
 import { fit, rowsOf } from './fit.ts';
 import { type Row, viewRows } from './live-view.ts';
 import { cleanLine } from './log-text.ts';
-import { type BuildModel, emptyModel, fold, isFarmEvent } from './model.ts';
+import { type BuildModel, emptyModel, fold, isFarmEvent, warningText } from './model.ts';
 import { colours, type Paint } from './paint.ts';
 
 export interface TtyOptions {
@@ -58,7 +58,7 @@ export class TtyRenderer implements Renderer {
         for (const { vertex } of event.vertices) this.#settled.delete(vertex);
         return;
       case 'warning':
-        return this.note(`${event.message}${event.line === undefined ? '' : ` (line ${event.line})`}`);
+        return this.#aside(warningText(event), event.excerpt === undefined ? [] : excerptLines(event.excerpt).slice(1));
       case 'succeeded':
       case 'failed':
       case 'cancelled':
@@ -69,7 +69,12 @@ export class TtyRenderer implements Renderer {
 
   note(line: string): void {
     if (this.#closed) this.#terminal.write(` ${line}\n`);
-    else this.#draw([fit(` ! ${cleanLine(line.replaceAll(/\s+/g, ' '), false)}`, this.#terminal.columns - 1)]);
+    else this.#aside(line, []);
+  }
+
+  #aside(line: string, below: readonly string[]): void {
+    const lines = [` ! ${cleanLine(line.replaceAll(/\s+/g, ' '), false)}`, ...below.map((each) => `   ${each}`)];
+    this.#draw(lines.map((each) => fit(each, this.#terminal.columns - 1)));
   }
 
   close(): void {
@@ -94,16 +99,21 @@ export class TtyRenderer implements Renderer {
         const rows = resultRows(event.result, pushed).map(([key, value]) => ` ${key.padEnd(13)}${value}`);
         const wallMs = this.#nowMs() - this.#beganMs;
         const summary = summaryLine(event.result, { wallMs, url: this.#model.build?.url ?? '' });
-        return this.#finish([...rows, '', ` ${this.#paint.good(summary)}`]);
+        return this.#finish([...rows, '', ` ${this.#paint.good(summary)}`, ...this.#findings()]);
       }
       case 'failed':
         return this.#finish([
+          ...this.#findings(),
           '',
           ...failureLines(event.failure, this.#model).map((line) => (line === '' ? '' : ` ${line}`)),
         ]);
       case 'cancelled':
         return this.#finish(['', ` build cancelled: ${cleanLine(event.reason, false)}`]);
     }
+  }
+
+  #findings(): string[] {
+    return findingLines(this.#model).map((line) => (line === '' ? '' : ` ${line}`));
   }
 
   /** Takes the live part away, writes what has settled since, and draws the live part again: in one write. */

@@ -30,6 +30,9 @@ export const VALUE_LIMIT = 128 * 1024;
 /** Of `${a:-${b:-…}}`. */
 const DEPTH_LIMIT = 64;
 
+const TAKE_APART = 'give a part of it a name of its own, with ARG or ENV';
+const CLOSE = 'write ${NAME} or $NAME; \\$ is a dollar sign';
+
 const specialName = /^[@*#?\-$!0]$/;
 const nameStart = /^[\p{L}_]$/u;
 const namePart = /^[\p{L}\p{Nd}_]$/u;
@@ -89,7 +92,10 @@ export class Expander {
         }
       }
     }
-    if (stop !== undefined) throw invalid(`unexpected end of statement while looking for matching ${stop}`);
+    if (stop !== undefined)
+      throw invalid(`unexpected end of statement while looking for matching ${stop}`, {
+        hint: `end the substitution with ${stop}, or write \\$ for a dollar sign`,
+      });
     return out.finish();
   }
 
@@ -105,7 +111,9 @@ export class Expander {
     if (end === -1) {
       // What is around the quote is unfinished as well, and says so.
       this.#at = this.#chars.length;
-      throw invalid('unexpected end of statement while looking for matching single-quote');
+      throw invalid('unexpected end of statement while looking for matching single-quote', {
+        hint: "close the quote, or write \\' for the character itself",
+      });
     }
     this.#at = end + 1;
     const inner = this.#chars.slice(start, end).join('');
@@ -136,7 +144,9 @@ export class Expander {
         out += escaped === '"' || escaped === '$' || escaped === escape ? escaped : char;
       }
     }
-    throw invalid('unexpected end of statement while looking for matching double-quote');
+    throw invalid('unexpected end of statement while looking for matching double-quote', {
+      hint: 'close the quote, or write \\" for the character itself',
+    });
   }
 
   /** `<<` and the blanks after it stay together, so that `<< EOF` is one word. */
@@ -173,7 +183,8 @@ export class Expander {
     if (this.#peek() === '{') {
       this.#at += 1;
       this.#depth += 1;
-      if (this.#depth > DEPTH_LIMIT) throw invalid(`more than ${DEPTH_LIMIT} substitutions within each other`);
+      if (this.#depth > DEPTH_LIMIT)
+        throw invalid(`more than ${DEPTH_LIMIT} substitutions within each other`, { hint: TAKE_APART });
       const value = this.#braced();
       this.#depth -= 1;
       return value;
@@ -185,13 +196,16 @@ export class Expander {
 
   #braced(): string {
     const first = this.#peek();
-    if (first === undefined) throw invalid("syntax error: missing '}'");
-    if (first === '{' || first === '}' || first === ':') throw invalid('syntax error: bad substitution');
+    if (first === undefined) throw invalid("syntax error: missing '}'", { hint: CLOSE });
+    if (first === '{' || first === '}' || first === ':')
+      throw invalid('syntax error: bad substitution', {
+        hint: 'write a name after ${, such as ${NAME}; \\$ is a dollar sign',
+      });
     const name = this.#name();
     const modifier = this.#next();
     switch (modifier) {
       case undefined:
-        throw invalid("syntax error: missing '}'");
+        throw invalid("syntax error: missing '}'", { hint: CLOSE });
       case '}':
         return this.#lookUp(name) ?? (this.#options.skipUnset === true ? `\${${name}}` : '');
       case '/':
@@ -210,15 +224,21 @@ export class Expander {
     try {
       return this.#until(stop, rawEscapes).value;
     } catch (thrown) {
-      if (this.#peek() === undefined) throw invalid(`syntax error: missing '${stop}'${stop === '/' ? ' in ${}' : ''}`);
+      if (this.#peek() === undefined)
+        throw invalid(`syntax error: missing '${stop}'${stop === '/' ? ' in ${}' : ''}`, {
+          hint: stop === '/' ? 'write ${NAME/pattern/replacement}' : CLOSE,
+        });
       throw thrown;
     }
   }
 
   #conditional(name: string, modifier: string | undefined, emptyIsUnset: boolean): string {
     const shown = `${emptyIsUnset ? ':' : ''}${modifier ?? ''}`;
-    if (modifier === undefined) throw invalid("syntax error: missing '}'");
-    if (!['-', '+', '?'].includes(modifier)) throw invalid(`unsupported modifier (${shown}) in substitution`);
+    if (modifier === undefined) throw invalid("syntax error: missing '}'", { hint: CLOSE });
+    if (!['-', '+', '?'].includes(modifier))
+      throw invalid(`unsupported modifier (${shown}) in substitution`, {
+        hint: 'there are :-, -, :+, +, :?, ?, #, ##, %, %%, / and //',
+      });
     const word = this.#argument('}', false);
     const value = this.#lookUp(name);
     if (value === undefined && this.#options.skipUnset === true) return `\${${name}${shown}${word}}`;
@@ -227,7 +247,9 @@ export class Expander {
     if (!absent) return value;
     if (modifier === '-') return word;
     const why = value === undefined ? 'is not allowed to be unset' : 'is not allowed to be empty';
-    throw invalid(`${name}: ${word === '' ? why : word}`);
+    throw invalid(`${name}: ${word === '' ? why : word}`, {
+      hint: `give ${name} a value: with ARG ${name}=… or ENV, or with --build-arg ${name}=… where an ARG declares it`,
+    });
   }
 
   #trimmed(name: string, modifier: '#' | '%'): string {

@@ -22,7 +22,9 @@ export function parseGlob(pattern: string): Glob {
       at += 1;
       const next = chars[at] ?? '';
       if (!['*', '?', '\\', '}', '/'].includes(next)) {
-        throw invalid(`invalid pattern (${pattern}) in substitution: invalid escape '\\${next}'`);
+        throw invalid(`invalid pattern (${pattern}) in substitution: invalid escape '\\${next}'`, {
+          hint: 'a \\ may stand before *, ?, \\, } and / only',
+        });
       }
       part.push(next);
     } else part.push(char);

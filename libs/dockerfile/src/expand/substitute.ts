@@ -42,6 +42,7 @@ function prepare(value: string, pattern: string): { glob: Glob; text: readonly s
   if (value.length * pattern.length > WORK_LIMIT) {
     throw invalid(
       `value and pattern are too long for a substitution (${value.length} and ${pattern.length} characters)`,
+      { hint: 'replace it in a RUN' },
     );
   }
   return { glob: parseGlob(pattern), text: [...value] };

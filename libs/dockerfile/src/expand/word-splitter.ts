@@ -42,6 +42,7 @@ export class WordSplitter {
 
   #grow(text: string): void {
     this.#value += text;
-    if (this.#value.length > this.#limit) throw invalid(`the value is longer than ${this.#limit} characters`);
+    if (this.#value.length > this.#limit)
+      throw invalid(`the value is longer than ${this.#limit} characters`, { hint: 'put it in a file, and COPY that' });
   }
 }

@@ -28,7 +28,11 @@ export class DirectiveReader {
       this.#done = true;
       return undefined;
     }
-    if (this.#seen.has(name)) throw invalid(`only one ${name} parser directive can be used`, { line });
+    if (this.#seen.has(name))
+      throw invalid(`only one ${name} parser directive can be used`, {
+        line,
+        hint: `take this line out, or the other # ${name}=`,
+      });
     const directive: Directive = { name, value, line };
     this.#seen.set(name, directive);
     return directive;
@@ -48,5 +52,8 @@ function trimTrailing(text: string): string {
 /** @throws KilnError DOCKERFILE_INVALID */
 export function parseEscape({ value, line }: Directive): EscapeToken {
   if (value === '\\' || value === '`') return value;
-  throw invalid(`invalid escape token '${value}' does not match \` or \\`, { line });
+  throw invalid(`invalid escape token '${value}' does not match \` or \\`, {
+    line,
+    hint: 'write # escape=\\ or # escape=`',
+  });
 }

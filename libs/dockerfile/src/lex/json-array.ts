@@ -19,7 +19,9 @@ export function parseJsonArray(text: string): readonly string[] | undefined {
   const strings: string[] = [];
   for (const item of value as readonly unknown[]) {
     if (typeof item !== 'string')
-      throw invalid('when using JSON array syntax, arrays must be comprised of strings only');
+      throw invalid('when using JSON array syntax, arrays must be comprised of strings only', {
+        hint: `write ${JSON.stringify(item)} in quotes`,
+      });
     // Half of a surrogate pair, written as an escape, becomes U+FFFD, as it would in any file.
     strings.push(item.toWellFormed());
   }

@@ -15,7 +15,7 @@ describe('readLogicalLines', () => {
       ['RUN a   b && c', 4, 8],
       ['CMD d', 9, 9],
     ]);
-    expect(lines[1]?.emptyContinuation).toBe(6);
+    expect(lines[1]?.emptyContinuation).toBe(8);
     expect(lines[1]?.comments).toEqual(['c']);
   });
 

@@ -15,7 +15,7 @@ export interface LogicalLine {
   readonly heredocs: readonly Heredoc[];
   /** the comment lines directly above */
   readonly comments: readonly string[];
-  /** line of a blank line within the instruction, which will be an error one day */
+  /** there is an empty line within the instruction, which will be an error one day: the line at which its text ends */
   readonly emptyContinuation: number | undefined;
 }
 
@@ -91,19 +91,20 @@ class LineReader {
 
   #instruction(first: string, comments: readonly string[]): LogicalLine {
     const line = this.#at;
-    let emptyContinuation: number | undefined;
+    let holed = false;
     let { text, ended } = this.#joined(first);
     const parts = [text];
     while (!ended && this.#at < this.#raw.length) {
       const next = this.#take();
       if (isComment(next)) continue;
       if (trimStart(next) === '') {
-        emptyContinuation ??= this.#at;
+        holed = true;
         continue;
       }
       ({ text, ended } = this.#joined(next));
       parts.push(text);
     }
+    const emptyContinuation = holed ? this.#at : undefined;
     const whole = parts.join('');
     const starts = onLine(line, () => this.#heredocsOf(whole));
     if (starts.length > HEREDOC_LIMIT) {

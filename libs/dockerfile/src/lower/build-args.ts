@@ -1,8 +1,9 @@
 import type { Dockerfile } from '../parse/ast.ts';
 import { checkSyntax } from '../parse/syntax.ts';
 import type { Environment } from './environment.ts';
-import type { Findings } from './findings.ts';
+import type { Findings } from '../lint/findings.ts';
 import type { LowerOptions } from './lower-options.ts';
+import { CHECK_ARG } from './lint-of-build.ts';
 
 /** BuildKit hands them to RUN undeclared, outside of the cache's keys. */
 const proxy = /^(?:https?|ftp|no|all)_proxy$/i;

@@ -27,7 +27,10 @@ export class Environment implements Variables {
   set(name: string, value: string): void {
     const old = this.#values.get(name);
     this.#size += name.length + value.length - (old === undefined ? 0 : name.length + old.length);
-    if (this.#size > SIZE_LIMIT) throw invalid(`the environment is larger than ${SIZE_LIMIT} characters`);
+    if (this.#size > SIZE_LIMIT)
+      throw invalid(`the environment is larger than ${SIZE_LIMIT} characters`, {
+        hint: 'no process starts with so much: put long values in files',
+      });
     this.#values.delete(name);
     this.#values.set(name, value);
   }

@@ -1,7 +1,7 @@
 import { formatGoDuration } from '../go-duration.ts';
 import { goList, goQuoteAll } from '../go-format.ts';
 import { invalid } from '../invalid.ts';
-import type { Arg, Command, HealthcheckInstruction, Listed, Located, Pairs, Single } from '../parse/ast.ts';
+import type { Arg, Command, HealthcheckInstruction, Listed, Pairs, Single } from '../parse/ast.ts';
 import { given } from './global-scope.ts';
 import { commandArgs } from './lower-run.ts';
 import { checkSignal } from './signals.ts';
@@ -30,7 +30,9 @@ export function lowerArg(node: Arg, lowering: StageLowering): void {
       given(options.buildArgs, name) ?? (declared === undefined ? scope.get(name) : expandIn(lowering, node, declared));
     // As in BuildKit, and not as its manual has it: an ARG after an ENV of the same name wins.
     if (value !== undefined && !scanSwitches.has(name)) state.env.set(name, value);
-    state.buildArgs.push({ name, value });
+    const inherited =
+      declared === undefined && given(options.buildArgs, name) === undefined && scope.get(name) !== undefined;
+    state.buildArgs.push({ name, value, node, inherited });
     return value === undefined ? name : `${name}=${value}`;
   });
   state.commit(['ARG', ...committed].join(' '));
@@ -39,17 +41,19 @@ export function lowerArg(node: Arg, lowering: StageLowering): void {
 export function lowerCommand(node: Command, lowering: StageLowering): void {
   const { state, findings } = lowering;
   const name = node.kind.toUpperCase();
-  reportRepeated(node, lowering);
-  if (node.command.form === 'shell' && (state.config.Shell ?? []).length === 0) {
-    const message = `JSON arguments recommended for ${name} to prevent unintended behavior related to OS signals`;
+  const shellKnown = state.image?.unresolved !== true;
+  if (node.command.form === 'shell' && (state.config.Shell ?? []).length === 0 && shellKnown) {
+    const message = `JSON arguments recommended for ${node.keyword} to prevent unintended behavior related to OS signals`;
     findings.report('JSONArgsRecommended', message, node);
   }
   const args = [...commandArgs(node.command, state)];
-  if (node.kind === 'cmd') state.config = { ...state.config, Cmd: args, ArgsEscaped: true };
-  else {
+  if (node.kind === 'cmd') {
+    state.cmdSet = true;
+    state.config = { ...state.config, Cmd: args, ArgsEscaped: true };
+  } else {
     // The base's CMD was meant for the base's ENTRYPOINT.
     const { Cmd, ...rest } = state.config;
-    state.config = { ...(state.lastOf.has('cmd') && Cmd !== undefined ? { ...rest, Cmd } : rest), Entrypoint: args };
+    state.config = { ...(state.cmdSet && Cmd !== undefined ? { ...rest, Cmd } : rest), Entrypoint: args };
   }
   state.commit(`${name} ${goQuoteAll(args)}`);
 }
@@ -57,7 +61,6 @@ export function lowerCommand(node: Command, lowering: StageLowering): void {
 export function lowerHealthcheck(node: HealthcheckInstruction, lowering: StageLowering): void {
   const { state } = lowering;
   const { Test = [], Interval = 0, Timeout = 0, StartPeriod = 0, StartInterval = 0, Retries = 0 } = node.healthcheck;
-  reportRepeated(node, lowering);
   state.config = { ...state.config, Healthcheck: node.healthcheck };
   const durations = Object.entries({ Interval, Timeout, StartPeriod, StartInterval });
   const members = [
@@ -71,7 +74,10 @@ export function lowerHealthcheck(node: HealthcheckInstruction, lowering: StageLo
 export function lowerVolume(node: Listed, lowering: StageLowering): void {
   const { state } = lowering;
   const paths = node.items.map((item) => expandIn(lowering, node, item));
-  if (paths.includes('')) throw invalid('VOLUME specified can not be an empty string');
+  if (paths.includes(''))
+    throw invalid('VOLUME specified can not be an empty string', {
+      hint: 'name a path; a variable in it has no value here',
+    });
   for (const path of paths) state.volumes.add(path);
   state.commit(`VOLUME ${goList(paths)}`);
 }
@@ -105,17 +111,4 @@ export function lowerMaintainer(node: Single, { state }: StageLowering): void {
 /** For the build that stands on this image; it makes no entry in the history. */
 export function lowerOnbuild(node: Single, { state }: StageLowering): void {
   state.triggers.push(node.argument);
-}
-
-function reportRepeated(node: Command | HealthcheckInstruction, { state, findings }: StageLowering): void {
-  const name = node.kind.toUpperCase();
-  const last = state.lastOf.get(node.kind);
-  if (last !== undefined) {
-    const message = `Multiple ${name} instructions should not be used in the same stage because only the last one will be used`;
-    findings.report('MultipleInstructionsDisallowed', message, { line: last, lint: node.lint } satisfies Pick<
-      Located,
-      'line' | 'lint'
-    >);
-  }
-  state.lastOf.set(node.kind, node.line);
 }

@@ -5,6 +5,7 @@ import { checkLinkedOwner, parseMode } from './copy-flags.ts';
 import { destination, pivotedPath, sourcePath } from './copy-paths.ts';
 import type { Source } from './stage-plan.ts';
 import { expandIn, expandText, type StageLowering } from './stage-lowering.ts';
+import { lintIgnored } from '../lint/copy-rules.ts';
 import { expandedName } from './vertex-names.ts';
 
 /** An instruction's words, with variables replaced. */
@@ -23,7 +24,11 @@ export function lowerCopy(copy: Copy, source: Source | undefined, lowering: Stag
   const words = expandWords(copy, lowering);
   const { sources } = words;
   for (const each of sources) checkLocal(words.name, each);
-  if (copy.checksum !== '') throw invalid('checksum requires HTTP(S) or Git sources');
+  lintIgnored(copy, sources, lowering);
+  if (copy.checksum !== '')
+    throw invalid('checksum requires HTTP(S) or Git sources', {
+      hint: 'leave --checksum out for files of the context',
+    });
   const op = copyOp(copy, words, state.cwd);
   const label = names.label(expandedName(copy, state.env, file.escape), { line: copy.line, onbuild });
   const inputs = sources.length === 0 ? [] : [sourceEdge(source, lowering)];
@@ -123,7 +128,8 @@ function checkLocal(name: string, source: string): void {
   const url = /^https?:\/\//.test(source);
   if (!git && !url) return;
   const what = git ? 'a git repository' : 'a URL';
-  if (name === 'COPY') throw invalid(`source can't be ${git ? 'a git ref' : 'a URL'} for COPY`);
+  if (name === 'COPY')
+    throw invalid(`source can't be ${git ? 'a git ref' : 'a URL'} for COPY`, { hint: `write ADD ${source}` });
   throw unsupported(`ADD of ${what}`, {
     hint: git ? 'clone it in a RUN, or before the build' : 'fetch it in a RUN, or put the file in the context',
   });

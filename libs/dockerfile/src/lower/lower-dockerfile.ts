@@ -1,13 +1,20 @@
 import type { ImageResolver, Lowered } from '#graph';
 import { type Platform, type RunConfig, samePlatform } from '#oci';
-import { atLine } from '../invalid.ts';
+import { lintCopyOrder } from '../lint/copy-order.ts';
+import { lintFile } from '../lint/file-rules.ts';
+import { Findings } from '../lint/findings.ts';
+import { lintFroms } from '../lint/from-rules.ts';
+import { lintImages } from '../lint/image-rules.ts';
+import { lintStage } from '../lint/stage-rules.ts';
 import type { Dockerfile, Instruction } from '../parse/ast.ts';
 import { parseTrigger } from '../parse/parse-dockerfile.ts';
 import { checkBuildArgs } from './build-args.ts';
-import { Findings } from './findings.ts';
 import { globalScope } from './global-scope.ts';
+import { lintOfBuild } from './lint-of-build.ts';
 import type { LowerOptions } from './lower-options.ts';
+import { LoweringFailure } from './lowering-failure.ts';
 import { StageLowerer } from './lower-stages.ts';
+import { triggerFailure } from './onbuild-failure.ts';
 import { checkOrder, StagePlanner } from './plan-stages.ts';
 import { ImageBook } from './resolve-images.ts';
 import { sourceDateEpoch } from './source-date-epoch.ts';
@@ -23,10 +30,64 @@ export async function lowerDockerfile(
   resolver: ImageResolver,
   signal?: AbortSignal,
 ): Promise<Lowered> {
-  const findings = new Findings(file);
+  const findings = new Findings(lintOfBuild(file, given));
+  lintFile(file, findings);
+  try {
+    const { lowerer, target, options, epochSeconds } = await lowerStages({
+      file,
+      options: given,
+      resolver,
+      findings,
+      signal,
+    });
+    findings.enforce();
+    const state = lowerer.done(target);
+    return {
+      definition: lowerer.builder.finish(state.root),
+      platform: platformOf(state.platform, options),
+      config: withLabels(state.runConfig(), options.labels),
+      author: state.author,
+      epochSeconds,
+      base: state.image,
+      history: state.history,
+      warnings: findings.warnings(),
+    };
+  } catch (thrown) {
+    throw LoweringFailure.of(thrown, findings);
+  }
+}
+
+export interface Lowering {
+  readonly file: Dockerfile;
+  readonly options: LowerOptions;
+  readonly resolver: ImageResolver;
+  readonly findings: Findings;
+  /** every stage is lowered, whatever the target needs */
+  readonly all?: boolean;
+  readonly signal: AbortSignal | undefined;
+}
+
+export interface LoweredStages {
+  readonly lowerer: StageLowerer;
+  readonly target: StagePlan;
+  /** with what SOURCE_DATE_EPOCH makes of them */
+  readonly options: LowerOptions;
+  readonly epochSeconds: number | undefined;
+}
+
+/** Everything up to the graph, with the checks that go with it. */
+export async function lowerStages({
+  file,
+  options: given,
+  resolver,
+  findings,
+  all,
+  signal,
+}: Lowering): Promise<LoweredStages> {
   const scope = globalScope(file, given);
   const { options, epochSeconds } = sourceDateEpoch(file, given, scope);
-  const planner = new StagePlanner(file, options, scope, findings);
+  lintFroms(file, options, scope, findings);
+  const planner = new StagePlanner(file, options, scope);
   const plans = planner.plan();
   const target = planner.target();
   checkBuildArgs(file, options, scope, findings);
@@ -35,34 +96,30 @@ export async function lowerDockerfile(
     plans.flatMap(({ from }) => from.name ?? []),
     signal,
   );
-  const needed = await resolveNeeded(target, planner, images);
+  const needed = await resolveNeeded(all === true ? plans : [target], planner, images);
+  for (const plan of needed) {
+    lintStage(plan.instructions, findings);
+    lintImages(plan, images, findings);
+    const stage = file.stages[plan.index];
+    if (stage !== undefined) lintCopyOrder(file, stage, options.contextFiles, findings);
+  }
   const nameStages = plans.length > 1 || needed.some((plan) => neededImages(plan).some((image) => image !== plan.base));
   const lowerer = new StageLowerer({ file, options, scope, findings, images, nameStages });
   for (const plan of needed) {
     signal?.throwIfAborted();
     lowerer.lower(plan);
   }
-  const state = lowerer.done(target);
-  return {
-    definition: lowerer.builder.finish(state.root),
-    platform: platformOf(state.platform, options),
-    config: withLabels(state.runConfig(), options.labels),
-    author: state.author,
-    epochSeconds,
-    base: state.image,
-    history: state.history,
-    warnings: findings.finish(),
-  };
+  return { lowerer, target, options, epochSeconds };
 }
 
-/** Resolves what the target needs, and what the triggers of its bases need besides. */
+/** Resolves what the wanted stages need, and what the triggers of their bases need besides. */
 async function resolveNeeded(
-  target: StagePlan,
+  wanted: readonly StagePlan[],
   planner: StagePlanner,
   images: ImageBook,
 ): Promise<readonly StagePlan[]> {
   for (;;) {
-    const needed = reachable(target);
+    const needed = [...new Set(wanted.flatMap(reachable))].sort((a, b) => a.index - b.index);
     needed.forEach(checkOrder);
     await images.resolve(needed.flatMap(neededImages));
     const waiting = needed.filter((plan) => !plan.triggersKnown);
@@ -76,7 +133,8 @@ async function resolveNeeded(
 }
 
 /** ONBUILD of what a stage stands on; its own children do not get them again. */
-function triggersOf({ base, from }: StagePlan, images: ImageBook): readonly Instruction[] {
+function triggersOf(plan: StagePlan, images: ImageBook): readonly Instruction[] {
+  const { base, from } = plan;
   if (base.kind === 'scratch') return [];
   const texts =
     base.kind === 'image'
@@ -88,7 +146,7 @@ function triggersOf({ base, from }: StagePlan, images: ImageBook): readonly Inst
     try {
       return parseTrigger(text, from.line);
     } catch (thrown) {
-      throw atLine(thrown, from.line);
+      throw triggerFailure(thrown, plan, text);
     }
   });
 }

@@ -15,7 +15,8 @@ export function lowerExpose(expose: Listed, lowering: StageLowering): void {
   const ports: string[] = [];
   for (const text of raw) {
     ports.push(...parsePorts(text, expose, lowering));
-    if (ports.length > PORTS_LIMIT) throw invalid(`EXPOSE of more than ${PORTS_LIMIT} ports`);
+    if (ports.length > PORTS_LIMIT)
+      throw invalid(`EXPOSE of more than ${PORTS_LIMIT} ports`, { hint: 'name each port once' });
   }
   for (const port of ports) state.ports.add(port);
   state.commit(`EXPOSE ${goList(ports)}`);
@@ -27,9 +28,14 @@ function parsePorts(text: string, expose: Listed, { findings }: StageLowering): 
   const hostPort = parts.pop() ?? '';
   const address = parts.join(':').replace(/^\[(.*)\]$/, '$1');
   const [range = '', protocol = ''] = container.split(/\/(.*)/s);
-  if (range === '') throw invalid(`invalid port: ${JSON.stringify(text)}: no port specified`);
+  if (range === '')
+    throw invalid(`invalid port: ${JSON.stringify(text)}: no port specified`, {
+      hint: 'write EXPOSE 80 or EXPOSE 80/udp',
+    });
   if (!['', 'tcp', 'udp', 'sctp'].includes(protocol.toLowerCase())) {
-    throw invalid(`invalid port: ${JSON.stringify(text)}: invalid proto: ${protocol}`);
+    throw invalid(`invalid port: ${JSON.stringify(text)}: invalid proto: ${protocol}`, {
+      hint: 'protocols are tcp, udp and sctp',
+    });
   }
   if (protocol !== protocol.toLowerCase()) {
     findings.report(
@@ -42,12 +48,17 @@ function parsePorts(text: string, expose: Listed, { findings }: StageLowering): 
     const message = `EXPOSE instruction should not define an IP address or host-port mapping, found '${text}'`;
     findings.report('ExposeInvalidFormat', message, expose);
   }
-  if (address !== '' && !isAddress(address)) throw invalid(`invalid IP address: ${address}`);
+  if (address !== '' && !isAddress(address))
+    throw invalid(`invalid IP address: ${address}`, {
+      hint: 'write the port of the container alone, such as EXPOSE 80',
+    });
   const ports = parseRange(range, 'containerPort');
   if (hostPort !== '') {
     const host = parseRange(hostPort, 'hostPort');
     if (ports.to !== ports.from && ports.to - ports.from !== host.to - host.from) {
-      throw invalid(`invalid ranges specified for container and host Ports: ${range} and ${hostPort}`);
+      throw invalid(`invalid ranges specified for container and host Ports: ${range} and ${hostPort}`, {
+        hint: `write the ports of the container alone: EXPOSE ${range}`,
+      });
     }
   }
   return Array.from(

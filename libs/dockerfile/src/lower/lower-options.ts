@@ -1,5 +1,6 @@
 import type { NetworkMode } from '#graph';
 import type { Platform } from '#oci';
+import type { ContextFiles } from '../lint/context-files.ts';
 
 /** What a build adds to its Dockerfile. */
 export interface LowerOptions {
@@ -19,4 +20,6 @@ export interface LowerOptions {
   readonly network: NetworkMode;
   /** name of the LocalOp that COPY and ADD take files from; `context` by default */
   readonly contextName?: string | undefined;
+  /** the context's files, for the checks that ask for them */
+  readonly contextFiles?: ContextFiles | undefined;
 }

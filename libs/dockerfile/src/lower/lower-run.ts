@@ -44,7 +44,10 @@ interface Prepared {
 function withHeredocs({ command, heredocs }: Run): Prepared {
   const [first] = heredocs;
   if (first === undefined) return { command, files: [] };
-  if (command.form !== 'shell') throw invalid('a here-document needs the shell form of RUN');
+  if (command.form !== 'shell')
+    throw invalid('a here-document needs the shell form of RUN', {
+      hint: 'write the command without brackets and quotes',
+    });
   if (parseHeredocStart(command.text) === undefined) {
     const whole = heredocs.map(({ name, body }) => `\n${body}${name}`).join('');
     return { command: { form: 'shell', text: command.text + whole }, files: [] };

@@ -1,12 +1,13 @@
 import { DefinitionBuilder, type Edge } from '#graph';
 import { formatReference, parseReference, type Platform } from '#oci';
 import { KilnError } from '#std';
-import { onLine } from '../invalid.ts';
+import { atLine, onLine } from '../invalid.ts';
 import type { Dockerfile } from '../parse/ast.ts';
 import type { Environment } from './environment.ts';
-import type { Findings } from './findings.ts';
+import type { Findings } from '../lint/findings.ts';
 import { lowerInstruction } from './lower-instruction.ts';
 import type { LowerOptions } from './lower-options.ts';
+import { triggerFailure } from './onbuild-failure.ts';
 import type { ImageBook } from './resolve-images.ts';
 import type { ImageSource, Source, StagePlan } from './stage-plan.ts';
 import { DEFAULT_PATH, StageState } from './stage-state.ts';
@@ -39,16 +40,13 @@ export class StageLowerer {
     const names = new VertexNames(plan, nameStages ? (from.name ?? `stage-${plan.index}`) : '');
     const state = onLine(from.line, () => this.#start(plan, names));
     for (const planned of plan.instructions) {
-      onLine(planned.instruction.line, () =>
-        lowerInstruction(planned, {
-          ...context,
-          builder: this.builder,
-          state,
-          names,
-          onbuild: planned.onbuild,
-          sourceOf: (source) => this.#tree(source),
-        }),
-      );
+      const { instruction, onbuild } = planned;
+      try {
+        const sourceOf = (source: Source): Edge => this.#tree(source);
+        lowerInstruction(planned, { ...context, builder: this.builder, state, names, onbuild, sourceOf });
+      } catch (thrown) {
+        throw onbuild ? triggerFailure(thrown, plan, instruction.text) : atLine(thrown, instruction.line);
+      }
     }
     this.#states.set(plan, state);
   }

@@ -5,7 +5,6 @@ import { invalid, onLine, unsupported } from '../invalid.ts';
 import type { Dockerfile, From, Instruction } from '../parse/ast.ts';
 import { didYouMean } from '../parse/suggest.ts';
 import type { Environment } from './environment.ts';
-import type { Findings } from './findings.ts';
 import type { LowerOptions } from './lower-options.ts';
 import { stagePlatform } from './stage-platform.ts';
 import { neededStages, type PlannedInstruction, reachable, type Source, type StagePlan } from './stage-plan.ts';
@@ -18,16 +17,14 @@ export class StagePlanner {
   readonly #file: Dockerfile;
   readonly #options: LowerOptions;
   readonly #scope: Environment;
-  readonly #findings: Findings;
   readonly #plans: StagePlan[] = [];
   readonly #byName = new Map<string, StagePlan>();
   #triggers = 0;
 
-  constructor(file: Dockerfile, options: LowerOptions, scope: Environment, findings: Findings) {
+  constructor(file: Dockerfile, options: LowerOptions, scope: Environment) {
     this.#file = file;
     this.#options = options;
     this.#scope = scope;
-    this.#findings = findings;
   }
 
   /** @throws KilnError DOCKERFILE_INVALID */
@@ -66,13 +63,7 @@ export class StagePlanner {
   }
 
   #stage(from: From): StagePlan {
-    const { value, unmatched } = expandWord(from.base, this.#scope, { escape: this.#file.escape });
-    const declared = this.#file.globalArgs.flatMap(({ args }) => args.map(({ name }) => name));
-    for (const name of unmatched) {
-      if (declared.includes(name)) continue;
-      const near = didYouMean(name, this.#scope.names());
-      this.#findings.report('UndefinedArgInFrom', `FROM argument '${name}' is not declared${near}`, from);
-    }
+    const { value } = expandWord(from.base, this.#scope, { escape: this.#file.escape });
     if (value === '') {
       throw invalid(`base name (${from.base}) should not be blank`, {
         hint: 'declare the argument with a default before the first FROM, or pass it with --build-arg',
@@ -96,21 +87,8 @@ export class StagePlanner {
       triggersKnown: false,
       ignoreCache,
     };
-    if (name !== undefined) this.#name(name, plan);
+    if (name !== undefined) this.#byName.set(name, plan);
     return plan;
-  }
-
-  #name(name: string, plan: StagePlan): void {
-    const { from } = plan;
-    if (this.#byName.has(name)) {
-      const message = `Duplicate stage name ${JSON.stringify(name)}, stage names should be unique`;
-      this.#findings.report('DuplicateStageName', message, from);
-    }
-    if (name === 'scratch' || name === 'context') {
-      const message = `Stage name should not use the same name as reserved stage ${JSON.stringify(name)}`;
-      this.#findings.report('ReservedStageName', message, from);
-    }
-    this.#byName.set(name, plan);
   }
 
   #linked(instruction: Instruction, onbuild: boolean): PlannedInstruction {
@@ -124,11 +102,16 @@ export class StagePlanner {
     if (expandWord(from, noVariables, { escape: this.#file.escape }).value !== from) {
       throw invalid(
         'variable expansion is not supported for --from, define a new stage with FROM using ARG from global scope as a workaround',
+        { hint: `write FROM ${from} AS name before this stage, and --from=name here` },
       );
     }
     if (/^[+-]?\d+$/.test(from)) {
       const plan = this.#plans[Number(from)];
-      if (plan === undefined) throw invalid(`invalid stage index ${Number(from)}`);
+      if (plan === undefined) {
+        throw invalid(`invalid stage index ${Number(from)}`, {
+          hint: `stages count from 0 to ${this.#plans.length - 1}; better name them: FROM … AS name`,
+        });
+      }
       return { kind: 'stage', plan };
     }
     const plan = this.#byName.get(from.toLowerCase());
@@ -180,6 +163,7 @@ function checkCircle(plan: StagePlan): void {
     if (reachable(source.plan).includes(plan)) {
       throw invalid(`circular dependency detected on stage: ${plan.from.name ?? `stage-${plan.index}`}`, {
         line: instruction.line,
+        hint: 'stages cannot copy from each other: move what both need to a stage before them',
       });
     }
   }
@@ -195,7 +179,7 @@ export function checkOrder(plan: StagePlan): void {
     const from = instruction.kind === 'copy' ? (instruction.from ?? '') : '';
     throw invalid(
       `cannot copy from stage ${JSON.stringify(from)}, it needs to be defined before current stage ${JSON.stringify(plan.from.name ?? `stage-${plan.index}`)}`,
-      { line: instruction.line },
+      { line: instruction.line, hint: `move the stage ${from} above this one` },
     );
   }
 }

@@ -3,7 +3,7 @@ import { type ExpandOptions, expandWord } from '../expand/expand-word.ts';
 import type { Dockerfile, Located } from '../parse/ast.ts';
 import { didYouMean } from '../parse/suggest.ts';
 import type { Environment } from './environment.ts';
-import type { Findings } from './findings.ts';
+import type { Findings } from '../lint/findings.ts';
 import type { LowerOptions } from './lower-options.ts';
 import type { Source } from './stage-plan.ts';
 import type { StageState } from './stage-state.ts';
@@ -39,6 +39,8 @@ export function expandText(lowering: StageLowering, node: Located, text: string)
 
 function expanded({ state, findings }: StageLowering, node: Located, word: string, options: ExpandOptions): string {
   const { value, unmatched } = expandWord(word, state.env, options);
+  // What an image sets that nobody could be asked for is not known.
+  if (state.image?.unresolved === true) return value;
   for (const name of unmatched) {
     const names = state.env.names();
     state.env.meter.copy(names.length + state.buildArgs.length);

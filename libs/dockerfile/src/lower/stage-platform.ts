@@ -3,6 +3,7 @@ import { parsePlatform, type Platform } from '#oci';
 import { expandWord } from '../expand/expand-word.ts';
 import { invalid } from '../invalid.ts';
 import type { Dockerfile, From } from '../parse/ast.ts';
+import { didYouMean } from '../parse/suggest.ts';
 import type { Environment } from './environment.ts';
 import type { LowerOptions } from './lower-options.ts';
 
@@ -19,8 +20,12 @@ export function stagePlatform(
   { buildPlatform }: LowerOptions,
 ): Platform | undefined {
   if (from.platform === undefined) return undefined;
-  const { value } = expandWord(from.platform, scope, { escape: file.escape });
-  if (value === '') throw invalid(`empty platform value from expression ${from.platform}`);
+  const { value, unmatched } = expandWord(from.platform, scope, { escape: file.escape });
+  const near = [...unmatched].map((name) => didYouMean(name, scope.names())).find((text) => text !== '') ?? '';
+  if (value === '')
+    throw invalid(`empty platform value from expression ${from.platform}${near}`, {
+      hint: 'name a platform such as linux/amd64, or declare the argument with a default before the first FROM',
+    });
   const text = value.toLowerCase();
   const whole = text.includes('/')
     ? text
@@ -31,6 +36,9 @@ export function stagePlatform(
     return parsePlatform(whole);
   } catch (thrown) {
     if (!isKilnError(thrown)) throw thrown;
-    throw invalid(`failed to parse platform ${from.platform}: ${thrown.message}`, { hint: thrown.hint, cause: thrown });
+    throw invalid(`failed to parse platform ${from.platform}: ${thrown.message}${near}`, {
+      hint: thrown.hint,
+      cause: thrown,
+    });
   }
 }

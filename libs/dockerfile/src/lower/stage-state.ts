@@ -2,6 +2,7 @@ import { posix } from 'node:path';
 import type { Edge, HistoryEntry, ResolvedImage } from '#graph';
 import type { Platform, RunConfig } from '#oci';
 import { invalid } from '../invalid.ts';
+import type { Arg } from '../parse/ast.ts';
 import type { WorkMeter } from '../work-meter.ts';
 import { ConfigEnvironment } from './config-environment.ts';
 import { Environment, splitVariable } from './environment.ts';
@@ -15,6 +16,9 @@ const HISTORY_LIMIT = 4 * 1024 * 1024;
 export interface BuildArg {
   readonly name: string;
   readonly value: string | undefined;
+  readonly node: Arg;
+  /** the value is that of the global scope */
+  readonly inherited: boolean;
 }
 
 export interface StageStart {
@@ -45,8 +49,8 @@ export class StageState {
   #historySize: number;
   readonly buildArgs: BuildArg[];
   workdirSet: boolean;
-  /** instructions of which only the last counts, with the line of the last */
-  readonly lastOf = new Map<string, number>();
+  /** the stage has a CMD of its own */
+  cmdSet = false;
 
   constructor(start: StageStart, parent?: StageState) {
     this.root = start.root;
@@ -118,7 +122,9 @@ export class StageState {
   commit(createdBy: string, layer = false): void {
     this.#historySize += createdBy.length;
     if (this.#historySize > HISTORY_LIMIT)
-      throw invalid(`the image's history is larger than ${HISTORY_LIMIT} characters`);
+      throw invalid(`the image's history is larger than ${HISTORY_LIMIT} characters`, {
+        hint: 'no registry takes such a config: shorten or join instructions',
+      });
     this.history.push({ createdBy, emptyLayer: !layer, comment: 'buildkit.dockerfile.v0' });
   }
 

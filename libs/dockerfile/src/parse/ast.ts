@@ -2,7 +2,7 @@ import type { HealthcheckSchema } from '#oci';
 import type { z } from 'zod';
 import type { EscapeToken } from '../lex/directives.ts';
 import type { Heredoc } from '../lex/heredoc.ts';
-import type { LintOptions } from './lint-options.ts';
+import type { LintOptions } from '../lint/lint-options.ts';
 
 export type Healthcheck = z.infer<typeof HealthcheckSchema>;
 
@@ -17,6 +17,10 @@ export interface Located {
   readonly endLine: number;
   /** of a comment directly above: `# check=skip=…` */
   readonly lint: LintOptions;
+  /** the comment lines directly above, without their `#` */
+  readonly comments: readonly string[];
+  /** there is an empty line within the instruction: the line at which its text ends */
+  readonly emptyContinuation: number | undefined;
 }
 
 /** The shell form is one text for the shell, the exec form is arguments. */
@@ -39,11 +43,15 @@ export interface From extends Located {
   readonly base: string;
   /** in lower case */
   readonly name: string | undefined;
+  /** keyword and name of `AS name` as they were written */
+  readonly as: Readonly<Record<'keyword' | 'name', string>> | undefined;
   readonly platform: string | undefined;
 }
 export interface Pairs extends Located {
   readonly kind: 'env' | 'label';
   readonly pairs: readonly KeyValue[];
+  /** without `=` */
+  readonly legacy: boolean;
 }
 export interface Arg extends Located {
   readonly kind: 'arg';
@@ -110,14 +118,6 @@ export interface Stage {
   readonly instructions: readonly Instruction[];
 }
 
-/** A finding about a file that builds nevertheless. */
-export interface Finding {
-  /** as BuildKit's linter names it */
-  readonly rule: string;
-  readonly message: string;
-  readonly line: number;
-}
-
 export interface Dockerfile {
   readonly escape: EscapeToken;
   /** ARGs before the first FROM */
@@ -125,5 +125,4 @@ export interface Dockerfile {
   readonly stages: readonly Stage[];
   /** of the `check` directive */
   readonly lint: LintOptions;
-  readonly findings: readonly Finding[];
 }

@@ -49,18 +49,25 @@ export function parseFlags(keyword: string, flags: readonly string[], rules: Fla
     const dashed = equals === -1 ? flag : flag.slice(0, equals);
     const text = equals === -1 ? undefined : flag.slice(equals + 1);
     const name = dashed.slice(2);
-    if (refused.includes(name)) throw unsupported(`${keyword.toUpperCase()} ${dashed}`);
+    if (refused.includes(name)) {
+      throw unsupported(`${keyword.toUpperCase()} ${dashed}`, { hint: 'write the instruction without this flag' });
+    }
     const known = [...values, ...switches, ...lists];
     if (!known.includes(name)) {
       const all = [...known, ...refused];
       throw invalid(`unknown flag: ${dashed}${didYouMean(name, all)}`, {
-        hint: all.length === 0 ? `${keyword.toUpperCase()} takes no flags` : undefined,
+        hint:
+          all.length === 0
+            ? `${keyword.toUpperCase()} takes no flags`
+            : `flags of ${keyword.toUpperCase()} are ${all.map((each) => `--${each}`).join(', ')}`,
       });
     }
     const earlier = given.get(name);
-    if (earlier !== undefined && !lists.includes(name)) throw invalid(`duplicate flag specified: ${dashed}`);
+    if (earlier !== undefined && !lists.includes(name))
+      throw invalid(`duplicate flag specified: ${dashed}`, { hint: 'write it once' });
     const value = switches.includes(name) ? switchValue(dashed, text) : text;
-    if (value === undefined) throw invalid(`missing a value on flag: ${dashed}`);
+    if (value === undefined)
+      throw invalid(`missing a value on flag: ${dashed}`, { hint: `write ${dashed}=value, without a blank` });
     given.set(name, [...(earlier ?? []), value]);
   }
   return new Flags(given);

@@ -131,16 +131,6 @@ describe('parseDockerfile', () => {
     expect(thrown.message).toContain('acme/frontend:2');
   });
 
-  test('findings, and how comments silence them', () => {
-    const rules = (text: string): unknown => parseDockerfile(text).findings.map(({ rule, line }) => [rule, line]);
-    expect(rules('FROM x AS B\nMAINTAINER y\nENV a b')).toEqual([
-      ['StageNameCasing', 1],
-      ['MaintainerDeprecated', 2],
-      ['LegacyKeyValueFormat', 3],
-    ]);
-    expect(rules('# check=skip=StageNameCasing\nFROM x AS B\n# check=skip=all\nMAINTAINER y')).toEqual([]);
-  });
-
   test('any text parses, or is refused with a line of the file', () => {
     const word = fc.constantFrom(
       ...['FROM', 'RUN', 'COPY', 'ENV', 'ARG', 'ONBUILD', 'HEALTHCHECK', 'CMD', 'EXPOSE', 'a', '--from=b', '$X', '${'],

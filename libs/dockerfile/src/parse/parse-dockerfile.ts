@@ -3,9 +3,9 @@ import type { EscapeToken } from '../lex/directives.ts';
 import { type LogicalLine, readLogicalLines } from '../lex/logical-lines.ts';
 import { trim } from '../lex/space.ts';
 import { splitCommand } from '../lex/split-command.ts';
-import type { Arg, Dockerfile, Finding, From, Instruction, Stage } from './ast.ts';
+import { defaultLint, lintOfComments, parseLintOptions } from '../lint/lint-options.ts';
+import type { Arg, Dockerfile, From, Instruction, Stage } from './ast.ts';
 import { deepFreeze } from './freeze.ts';
-import { defaultLint, isSkipped, lintOfComments, parseLintOptions } from './lint-options.ts';
 import { parseInstruction } from './parse-instruction.ts';
 import { checkSyntax } from './syntax.ts';
 
@@ -18,7 +18,28 @@ const INSTRUCTION_LIMIT = 2000;
  * @throws KilnError DOCKERFILE_INVALID, DOCKERFILE_UNSUPPORTED, with the line
  */
 export function parseDockerfile(text: string): Dockerfile {
-  if (text.replace(/^\uFEFF/, '') === '') throw invalid('the Dockerfile cannot be empty', { line: 1 });
+  const { nodes, failure, ...file } = readDockerfile(text);
+  if (failure !== undefined) throw failure.thrown;
+  return deepFreeze({ ...file, ...gather(nodes) });
+}
+
+export interface ReadNodes extends Pick<Dockerfile, 'escape' | 'lint'> {
+  /** up to the first that does not parse */
+  readonly nodes: readonly (From | Instruction)[];
+  readonly failure: { readonly thrown: unknown } | undefined;
+}
+
+/**
+ * As much of a Dockerfile as can be read.
+ * @throws KilnError DOCKERFILE_INVALID, DOCKERFILE_UNSUPPORTED for what is no sequence of instructions
+ */
+export function readDockerfile(text: string): ReadNodes {
+  if (text.replace(/^\uFEFF/, '') === '') {
+    throw invalid('the Dockerfile cannot be empty', {
+      line: 1,
+      hint: 'a Dockerfile begins with FROM',
+    });
+  }
   const { escape, directives, lines } = readLogicalLines(text);
   const check = directives.find(({ name }) => name === 'check');
   const syntax = directives.find(({ name }) => name === 'syntax');
@@ -32,34 +53,28 @@ export function parseDockerfile(text: string): Dockerfile {
       hint: `at most ${INSTRUCTION_LIMIT} may stand`,
     });
   }
-  const findings: Finding[] = [];
-  const nodes = lines.map((line) =>
-    onLine(line.line, () =>
-      parseLine(line, escape, (finding, own) => {
-        if (!isSkipped(finding.rule, lint, own)) findings.push(finding);
-      }),
-    ),
-  );
-  return deepFreeze({ escape, ...gather(nodes), lint, findings });
+  const nodes: (From | Instruction)[] = [];
+  for (const line of lines) {
+    try {
+      nodes.push(onLine(line.line, () => parseLine(line, escape)));
+    } catch (thrown) {
+      return { escape, lint, nodes, failure: { thrown } };
+    }
+  }
+  return { escape, lint, nodes, failure: undefined };
 }
 
-type Report = (finding: Finding, own: Instruction['lint']) => void;
-
-function parseLine(logical: LogicalLine, escape: EscapeToken, report: Report): From | Instruction {
+function parseLine(logical: LogicalLine, escape: EscapeToken): From | Instruction {
   const { text, line, endLine, heredocs, comments, emptyContinuation } = logical;
   const command = splitCommand(text, escape);
   const lint = lintOfComments(comments);
-  if (emptyContinuation !== undefined) {
-    const message = 'Empty continuation line';
-    report({ rule: 'NoEmptyContinuation', message, line: emptyContinuation }, lint);
-  }
+  const { keyword } = command;
   return parseInstruction({
     ...command,
     escape,
     heredocs,
     source: text,
-    located: { text: trim(text), keyword: command.keyword, line, endLine, lint },
-    report: (rule, message) => report({ rule, message, line }, lint),
+    located: { text: trim(text), keyword, line, endLine, lint, comments, emptyContinuation },
   });
 }
 
@@ -71,10 +86,16 @@ export function parseTrigger(text: string, line: number): Instruction {
   const { escape, lines } = readLogicalLines(text);
   const [logical, ...more] = lines;
   if (logical === undefined || more.length > 0)
-    throw invalid('onbuild trigger should be a single expression', { line });
-  const endLine = line;
-  const node = onLine(line, () => parseLine({ ...logical, line, endLine }, escape, () => undefined));
-  if (node.kind === 'from') throw invalid("FROM isn't allowed as an ONBUILD trigger", { line });
+    throw invalid('onbuild trigger should be a single expression', {
+      line,
+      hint: 'each ONBUILD holds one instruction',
+    });
+  const node = onLine(line, () => parseLine({ ...logical, line, endLine: line }, escape));
+  if (node.kind === 'from')
+    throw invalid("FROM isn't allowed as an ONBUILD trigger", {
+      line,
+      hint: 'put it in the Dockerfile that stands on the image',
+    });
   return deepFreeze(node);
 }
 

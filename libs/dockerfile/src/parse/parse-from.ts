@@ -7,24 +7,17 @@ import type { ParseRequest } from './request.ts';
 const validName = /^[a-z][a-z0-9-_.]*$/;
 
 /** @throws KilnError DOCKERFILE_INVALID */
-export function parseFrom({ keyword, flags, rest, located, report }: ParseRequest): From {
+export function parseFrom({ keyword, flags, rest, located }: ParseRequest): From {
   const [base = '', as, name, ...more] = rest === '' ? [] : splitBlank(rest);
   const named = as !== undefined && name !== undefined && more.length === 0 && as.toLowerCase() === 'as';
   if (base === '' || (as !== undefined && !named)) {
     throw invalid('FROM requires either one or three arguments', { hint: 'write FROM image, or FROM image AS name' });
   }
-  if (named) {
-    if (!validName.test(name.toLowerCase())) {
-      throw invalid(
-        `invalid name for build stage: ${JSON.stringify(name)}, name can't start with a number or contain symbols`,
-      );
-    }
-    if (name !== name.toLowerCase()) report('StageNameCasing', `Stage name '${name}' should be lowercase`);
-    const caseOf = keyword === keyword.toLowerCase() ? as.toLowerCase() : as.toUpperCase();
-    const consistent = keyword === keyword.toLowerCase() || keyword === keyword.toUpperCase();
-    if (consistent && as !== caseOf) {
-      report('FromAsCasing', `'${as}' and '${keyword}' keywords' casing do not match`);
-    }
+  if (named && !validName.test(name.toLowerCase())) {
+    throw invalid(
+      `invalid name for build stage: ${JSON.stringify(name)}, name can't start with a number or contain symbols`,
+      { hint: 'name it with a letter first, then letters, digits, -, _ and .' },
+    );
   }
   const platform = parseFlags(keyword, flags, { values: ['platform'] }).get('platform');
   return {
@@ -32,6 +25,7 @@ export function parseFrom({ keyword, flags, rest, located, report }: ParseReques
     kind: 'from',
     base,
     name: named ? name.toLowerCase() : undefined,
+    as: named ? { keyword: as, name } : undefined,
     platform: platform || undefined,
   };
 }

@@ -32,10 +32,7 @@ const parsers: Readonly<Record<string, Parser>> = {
   from: parseFrom,
   healthcheck: parseHealthcheck,
   label: (request) => parsePairs('label', request),
-  maintainer: (request) => {
-    request.report('MaintainerDeprecated', 'Maintainer instruction is deprecated in favor of using label');
-    return parseSingle('maintainer', request);
-  },
+  maintainer: (request) => parseSingle('maintainer', request),
   onbuild: (request) =>
     parseOnbuild(request, (trigger) => {
       parseInstruction({ ...request, ...splitCommand(trigger, request.escape) });
@@ -43,7 +40,8 @@ const parsers: Readonly<Record<string, Parser>> = {
   run: parseRun,
   shell: (request) => {
     const items = parseJsonArray(request.rest);
-    if (request.rest === '' || items?.length === 0) throw invalid('SHELL requires at least one argument');
+    if (request.rest === '' || items?.length === 0)
+      throw invalid('SHELL requires at least one argument', { hint: 'such as SHELL ["/bin/bash", "-c"]' });
     if (items === undefined) {
       throw invalid('SHELL requires the arguments to be in JSON form', { hint: 'such as SHELL ["/bin/bash", "-c"]' });
     }
@@ -53,7 +51,8 @@ const parsers: Readonly<Record<string, Parser>> = {
   user: (request) => parseSingle('user', request),
   volume: (request) => {
     const paths = (parseJsonArray(request.rest) ?? splitBlank(request.rest)).map(trim);
-    if (request.rest !== '' && paths.includes('')) throw invalid('VOLUME specified can not be an empty string');
+    if (request.rest !== '' && paths.includes(''))
+      throw invalid('VOLUME specified can not be an empty string', { hint: 'name a path, such as VOLUME /data' });
     return parseList('volume', request, paths);
   },
   workdir: (request) => parseSingle('workdir', request),
@@ -70,22 +69,15 @@ export function parseInstruction(request: ParseRequest): From | Instruction {
   });
 }
 
-function parsePairs(
-  kind: 'env' | 'label',
-  { keyword, flags, rest, escape, located, report }: ParseRequest,
-): Instruction {
+function parsePairs(kind: 'env' | 'label', { keyword, flags, rest, escape, located }: ParseRequest): Instruction {
   parseFlags(keyword, flags);
-  const name = keyword.toUpperCase();
-  const { pairs, legacy } = parseKeyValues(name, rest, escape);
-  if (legacy) {
-    report('LegacyKeyValueFormat', `"${name} key=value" should be used instead of legacy "${name} key value" format`);
-  }
-  return { ...located, kind, pairs };
+  return { ...located, kind, ...parseKeyValues(keyword.toUpperCase(), rest, escape) };
 }
 
 function parseSingle(kind: Single['kind'], { keyword, flags, rest, located }: ParseRequest): Single {
   parseFlags(keyword, flags);
-  if (rest === '') throw invalid(`${keyword.toUpperCase()} requires exactly one argument`);
+  if (rest === '')
+    throw invalid(`${keyword.toUpperCase()} requires exactly one argument`, { hint: exampleOf(keyword) });
   return { ...located, kind, argument: rest };
 }
 
@@ -95,6 +87,21 @@ function parseList(
   items: readonly string[],
 ): Listed {
   parseFlags(keyword, flags);
-  if (rest === '' || items.length === 0) throw invalid(`${keyword.toUpperCase()} requires at least one argument`);
+  if (rest === '' || items.length === 0)
+    throw invalid(`${keyword.toUpperCase()} requires at least one argument`, { hint: exampleOf(keyword) });
   return { ...located, kind, items };
+}
+
+const examples: Readonly<Record<string, string>> = {
+  WORKDIR: 'WORKDIR /app',
+  USER: 'USER nobody',
+  STOPSIGNAL: 'STOPSIGNAL SIGTERM',
+  MAINTAINER: 'LABEL org.opencontainers.image.authors="you@example.com"',
+  EXPOSE: 'EXPOSE 80',
+  VOLUME: 'VOLUME /data',
+  SHELL: 'SHELL ["/bin/bash", "-c"]',
+};
+
+function exampleOf(keyword: string): string {
+  return `such as ${examples[keyword.toUpperCase()] ?? keyword}`;
 }

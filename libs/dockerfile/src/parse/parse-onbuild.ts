@@ -9,12 +9,15 @@ export function parseOnbuild(
   { keyword, flags, rest, escape, heredocs, source, located }: ParseRequest,
   check: (trigger: string) => void,
 ): Single {
-  if (rest === '') throw invalid('ONBUILD requires at least one argument');
+  if (rest === '') throw invalid('ONBUILD requires at least one argument', { hint: 'such as ONBUILD COPY . /app' });
   parseFlags(keyword, flags);
   const trigger = splitCommand(rest, escape).keyword.toUpperCase();
-  if (trigger === 'ONBUILD') throw invalid("Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed");
+  if (trigger === 'ONBUILD')
+    throw invalid("Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed", { hint: 'write ONBUILD once' });
   if (trigger === 'MAINTAINER' || trigger === 'FROM') {
-    throw invalid(`${trigger} isn't allowed as an ONBUILD trigger`);
+    throw invalid(`${trigger} isn't allowed as an ONBUILD trigger`, {
+      hint: 'put it in the Dockerfile that stands on the image',
+    });
   }
   // The trigger is one text in the image's config: its here-documents go with it.
   const bodies = heredocs.map(({ name, body }) => `\n${body}${name}`).join('');

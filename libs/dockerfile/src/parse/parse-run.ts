@@ -17,7 +17,8 @@ export function parseRun({ keyword, flags, rest, heredocs, located }: ParseReque
   if (network === 'host') {
     throw unsupported('RUN --network=host', { hint: 'steps have a network of their own; leave the flag out' });
   }
-  if (network !== 'default' && network !== 'none') throw invalid(`invalid network mode ${JSON.stringify(network)}`);
+  if (network !== 'default' && network !== 'none')
+    throw invalid(`invalid network mode ${JSON.stringify(network)}`, { hint: 'modes are default, none and host' });
   const command = parseCommandForm(rest);
   if (rest === '' || (command.form === 'exec' && command.args.length === 0)) {
     throw invalid('RUN requires at least one argument', { hint: 'write the command to run after RUN' });

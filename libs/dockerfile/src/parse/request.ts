@@ -10,5 +10,4 @@ export interface ParseRequest extends CommandLine {
   readonly source: string;
   readonly escape: EscapeToken;
   readonly heredocs: readonly Heredoc[];
-  readonly report: (rule: string, message: string) => void;
 }

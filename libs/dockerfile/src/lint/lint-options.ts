@@ -1,30 +1,37 @@
 import { invalid } from '../invalid.ts';
+import { type RuleName, ruleOf } from './rules.ts';
 
 /** What a `check` directive asks for: `skip=all`, `skip=RuleA,RuleB`, `error=true`, with `;` between. */
 export interface LintOptions {
   readonly skip: 'all' | ReadonlySet<string>;
+  /** which of the experimental rules are looked at */
+  readonly experimental: 'all' | ReadonlySet<string>;
   /** findings fail the build */
   readonly error: boolean;
 }
 
-export const defaultLint: LintOptions = { skip: new Set(), error: false };
+export const defaultLint: LintOptions = { skip: new Set(), experimental: new Set(), error: false };
 
 /** @throws KilnError DOCKERFILE_INVALID */
 export function parseLintOptions(text: string): LintOptions {
-  let { skip, error } = defaultLint;
+  let { skip, experimental, error } = defaultLint;
   for (const part of text.trim().split(';')) {
     if (part === '') continue;
     const [name = '', value] = part.split(/=(.*)/s).map((side) => side.trim());
-    if (value === undefined) throw invalid(`invalid check option ${JSON.stringify(part)}`);
+    if (value === undefined) {
+      throw invalid(`invalid check option ${JSON.stringify(part)}`, {
+        hint: 'write skip=RULE,RULE, error=true or experimental=RULE, with ; between them',
+      });
+    }
     switch (name.toLowerCase()) {
       case 'skip':
-        skip = value.toLowerCase() === 'all' ? 'all' : new Set(value.split(',').map((rule) => rule.trim()));
+        skip = parseNames(value);
         break;
       case 'error':
         error = parseBoolean(value);
         break;
       case 'experimental':
-        // Turns on further rules; there are none here.
+        experimental = parseNames(value);
         break;
       default:
         throw invalid(`invalid check option ${JSON.stringify(name)}`, {
@@ -32,7 +39,7 @@ export function parseLintOptions(text: string): LintOptions {
         });
     }
   }
-  return { skip, error };
+  return { skip, experimental, error };
 }
 
 /** Of the comments above an instruction, the first that is `check=…`. */
@@ -50,8 +57,16 @@ export function lintOfComments(comments: readonly string[]): LintOptions {
   return defaultLint;
 }
 
-export function isSkipped(rule: string, ...options: readonly LintOptions[]): boolean {
-  return options.some(({ skip }) => skip === 'all' || skip.has(rule));
+/** Whether a rule counts, by the file's options and those above the instruction. `skip=all` is for the settled rules. */
+export function isActive(rule: RuleName, ...options: readonly LintOptions[]): boolean {
+  if (options.some(({ skip }) => skip !== 'all' && skip.has(rule))) return false;
+  return ruleOf(rule).experimental === true
+    ? options.some(({ experimental }) => experimental === 'all' || experimental.has(rule))
+    : !options.some(({ skip }) => skip === 'all');
+}
+
+function parseNames(value: string): 'all' | ReadonlySet<string> {
+  return value.toLowerCase() === 'all' ? 'all' : new Set(value.split(',').map((rule) => rule.trim()));
 }
 
 function parseBoolean(text: string): boolean {
