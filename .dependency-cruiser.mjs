@@ -8,10 +8,11 @@ const doors = {
   context: ['std', 'oci', 'content'],
   dockerfile: ['std', 'oci', 'graph'],
   cache: ['std', 'oci', 'graph', 'content'],
-  snapshot: ['std', 'oci', 'content'],
+  tar: ['std'],
+  snapshot: ['std', 'oci', 'content', 'tar'],
   executor: ['std', 'oci'],
   registry: ['std', 'oci', 'content'],
-  exporter: ['std', 'oci', 'content', 'registry'],
+  exporter: ['std', 'oci', 'content', 'registry', 'tar'],
   solver: ['std', 'oci', 'protocol', 'graph', 'cache'],
   engine: [
     'std',
@@ -22,6 +23,7 @@ const doors = {
     'context',
     'dockerfile',
     'cache',
+    'tar',
     'snapshot',
     'executor',
     'registry',
@@ -30,7 +32,7 @@ const doors = {
   ],
   dispatch: ['std', 'protocol'],
   storage: ['std', 'oci', 'protocol', 'content', 'cache'],
-  client: ['std', 'protocol', 'context'],
+  client: ['std', 'protocol', 'context', 'tar'],
 };
 const apps = {
   api: ['std', 'oci', 'protocol', 'storage', 'dispatch', 'content', 'context'],

@@ -1,5 +1,6 @@
-import { readTar, unpackTar } from '#snapshot';
+import { unpackTar } from '#snapshot';
 import { type Bytes, isKilnError, KilnError, messageOf } from '#std';
+import { readTar } from '#tar';
 import { decompress, watch } from './decompress.ts';
 import type { Ownership, TargetRoot } from './rooted-files.ts';
 

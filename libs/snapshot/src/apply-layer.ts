@@ -2,10 +2,10 @@ import { posix } from 'node:path';
 import { setImmediate as yieldToOthers } from 'node:timers/promises';
 import { baseOf, type DeltaEntry, joinPath, parentOf } from '#content';
 import { type Bytes, isKilnError, KilnError, messageOf, systemCode } from '#std';
+import { readTar, type TarEntry } from '#tar';
 import { OPAQUE_MARKER, WHITEOUT } from './layer-format.ts';
 import { asText } from './on-disk.ts';
 import type { IdShift } from './snapshotter.ts';
-import { readTar, type TarEntry } from './tar-reader.ts';
 import { UnpackRoot } from './unpack-root.ts';
 
 export interface ApplyRequest {

@@ -10,7 +10,6 @@ export { removeTree } from './remove-tree.ts';
 export { resolveInRoot, type ResolveOptions } from './resolve-in-root.ts';
 export * from './snapshotter.ts';
 export { writeSparseFile } from './sparse-file.ts';
-export { readTar, type TarEntry } from './tar-reader.ts';
 export { createDiffer, type DifferOptions } from './threaded-differ.ts';
 export { type WrittenLayer, writeLayer } from './write-layer.ts';
 export { makeNode } from './make-node.ts';

@@ -1,10 +1,9 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { baseOf, type DeltaEntry, encodePath, joinPath, parentOf } from '#content';
 import { KilnError } from '#std';
+import { encodeHeader, endOfTar, padding, type TarHeader } from '#tar';
 import { OPAQUE_MARKER, WHITEOUT } from './layer-format.ts';
 import { onDisk } from './on-disk.ts';
-import { padding, type TarHeader } from './tar-format.ts';
-import { encodeHeader, endOfTar } from './tar-header.ts';
 
 export interface LayerSource {
   /** the directory that the delta was made from */

@@ -12,6 +12,7 @@ import {
 import { rm } from 'node:fs/promises';
 import { decodePath, encodePath, joinPath, type TreeEntry } from '#content';
 import { type Bytes, KilnError } from '#std';
+import type { TarHeader } from '#tar';
 import { hashFile } from './hash-file.ts';
 import { LayerDelta } from './layer-delta.ts';
 import { kernel } from './libc.ts';
@@ -19,7 +20,6 @@ import { asText, onDisk } from './on-disk.ts';
 import { insideRoot, statOf } from './resolve-in-root.ts';
 import type { IdShift } from './snapshotter.ts';
 import { deviceOf, rdevOf, seconds, typeOf } from './stat.ts';
-import type { TarHeader } from './tar-format.ts';
 import { writeFileFrom } from './write-file.ts';
 import { keptXattrs, readXattrs, writeXattrs } from './xattrs.ts';
 
