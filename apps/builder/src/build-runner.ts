@@ -13,6 +13,7 @@ import {
   type Database,
   type FinalEvent,
   ImageTagCache,
+  LayerVariantStore,
   type RedisLink,
 } from '#storage';
 import { EventWriter } from './event-writer.ts';
@@ -174,6 +175,7 @@ class ClaimedBuild {
     const manifest = await collect(engine.content.get(claim.context.digest, signal), MANIFEST_LIMIT_BYTES);
     const tags = new ImageTagCache(db, claim.projectId);
     const blobs = new BlobIndex(db);
+    const variants = new LayerVariantStore(db, claim);
     await using registry = registries.client(this.#sealedParts().credentials);
     return await build(engine, {
       request: claim.request,
@@ -194,6 +196,10 @@ class ClaimedBuild {
               descriptors.map(({ digest, size }) => ({ digest, sizeBytes: size })),
             ),
           ),
+      },
+      variants: {
+        findVariants: (keys) => wait(() => variants.findVariants(keys)),
+        saveVariant: (key, layer) => wait(() => variants.saveVariant(key, layer)),
       },
       emit: (event) => this.#writer.emit(event),
       checkFence: () => wait(() => ledger.checkFence(claim)),

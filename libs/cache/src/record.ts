@@ -15,6 +15,8 @@ export type KeyKind = 'definition' | 'content' | 'trace';
 /** A layer with the list of what it changes (a delta, JSON; `#content`). */
 export interface StoredLayer extends Layer {
   readonly delta: Descriptor;
+  /** when the step that made it ended; undefined for layers of images */
+  readonly createdAtMs?: number | undefined;
 }
 
 /** What running a vertex gave. Nothing in it is ever changed. */

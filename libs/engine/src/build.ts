@@ -12,6 +12,7 @@ import { DamagedBlobs } from './damaged-blobs.ts';
 import { type DockerfileSource, openContext } from './dockerfile-source.ts';
 import { exportImage } from './export.ts';
 import { failureOf } from './failure.ts';
+import { checkOutputs } from './image-form.ts';
 import { Images } from './images.ts';
 import type { BuildJobInput, EngineNode } from './job.ts';
 import { plannedVertices } from './planned.ts';
@@ -38,6 +39,7 @@ export async function build(node: EngineNode, job: BuildJobInput): Promise<Build
   const logs = new StepLogs(job.emit, node.clock);
   let dockerfile: DockerfileSource | undefined;
   try {
+    checkOutputs(job.request);
     const context = await openContext(node.content, job.context, job.request, job.signal);
     dockerfile = context.dockerfile;
     return { state: 'succeeded', result: await run(node, job, { ...context, logs }) };

@@ -1,8 +1,11 @@
 export * from './accounts.ts';
 export * from './build.ts';
 export * from './export.ts';
+export type { Exporting } from './exporting.ts';
+export type { PlatformResult } from './image-builder.ts';
 export * from './images.ts';
 export * from './job.ts';
+export type { LayerVariantIndex } from './layer-variants.ts';
 export * from './materialiser.ts';
 export * from './run-exec.ts';
 export * from './step-logs.ts';

@@ -7,6 +7,7 @@ import type { RegistryClient } from '#registry';
 import type { Differ } from '#snapshot';
 import type { Clock } from '#std';
 import type { TagCache } from './images.ts';
+import type { LayerVariantIndex } from './layer-variants.ts';
 import type { Materialiser } from './materialiser.ts';
 import type { ExecSettings } from './run-exec.ts';
 import type { EventSink } from './step-logs.ts';
@@ -34,6 +35,7 @@ export interface BuildJobInput {
   readonly tags: TagCache;
   readonly registry: RegistryClient;
   readonly grants: BlobGrants;
+  readonly variants: LayerVariantIndex;
   readonly emit: EventSink;
   /** @throws KilnError FENCED when the build has gone to another builder */
   readonly checkFence: () => Promise<void>;

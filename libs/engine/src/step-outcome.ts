@@ -119,7 +119,7 @@ export class StepOutcome implements TreeRef {
     return {
       id: stepResultId(inputs, layer.descriptor.digest),
       parents,
-      layers: [...((await this.#root()?.layers()) ?? []), { ...layer, delta }],
+      layers: [...((await this.#root()?.layers()) ?? []), { ...layer, delta, createdAtMs: finishedAtMs }],
       tree: await this.digest(),
       empty: entries.length === 0,
       costMs: finishedAtMs - startedAtMs,

@@ -1,4 +1,5 @@
 import {
+  type Compression,
   compressionOf,
   type Descriptor,
   digestOf,
@@ -37,8 +38,15 @@ export interface ImageParts {
   /** RFC 3339; from the cached results and never from the wall clock, or digests do not settle */
   readonly createdAt: string;
   /** of the manifest */
-  readonly annotations?: Readonly<Record<string, string>> | undefined;
+  readonly annotations?: Annotations | undefined;
+  /** of what lists the manifest: an index, an OCI layout */
+  readonly descriptorAnnotations?: Annotations | undefined;
+  /** OCI's media types by default; Docker's have no zstd and no annotations */
+  readonly dialect?: Dialect | undefined;
 }
+
+export type Annotations = Readonly<Record<string, string>>;
+export type Dialect = 'oci' | 'docker';
 
 export interface AssembledImage {
   readonly kind: 'image';
@@ -48,11 +56,16 @@ export interface AssembledImage {
   readonly manifestDescriptor: Descriptor;
   readonly manifest: Manifest;
   readonly platform: Platform;
+  readonly descriptorAnnotations: Annotations;
+  readonly dialect: Dialect;
+  /** RFC 3339 */
+  readonly createdAt: string;
 }
 
 /**
- * Config and manifest of an OCI image: pure, the same bytes for the same parts. Docker's media types become OCI's.
- * @throws KilnError INTERNAL when layers, base and history contradict each other; INVALID_ARGUMENT for a layer that is no tar
+ * Config and manifest of an OCI image: pure, the same bytes for the same parts. All media types are of one dialect.
+ * @throws KilnError INTERNAL when layers, base and history contradict each other; INVALID_ARGUMENT for a layer that is
+ * no tar, or what the dialect cannot say
  */
 export function assembleImage(parts: ImageParts): AssembledImage {
   const platform = normalisePlatform(parts.platform);
@@ -68,15 +81,22 @@ export function assembleImage(parts: ImageParts): AssembledImage {
       history: historyOf(parts).map((entry) => ({ ...entry })),
     }),
   );
-  const configDescriptor = describe(mediaType.ociConfig, configBytes);
+  const dialect = parts.dialect ?? 'oci';
+  const annotations = parts.annotations ?? {};
+  const descriptorAnnotations = parts.descriptorAnnotations ?? {};
+  if (dialect === 'docker' && Object.keys({ ...annotations, ...descriptorAnnotations }).length > 0) {
+    throw new KilnError('INVALID_ARGUMENT', 'Docker’s media types have no annotations', {
+      hint: 'leave oci-mediatypes=false out',
+    });
+  }
+  const types = dialects[dialect];
+  const configDescriptor = describe(types.config, configBytes);
   const manifest: Manifest = {
     schemaVersion: 2,
-    mediaType: mediaType.ociManifest,
+    mediaType: types.manifest,
     config: configDescriptor,
-    layers: parts.layers.map(({ descriptor }) => ociLayer(descriptor)),
-    ...(parts.annotations === undefined || Object.keys(parts.annotations).length === 0
-      ? {}
-      : { annotations: { ...parts.annotations } }),
+    layers: parts.layers.map(({ descriptor }) => layerIn(types, descriptor)),
+    ...(Object.keys(annotations).length === 0 ? {} : { annotations: { ...annotations } }),
   };
   const manifestBytes = Buffer.from(
     canonicalJson({
@@ -85,25 +105,55 @@ export function assembleImage(parts: ImageParts): AssembledImage {
       layers: manifest.layers.map(({ mediaType: type, digest, size }) => ({ mediaType: type, digest, size })),
     }),
   );
-  const manifestDescriptor = describe(mediaType.ociManifest, manifestBytes);
-  return { kind: 'image', configBytes, configDescriptor, manifestBytes, manifestDescriptor, manifest, platform };
+  return {
+    kind: 'image',
+    configBytes,
+    configDescriptor,
+    manifestBytes,
+    manifestDescriptor: describe(types.manifest, manifestBytes),
+    manifest,
+    platform,
+    descriptorAnnotations,
+    dialect,
+    createdAt: parts.createdAt,
+  };
 }
 
 function describe(type: string, bytes: Uint8Array): Descriptor {
   return { mediaType: type, digest: digestOf(bytes), size: bytes.byteLength };
 }
 
-function ociLayer({ mediaType: type, digest, size }: Descriptor): Descriptor {
-  switch (compressionOf(type)) {
-    case 'none':
-      return { mediaType: mediaType.ociLayer, digest, size };
-    case 'gzip':
-      return { mediaType: mediaType.ociLayerGzip, digest, size };
-    case 'zstd':
-      return { mediaType: mediaType.ociLayerZstd, digest, size };
-    case undefined:
-      throw new KilnError('INVALID_ARGUMENT', `the layer ${digest} is of a kind that images do not have: ${type}`);
+interface MediaTypes {
+  readonly manifest: NonNullable<Manifest['mediaType']>;
+  readonly config: string;
+  readonly layer: Readonly<Record<Compression, string | undefined>>;
+}
+
+const dialects: Readonly<Record<Dialect, MediaTypes>> = {
+  oci: {
+    manifest: mediaType.ociManifest,
+    config: mediaType.ociConfig,
+    layer: { none: mediaType.ociLayer, gzip: mediaType.ociLayerGzip, zstd: mediaType.ociLayerZstd },
+  },
+  docker: {
+    manifest: mediaType.dockerManifest,
+    config: mediaType.dockerConfig,
+    layer: { none: mediaType.dockerLayer, gzip: mediaType.dockerLayerGzip, zstd: undefined },
+  },
+};
+
+function layerIn({ layer }: MediaTypes, { mediaType: type, digest, size }: Descriptor): Descriptor {
+  const compression = compressionOf(type);
+  if (compression === undefined) {
+    throw new KilnError('INVALID_ARGUMENT', `the layer ${digest} is of a kind that images do not have: ${type}`);
   }
+  const known = layer[compression];
+  if (known === undefined) {
+    throw new KilnError('INVALID_ARGUMENT', `Docker’s media types have no ${compression}: the layer ${digest}`, {
+      hint: 'leave oci-mediatypes=false out, or add compression=gzip,force-compression=true',
+    });
+  }
+  return { mediaType: known, digest, size };
 }
 
 /** One entry for each layer, in order, with those that made none between. */

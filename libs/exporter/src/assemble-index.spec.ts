@@ -20,7 +20,7 @@ const arm = imageFor({ os: 'linux', architecture: 'arm', variant: 'v7' });
 
 describe('assembleIndex', () => {
   it('lists images with their platforms, in the order given', () => {
-    const index = assembleIndex([arm, amd64]);
+    const index = assembleIndex({ images: [arm, amd64] });
     const read = IndexSchema.parse(JSON.parse(index.indexBytes.toString()));
     expect(read.mediaType).toBe(mediaType.ociIndex);
     expect(read.manifests).toMatchObject([
@@ -36,7 +36,9 @@ describe('assembleIndex', () => {
   });
 
   it('gives the same bytes for the same images', () => {
-    expect(assembleIndex([arm, amd64]).indexDescriptor).toEqual(assembleIndex([arm, amd64]).indexDescriptor);
-    expect(() => assembleIndex([])).toThrow('no images');
+    expect(assembleIndex({ images: [arm, amd64] }).indexDescriptor).toEqual(
+      assembleIndex({ images: [arm, amd64] }).indexDescriptor,
+    );
+    expect(() => assembleIndex({ images: [] })).toThrow('no images');
   });
 });

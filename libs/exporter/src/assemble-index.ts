@@ -1,6 +1,6 @@
 import { type Descriptor, digestOf, mediaType } from '#oci';
 import { canonicalJson, type Json, KilnError } from '#std';
-import type { AssembledImage } from './assemble-image.ts';
+import type { Annotations, AssembledImage } from './assemble-image.ts';
 
 /** Images of one build for several platforms, under one digest. */
 export interface AssembledIndex {
@@ -9,6 +9,14 @@ export interface AssembledIndex {
   readonly images: readonly AssembledImage[];
   readonly indexBytes: Buffer;
   readonly indexDescriptor: Descriptor;
+  readonly descriptorAnnotations: Annotations;
+}
+
+export interface IndexParts {
+  readonly images: readonly AssembledImage[];
+  readonly annotations?: Annotations | undefined;
+  /** of what lists the index: an OCI layout */
+  readonly descriptorAnnotations?: Annotations | undefined;
 }
 
 /** What a tag can stand for. */
@@ -19,27 +27,46 @@ export type Assembled = AssembledImage | AssembledIndex;
  * which they are given: pure, the same bytes for the same images.
  * @throws KilnError INTERNAL without any image
  */
-export function assembleIndex(images: readonly AssembledImage[]): AssembledIndex {
-  if (images.length === 0) throw new KilnError('INTERNAL', 'an index of no images');
-  const index = { schemaVersion: 2, mediaType: mediaType.ociIndex, manifests: images.map(indexEntry) };
+export function assembleIndex({ images, annotations = {}, descriptorAnnotations = {} }: IndexParts): AssembledIndex {
+  const [first] = images;
+  if (first === undefined) throw new KilnError('INTERNAL', 'an index of no images');
+  if (first.dialect === 'docker' && Object.keys({ ...annotations, ...descriptorAnnotations }).length > 0) {
+    throw new KilnError('INVALID_ARGUMENT', 'Docker’s media types have no annotations', {
+      hint: 'leave oci-mediatypes=false out',
+    });
+  }
+  const type = first.dialect === 'docker' ? mediaType.dockerIndex : mediaType.ociIndex;
+  const index = {
+    schemaVersion: 2,
+    mediaType: type,
+    manifests: images.map(topEntry),
+    ...(Object.keys(annotations).length === 0 ? {} : { annotations }),
+  };
   const indexBytes = Buffer.from(canonicalJson(index));
   return {
     kind: 'index',
     images,
     indexBytes,
-    indexDescriptor: { mediaType: mediaType.ociIndex, digest: digestOf(indexBytes), size: indexBytes.byteLength },
+    indexDescriptor: { mediaType: type, digest: digestOf(indexBytes), size: indexBytes.byteLength },
+    descriptorAnnotations,
   };
 }
 
-/** How an index lists an image. */
-export function indexEntry({ manifestDescriptor, platform }: AssembledImage): Readonly<Record<string, Json>> {
-  const { os, architecture, variant } = platform;
+/** How an index lists an image, or an OCI layout either. */
+export function topEntry(assembled: Assembled): Readonly<Record<string, Json>> {
+  const { mediaType: type, digest, size } = topOf(assembled).descriptor;
+  const annotations = assembled.descriptorAnnotations;
   return {
-    mediaType: manifestDescriptor.mediaType,
-    digest: manifestDescriptor.digest,
-    size: manifestDescriptor.size,
-    platform: { os, architecture, ...(variant === undefined ? {} : { variant }) },
+    mediaType: type,
+    digest,
+    size,
+    ...(assembled.kind === 'index' ? {} : { platform: platformOf(assembled) }),
+    ...(Object.keys(annotations).length === 0 ? {} : { annotations }),
   };
+}
+
+function platformOf({ platform: { os, architecture, variant } }: AssembledImage): Readonly<Record<string, string>> {
+  return { os, architecture, ...(variant === undefined ? {} : { variant }) };
 }
 
 export function imagesOf(assembled: Assembled): readonly AssembledImage[] {

@@ -1,10 +1,20 @@
-export { type AssembledImage, assembleImage, type ImageParts, type StepHistory } from './assemble-image.ts';
+export {
+  type Annotations,
+  type AssembledImage,
+  assembleImage,
+  type Dialect,
+  type ImageParts,
+  type StepHistory,
+} from './assemble-image.ts';
 export {
   type Assembled,
   type AssembledIndex,
   assembleIndex,
   imagesOf,
+  type IndexParts,
   topOf,
 } from './assemble-index.ts';
+export { type LayerConversion, convertLayer } from './convert-layer.ts';
+export { writeDockerArchive } from './docker-archive.ts';
 export { type OciLayoutOptions, writeOciLayout } from './oci-layout.ts';
 export { type PushEvent, pushImage, type PushOptions } from './push-image.ts';

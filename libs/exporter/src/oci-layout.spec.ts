@@ -64,7 +64,7 @@ describe('an OCI layout', () => {
       layers: [layer],
       createdAt: '2026-01-02T03:04:05Z',
     });
-    const index = assembleIndex([image, other]);
+    const index = assembleIndex({ images: [image, other] });
     const found = await files(writeOciLayout({ image: index, names: ['acme/app:1'], openLayer: () => single(bytes) }));
     expect([...found.keys()].filter((name) => /sha256\/./.test(name))).toHaveLength(1 + 2 + 2 + 1);
     expect(JSON.parse(String(found.get('index.json')))).toMatchObject({ manifests: [index.indexDescriptor] });

@@ -1,9 +1,7 @@
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import { type Descriptor, formatReference, hexOf, mediaType, parseReference } from '#oci';
 import { type Bytes, canonicalJson, type Json, single } from '#std';
-import { pack, type Pack } from 'tar-stream';
-import { type Assembled, imagesOf, indexEntry, topOf } from './assemble-index.ts';
+import { type ArchiveFile, fileOf, writeArchive } from './archive.ts';
+import { type Assembled, imagesOf, topEntry, topOf } from './assemble-index.ts';
 
 export interface OciLayoutOptions {
   readonly image: Assembled;
@@ -13,53 +11,35 @@ export interface OciLayoutOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-interface File {
-  readonly name: string;
-  readonly size: number;
-  readonly open: () => Bytes;
-}
-
 /**
  * A tar of an OCI image layout (https://github.com/opencontainers/image-spec/blob/v1.1.0/image-layout.md): the same bytes for
  * the same image and names. One blob at a time is open.
  * @throws KilnError INVALID_ARGUMENT for a malformed name, at the first read; what `openLayer` throws
  */
-export async function* writeOciLayout({ image, names, openLayer, signal }: OciLayoutOptions): Bytes {
-  signal?.throwIfAborted();
-  const index = Buffer.from(canonicalJson(indexOf(image, names)));
-  const blobs = blobsOf(image, openLayer).sort((a, b) => (a.name < b.name ? -1 : 1));
-  const layout = Buffer.from(canonicalJson({ imageLayoutVersion: '1.0.0' }));
-  const archive = pack();
-  let failure: unknown;
-  const writing = fill(archive, [...blobs, file('index.json', index), file('oci-layout', layout)], signal).catch(
-    (thrown: unknown) => {
-      failure ??= thrown;
-      archive.destroy(thrown instanceof Error ? thrown : new Error('the archive was given up'));
-    },
-  );
-  try {
-    for await (const chunk of archive) {
-      if (chunk instanceof Uint8Array) yield chunk;
-    }
-  } catch (thrown) {
-    signal?.throwIfAborted();
-    throw failure ?? thrown;
-  } finally {
-    archive.destroy();
-    await writing;
-  }
+export async function* writeOciLayout(options: OciLayoutOptions): Bytes {
+  yield* writeArchive({ directories: layoutDirectories, files: layoutFiles(options), signal: options.signal });
 }
 
-const file = (name: string, bytes: Uint8Array): File => ({ name, size: bytes.byteLength, open: () => single(bytes) });
+export const layoutDirectories = ['blobs/', 'blobs/sha256/'];
 
-const blob = ({ digest, size }: Descriptor, open: () => Bytes): File => ({
-  name: `blobs/sha256/${hexOf(digest)}`,
-  size,
+/** What an OCI layout consists of: blobs in order of their names, then what lists them. */
+export function layoutFiles({ image, names, openLayer }: OciLayoutOptions): readonly ArchiveFile[] {
+  const blobs = blobsOf(image, openLayer).sort((a, b) => (a.name < b.name ? -1 : 1));
+  const index = Buffer.from(canonicalJson(indexOf(image, names)));
+  const layout = Buffer.from(canonicalJson({ imageLayoutVersion: '1.0.0' }));
+  return [...blobs, fileOf('index.json', index), fileOf('oci-layout', layout)];
+}
+
+export const blobPath = ({ digest }: Pick<Descriptor, 'digest'>): string => `blobs/sha256/${hexOf(digest)}`;
+
+const blob = (descriptor: Descriptor, open: () => Bytes): ArchiveFile => ({
+  name: blobPath(descriptor),
+  size: descriptor.size,
   open,
 });
 
 /** Each blob once: platforms may share layers. */
-function blobsOf(image: Assembled, openLayer: OciLayoutOptions['openLayer']): File[] {
+function blobsOf(image: Assembled, openLayer: OciLayoutOptions['openLayer']): ArchiveFile[] {
   const top = topOf(image);
   const all = [
     ...imagesOf(image).flatMap(({ manifest, configDescriptor, configBytes, manifestDescriptor, manifestBytes }) => [
@@ -72,23 +52,15 @@ function blobsOf(image: Assembled, openLayer: OciLayoutOptions['openLayer']): Fi
   return [...new Map(all.map((each) => [each.name, each])).values()];
 }
 
-async function fill(archive: Pack, files: readonly File[], signal: AbortSignal | undefined): Promise<void> {
-  const epoch = new Date(0);
-  for (const name of ['blobs/', 'blobs/sha256/']) archive.entry({ name, type: 'directory', mode: 0o755, mtime: epoch });
-  for (const { name, size, open } of files) {
-    const entry = archive.entry({ name, size, mode: 0o644, mtime: epoch });
-    await pipeline(Readable.from(open(), { objectMode: false }), entry, signal === undefined ? {} : { signal });
-  }
-  archive.finalize();
-}
-
 /** One entry for each name, as BuildKit writes it: containerd goes by the full name, others by the tag. */
 function indexOf(image: Assembled, names: readonly string[]): Json {
-  const { mediaType: type, digest, size } = topOf(image).descriptor;
-  const entry = image.kind === 'image' ? indexEntry(image) : { mediaType: type, digest, size };
+  const entry = topEntry(image);
   const named = [...new Set(names)].map((name) => {
     const reference = parseReference(name);
-    const annotations: Record<string, string> = { 'io.containerd.image.name': formatReference(reference) };
+    const annotations: Record<string, string> = {
+      ...image.descriptorAnnotations,
+      'io.containerd.image.name': formatReference(reference),
+    };
     if (reference.tag !== undefined) annotations['org.opencontainers.image.ref.name'] = reference.tag;
     return { ...entry, annotations };
   });

@@ -66,7 +66,7 @@ describe('pushImage', () => {
       layers,
       createdAt: '2026-01-02T03:04:05Z',
     });
-    const index = assembleIndex([other, image]);
+    const index = assembleIndex({ images: [other, image] });
     let before: readonly string[] = [];
     await pushImage({
       ...options(),

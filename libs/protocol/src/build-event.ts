@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { DigestSchema } from '#oci';
+import { DescriptorSchema, DigestSchema, PlatformSchema } from '#oci';
 import { BuildReport } from './build-report.ts';
 
 const atMs = z.int();
@@ -46,11 +46,24 @@ export type StepCounts = z.infer<typeof StepCounts>;
 
 export const ByteCounts = z.object({ contextSent: z.int(), pulled: z.int(), pushed: z.int() });
 
+/** A file that a build made, to be fetched from /outputs/:n. */
+export const OutputFile = z.object({
+  type: z.enum(['oci', 'docker', 'tar', 'local']),
+  digest: DigestSchema,
+  sizeBytes: z.int(),
+});
+export type OutputFile = z.infer<typeof OutputFile>;
+
 /** What a finished build gives. */
 export const BuildResult = z.object({
-  /** of the manifest; absent when the build had no output */
+  /** of the manifest, of several platforms of the index; absent when the build had no output */
   digest: DigestSchema.optional(),
-  /** absent when only a report was asked for */
+  /** of the same, with its media type; of the last output that is an image */
+  descriptor: DescriptorSchema.extend({
+    annotations: z.record(z.string(), z.string()).optional(),
+    platform: PlatformSchema.optional(),
+  }).optional(),
+  /** of several platforms that of the first; absent when only a report was asked for */
   configDigest: DigestSchema.optional(),
   /** what a call other than `build` gives */
   report: BuildReport.optional(),
@@ -61,7 +74,7 @@ export const BuildResult = z.object({
   durationMs: z.int(),
   savedMs: z.int(),
   /** in the order of the request's outputs that are files */
-  outputs: z.array(z.object({ type: z.literal('oci'), digest: DigestSchema, sizeBytes: z.int() })),
+  outputs: z.array(OutputFile),
 });
 export type BuildResult = z.infer<typeof BuildResult>;
 

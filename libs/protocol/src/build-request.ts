@@ -32,18 +32,27 @@ const imageOptions = {
   rewriteTimestamp: z.boolean().optional(),
   /** of this output alone, besides the build's annotations; keys as in {@link BuildRequest} */
   annotations: z.record(z.string().min(1).max(512), z.string().max(65_536)).optional(),
+  /** OCI's media types (the default), or Docker's older names for the same */
+  ociMediaTypes: z.boolean().optional(),
+  /** of this output alone, besides the build's tags */
+  names: z.array(reference).max(64).optional(),
 };
 
 /** Where the result goes besides the cache. */
 export const OutputRequest = z.discriminatedUnion('type', [
-  /** pushed to the registries of the tags when `push` is set; else kept as blobs */
-  z.strictObject({ type: z.literal('image'), push: z.boolean().default(false), ...imageOptions }),
+  /** pushed to the registries of the tags when `push` is set (`pushByDigest`: under no tag); else kept as blobs */
+  z.strictObject({
+    type: z.literal('image'),
+    push: z.boolean().default(false),
+    pushByDigest: z.boolean().optional(),
+    ...imageOptions,
+  }),
   /** an OCI image layout in a tar, to be fetched from /outputs/:n */
   z.strictObject({ type: z.literal('oci'), ...imageOptions }),
   /** what `docker load` takes, in a tar; one platform */
   z.strictObject({ type: z.literal('docker'), ...imageOptions }),
   /** the files of the result, in a tar; of several platforms below a directory each */
-  z.strictObject({ type: z.literal('tar') }),
+  z.strictObject({ type: z.literal('tar'), platformSplit: z.boolean().optional() }),
   /** the same, for a client that unpacks it into a directory */
   z.strictObject({ type: z.literal('local'), platformSplit: z.boolean().optional() }),
 ]);

@@ -8,6 +8,7 @@ export type { FinalEvent } from './end-build.ts';
 export * from './event-archive.ts';
 export * from './event-feed.ts';
 export * from './image-tag-cache.ts';
+export * from './layer-variant-store.ts';
 export * from './migrate.ts';
 export { type Migration, migrations } from './migrations/index.ts';
 export * from './postgres-cache-store.ts';

@@ -9,7 +9,7 @@ const resultId = DigestSchema.transform((digest) => digest as ResultId);
 const ResultBody = z.object({
   id: resultId,
   parents: z.array(resultId),
-  layers: z.array(LayerSchema.extend({ delta: DescriptorSchema })),
+  layers: z.array(LayerSchema.extend({ delta: DescriptorSchema, createdAtMs: z.number().optional() })),
   tree: DigestSchema,
   empty: z.boolean(),
   costMs: z.number(),

@@ -1,0 +1,26 @@
+import type { ResolvedImage } from '#graph';
+import type { Descriptor } from '#oci';
+import type { BuildEvent } from '#protocol';
+import type { Bytes } from '#std';
+import type { PlatformResult } from './image-builder.ts';
+import type { Images } from './images.ts';
+import type { BuildJobInput, EngineNode } from './job.ts';
+import type { Tally } from './tally.ts';
+
+/** A build that has been solved, on its way out. */
+export interface Exporting {
+  readonly node: EngineNode;
+  readonly job: BuildJobInput;
+  /** one for each platform, in the order in which an index lists them; never none */
+  readonly results: readonly PlatformResult[];
+  readonly images: Images;
+  readonly report: (event: BuildEvent) => void;
+  readonly tally: Tally;
+}
+
+/** The bytes of a layer's blob, wherever they are. */
+export type OpenBlob = (descriptor: Descriptor) => Bytes;
+
+export function basesOf(results: readonly PlatformResult[]): readonly ResolvedImage[] {
+  return results.flatMap(({ lowered }) => lowered.base ?? []);
+}

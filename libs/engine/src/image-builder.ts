@@ -1,0 +1,146 @@
+import { type Assembled, assembleImage, type AssembledImage, assembleIndex, imagesOf, topOf } from '#exporter';
+import type { StoredLayer } from '#cache';
+import type { Lowered } from '#graph';
+import type { Layer } from '#oci';
+import { KilnError, single } from '#std';
+import { annotationsOf, checkAnnotations } from './annotation-rules.ts';
+import type { ImageForm } from './image-form.ts';
+import type { BuildJobInput, EngineNode } from './job.ts';
+import { conversionOf, type LayerVariants } from './layer-variants.ts';
+import type { Ref, TreeRef } from './ref.ts';
+
+/** What a build gave for one platform. */
+export interface PlatformResult {
+  readonly lowered: Lowered;
+  readonly root: Ref;
+}
+
+export interface ImageBuilderOptions {
+  readonly node: EngineNode;
+  readonly job: BuildJobInput;
+  /** one for each platform, in the order in which an index lists them; never none */
+  readonly results: readonly PlatformResult[];
+  readonly variants: LayerVariants;
+}
+
+/** Makes images of a build's results, each form once: the blobs of one are stored and granted when it is given. */
+export class ImageBuilder {
+  readonly #options: ImageBuilderOptions;
+  readonly #images = new Map<string, Promise<Assembled>>();
+
+  constructor(options: ImageBuilderOptions) {
+    this.#options = options;
+  }
+
+  image(form: ImageForm): Promise<Assembled> {
+    const key = JSON.stringify(form);
+    let image = this.#images.get(key);
+    if (image === undefined) {
+      image = this.#make(form);
+      this.#images.set(key, image);
+    }
+    return image;
+  }
+
+  async #make(form: ImageForm): Promise<Assembled> {
+    const { results } = this.#options;
+    const { annotations } = form;
+    const index = results.length > 1 || form.index;
+    checkAnnotations(annotations, { platforms: results.map(({ lowered }) => lowered.platform), index });
+    const images: AssembledImage[] = [];
+    for (const result of results) images.push(await this.#assemble(result, form));
+    const [first] = images;
+    if (first === undefined) throw new KilnError('INTERNAL', 'a build without a result');
+    const image = index
+      ? assembleIndex({
+          images,
+          annotations: annotationsOf(annotations, 'index'),
+          descriptorAnnotations: annotationsOf(annotations, 'index-descriptor'),
+        })
+      : first;
+    await this.#keep(image);
+    return image;
+  }
+
+  async #assemble({ lowered, root }: PlatformResult, form: ImageForm): Promise<AssembledImage> {
+    const tree = treeOf(root);
+    const { platform, config, author, history, base } = lowered;
+    // What a base brought need not be here, unless the image stays here.
+    const layers = await (this.#staysHere() ? tree.layers() : tree.descriptors());
+    const ofBase = base?.config.rootfs.diff_ids?.length ?? 0;
+    const created = await createdAt(tree, lowered);
+    const times = stepTimes(history, layers.slice(ofBase), created);
+    const upTo = clampTo(form.epoch);
+    return assembleImage({
+      platform,
+      config,
+      ...(author === undefined ? {} : { author }),
+      history: history.map((entry, at) => ({ ...entry, createdAt: upTo(times[at] ?? created) })),
+      ...(base === undefined ? {} : { base: { config: base.config } }),
+      layers: await this.#layers(layers, ofBase, form),
+      createdAt: upTo(created),
+      annotations: annotationsOf(form.annotations, 'manifest', platform),
+      descriptorAnnotations: annotationsOf(form.annotations, 'manifest-descriptor', platform),
+      dialect: form.dialect,
+    });
+  }
+
+  async #layers(layers: readonly Layer[], ofBase: number, form: ImageForm): Promise<Layer[]> {
+    const { variants } = this.#options;
+    const wanted = { ...form, epoch: form.rewriteTimestamp ? form.epoch : undefined };
+    const converted: Layer[] = [];
+    for (const [at, layer] of layers.entries()) {
+      const conversion = conversionOf(layer, at < ofBase, wanted);
+      converted.push(conversion === undefined ? layer : await variants.convert(layer, conversion));
+    }
+    return converted;
+  }
+
+  /** Configs, manifests and index in the content store, and everything granted to the project. */
+  async #keep(image: Assembled): Promise<void> {
+    const { node, job } = this.#options;
+    const { signal } = job;
+    const top = topOf(image);
+    const documents = new Map([[top.descriptor, top.bytes]]);
+    for (const { configDescriptor, configBytes, manifestDescriptor, manifestBytes } of imagesOf(image))
+      documents.set(configDescriptor, configBytes).set(manifestDescriptor, manifestBytes);
+    for (const [{ digest }, bytes] of documents) await node.content.put(single(bytes), digest, signal);
+    const layers = imagesOf(image).flatMap(({ manifest }) => manifest.layers);
+    // Nobody may need to have fetched a base's.
+    const absent = await node.content.findMissing(new Set(layers.map(({ digest }) => digest)), signal);
+    await job.grants.grant([...documents.keys(), ...layers.filter(({ digest }) => !absent.has(digest))], signal);
+  }
+
+  #staysHere(): boolean {
+    return this.#options.job.request.outputs.some((output) => output.type === 'image' && !output.push);
+  }
+}
+
+export function treeOf(root: Ref): TreeRef {
+  if (root.kind !== 'tree') throw new KilnError('INTERNAL', 'a context is no result');
+  return root;
+}
+
+/** The time of the result, not of this build: a fully cached build gives the same image again. */
+async function createdAt(tree: TreeRef, { base }: Lowered): Promise<string> {
+  const created = await tree.createdAtMs();
+  return created === undefined ? (base?.config.created ?? new Date(0).toISOString()) : new Date(created).toISOString();
+}
+
+/** When each line of the history was: a layer's own time; what makes none has that of the layer before it, or the first. */
+function stepTimes(history: Lowered['history'], own: readonly Partial<Pick<StoredLayer, 'createdAtMs'>>[], created: string): readonly string[] {
+  const made = own.map(({ createdAtMs }) =>
+    createdAtMs === undefined ? created : new Date(createdAtMs).toISOString(),
+  );
+  let at = -1;
+  return history.map(({ emptyLayer }) => {
+    if (!emptyLayer) at++;
+    return made[Math.max(at, 0)] ?? created;
+  });
+}
+
+/** SOURCE_DATE_EPOCH is the latest that anything may be. */
+function clampTo(epoch: number | undefined): (time: string) => string {
+  if (epoch === undefined) return (time) => time;
+  return (time) => (new Date(time).getTime() > epoch * 1000 ? new Date(epoch * 1000).toISOString() : time);
+}

@@ -1,0 +1,104 @@
+import type { Dialect } from '#exporter';
+import { type Compression, parsePlatform } from '#oci';
+import type { OutputRequest, StoredRequest } from '#protocol';
+import { KilnError } from '#std';
+import { type AnnotationRule, checkAnnotations, parseAnnotations } from './annotation-rules.ts';
+
+/** Everything in which one output's image can differ from another's of the same results. */
+export interface ImageForm {
+  readonly dialect: Dialect;
+  /** of layers that the build made; as they are by default */
+  readonly compression: Compression | undefined;
+  readonly level: number | undefined;
+  /** base layers too */
+  readonly force: boolean;
+  /** seconds since the epoch: no time in config and history of this build is later */
+  readonly epoch: number | undefined;
+  /** no mtime in layers of this build is either */
+  readonly rewriteTimestamp: boolean;
+  /** an index for one platform too */
+  readonly index: boolean;
+  readonly annotations: readonly AnnotationRule[];
+}
+
+type ImageOutput = Extract<OutputRequest, { readonly type: 'image' | 'oci' | 'docker' }>;
+
+export const isImageOutput = (output: OutputRequest): output is ImageOutput =>
+  output.type === 'image' || output.type === 'oci' || output.type === 'docker';
+
+/** @throws KilnError INVALID_ARGUMENT */
+export function formOf(request: StoredRequest, output?: ImageOutput): ImageForm {
+  const index = request.platforms.length > 1 || asksForIndex(request);
+  return {
+    dialect: output?.ociMediaTypes === false ? 'docker' : 'oci',
+    compression: output?.compression === 'uncompressed' ? 'none' : output?.compression,
+    level: output?.compressionLevel,
+    force: output?.forceCompression === true,
+    epoch: epochOf(request),
+    rewriteTimestamp: output?.rewriteTimestamp === true,
+    index,
+    annotations: parseAnnotations({ ...request.annotations, ...output?.annotations }),
+  };
+}
+
+/** As with BuildKit: `--build-arg BUILDKIT_MULTI_PLATFORM=1`. */
+export function asksForIndex({ buildArgs }: StoredRequest): boolean {
+  return ['1', 't', 'true'].includes((buildArgs['BUILDKIT_MULTI_PLATFORM'] ?? '').toLowerCase());
+}
+
+/**
+ * SOURCE_DATE_EPOCH (https://reproducible-builds.org/specs/source-date-epoch/), a build argument.
+ * @throws KilnError INVALID_ARGUMENT when it is no number of seconds
+ */
+export function epochOf({ buildArgs }: StoredRequest): number | undefined {
+  const text = buildArgs['SOURCE_DATE_EPOCH'];
+  if (text === undefined || text === '') return undefined;
+  const seconds = /^\d{1,12}$/.test(text) ? Number(text) : Number.NaN;
+  if (Number.isNaN(new Date(seconds * 1000).getTime())) {
+    throw new KilnError('INVALID_ARGUMENT', `SOURCE_DATE_EPOCH is no number of seconds: ${JSON.stringify(text)}`, {
+      field: 'buildArgs',
+      hint: 'such as 1700000000, what date +%s prints',
+    });
+  }
+  return seconds;
+}
+
+/**
+ * Told before anything runs.
+ * @throws KilnError INVALID_ARGUMENT for outputs that the build cannot have
+ */
+export function checkOutputs(request: StoredRequest): void {
+  const several = request.platforms.length > 1;
+  const platforms = request.platforms.map(parsePlatform);
+  for (const [at, output] of request.outputs.entries()) {
+    const field = `outputs[${at}]`;
+    const refuse = (message: string, hint: string): KilnError =>
+      new KilnError('INVALID_ARGUMENT', message, { field, hint });
+    if (!isImageOutput(output)) continue;
+    const form = formOf(request, output);
+    if (several && output.type === 'docker') {
+      throw refuse(
+        'an archive for docker load holds one platform, and this build has several',
+        'build one platform, or use --output type=oci',
+      );
+    }
+    if (form.dialect === 'docker' && form.compression === 'zstd')
+      throw refuse('compression=zstd goes with OCI media types alone', 'leave oci-mediatypes=false out');
+    if (form.compression === 'gzip' && (form.level ?? 0) > 9)
+      throw refuse(`gzip has no level ${form.level}`, 'there are 0 to 9');
+    checkAnnotations(
+      form.annotations,
+      platforms.length === 0 ? { ...unknownPlatforms(form), index: form.index } : { platforms, index: form.index },
+    );
+    if (output.type !== 'image' || !output.push) continue;
+    const names = [...request.tags, ...(output.names ?? [])];
+    if (names.length === 0)
+      throw refuse('an image is pushed under its tags, and this build has none', 'add -t registry/name:tag');
+  }
+  formOf(request);
+}
+
+/** Where the platform is the builder's own, the annotations' are checked when it is known. */
+const unknownPlatforms = ({ annotations }: ImageForm) => ({
+  platforms: annotations.flatMap(({ platform }) => platform ?? []),
+});

@@ -1,0 +1,76 @@
+import { type Assembled, imagesOf, pushImage, topOf } from '#exporter';
+import { type Digest, formatReference, parseReference, type Reference } from '#oci';
+import type { OutputRequest } from '#protocol';
+import type { Repository } from '#registry';
+import { KilnError } from '#std';
+import { basesOf, type Exporting, type OpenBlob } from './exporting.ts';
+
+export interface Pushing {
+  readonly image: Assembled;
+  readonly output: Extract<OutputRequest, { readonly type: 'image' }>;
+  /** full ones */
+  readonly names: readonly string[];
+  readonly open: OpenBlob;
+}
+
+/** Pushes an image under every name, or by its digest alone. Gives the names that it can be pulled by. */
+export async function pushOutput(exporting: Exporting, pushing: Pushing): Promise<readonly string[]> {
+  const references = referencesOf(exporting, pushing);
+  if (references.length === 0) {
+    throw new KilnError('INVALID_ARGUMENT', 'an image is pushed under its tags, and this build has none', {
+      hint: 'add -t registry/name:tag',
+      field: 'tags',
+    });
+  }
+  for (const reference of references) await pushTo(exporting, pushing, reference);
+  return references.map(formatReference);
+}
+
+function referencesOf({ job }: Exporting, { output, names, image }: Pushing): readonly Reference[] {
+  if (output.pushByDigest !== true) return names.map(parseReference);
+  const { digest } = topOf(image).descriptor;
+  return [...job.request.tags, ...(output.names ?? [])].map((name) => {
+    const { registry, repository } = parseReference(name);
+    return { registry, repository, digest };
+  });
+}
+
+async function pushTo(exporting: Exporting, { image, open }: Pushing, reference: Reference): Promise<void> {
+  const { node, job, report, tally } = exporting;
+  const layers = new Map(
+    imagesOf(image).flatMap(({ manifest }) => manifest.layers.map((layer) => [layer.digest, layer.size])),
+  );
+  const total = [...layers.values()].reduce((sum, size) => sum + size, 0);
+  const name = formatReference(reference);
+  const progress = { type: 'progress', id: `push ${name}`, name: `pushing ${name}`, unit: 'bytes', total } as const;
+  let current = 0;
+  report({ ...progress, atMs: node.clock.nowMs(), current, done: false });
+  const { uploadedBytes } = await pushImage({
+    client: job.registry,
+    image,
+    reference,
+    openLayer: open,
+    mountCandidates: baseRepositories(exporting),
+    report: (event) => {
+      if (event.type !== 'blob' || !layers.has(event.descriptor.digest)) return;
+      current += event.descriptor.size;
+      report({ ...progress, atMs: node.clock.nowMs(), current, done: false });
+    },
+    beforeTag: job.checkFence,
+    signal: job.signal,
+  });
+  tally.pushedBytes += uploadedBytes;
+  report({ ...progress, atMs: node.clock.nowMs(), current: total, done: true });
+}
+
+/** Where the bases' layers are known to be. */
+function baseRepositories({ results, images }: Exporting): ReadonlyMap<Digest, readonly Repository[]> {
+  return new Map(
+    basesOf(results).flatMap((base) => {
+      const { registry, repository } = parseReference(base.reference);
+      return images
+        .layersOf(base.digest)
+        .map((layer): [Digest, Repository[]] => [layer.descriptor.digest, [{ registry, repository }]]);
+    }),
+  );
+}
