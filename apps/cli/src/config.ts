@@ -2,6 +2,7 @@ import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { KilnError } from '#std';
 import { z } from 'zod';
+import type { LoadEnvironment } from './build/load-target.ts';
 
 const text = z.string().optional();
 
@@ -15,6 +16,15 @@ export const CliEnvironment = z.object({
   KILN_DATA: text,
   /** directory of docker's config.json */
   DOCKER_CONFIG: text,
+  /** the Docker that --load speaks to */
+  DOCKER_HOST: text,
+  DOCKER_CONTEXT: text,
+  /** any value: DOCKER_HOST speaks TLS */
+  DOCKER_TLS_VERIFY: text,
+  /** directory of ca.pem, cert.pem and key.pem for it */
+  DOCKER_CERT_PATH: text,
+  /** where podman is looked for */
+  PATH: text,
   /** any value: no colours, no live view */
   NO_COLOR: text,
   /** any value but `false`: no live view */
@@ -27,6 +37,8 @@ export interface Config {
   readonly farm: { readonly url: string; readonly token: string | undefined } | undefined;
   readonly dataDir: string;
   readonly dockerConfigDir: string;
+  /** what --load finds an engine by */
+  readonly load: LoadEnvironment;
   /** neither NO_COLOR nor CI nor a dumb terminal speaks against a live view */
   readonly live: boolean;
 }
@@ -37,10 +49,19 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   const set = (value: string | undefined): value is string => value !== undefined && value !== '';
   const home = homedir();
   const dataDir = [data, env.KILN_DATA].find(set) ?? join(home, '.kiln');
+  const dockerConfigDir = set(env.DOCKER_CONFIG) ? resolve(env.DOCKER_CONFIG) : join(home, '.docker');
   return {
     farm: set(env.KILN_URL) ? { url: farmUrl(env.KILN_URL), token: env.KILN_TOKEN || undefined } : undefined,
     dataDir: resolve(dataDir),
-    dockerConfigDir: set(env.DOCKER_CONFIG) ? resolve(env.DOCKER_CONFIG) : join(home, '.docker'),
+    dockerConfigDir,
+    load: {
+      dockerHost: env.DOCKER_HOST || undefined,
+      dockerContext: env.DOCKER_CONTEXT || undefined,
+      dockerTls: set(env.DOCKER_TLS_VERIFY),
+      dockerCertPath: env.DOCKER_CERT_PATH || undefined,
+      dockerConfigDir,
+      path: env.PATH ?? '',
+    },
     live: !set(env.NO_COLOR) && (!set(env.CI) || env.CI === 'false') && env.TERM !== 'dumb',
   };
 }

@@ -45,7 +45,11 @@ function addBuild(program: Command): void {
     .option('-f, --file <path>', 'Dockerfile (PATH/Dockerfile), or - for standard input')
     .addOption(list('-t, --tag <name>', 'name of the image; may be repeated'))
     .option('--push', 'push the image under its tags')
-    .addOption(list('-o, --output <spec>', 'type=oci,dest=FILE, type=image[,push=true] or type=registry'))
+    .option('--load', 'load the image into Docker or Podman on this machine')
+    .addOption(
+      list('-o, --output <spec>', 'type=image, registry, oci, docker, tar, local or cacheonly, with dest=PATH'),
+    )
+    .addOption(list('--annotation <key=value>', 'annotation of the image; index:KEY=VALUE for an index'))
     .addOption(list('--build-arg <name=value>', 'value of an ARG; without =value from the environment'))
     .option('--target <stage>', 'stage to build')
     .addOption(list('--platform <platform>', 'such as linux/amd64'))

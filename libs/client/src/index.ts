@@ -4,3 +4,4 @@ export * from './docker-credentials.ts';
 export type { EventOptions } from './event-stream.ts';
 export * from './kiln-client.ts';
 export type { ExpectedBytes } from './verify-output.ts';
+export { unpackFiles, type UnpackOptions } from './unpack-files.ts';

@@ -62,7 +62,9 @@ export class ImageBuilder {
     return image;
   }
 
-  async #assemble({ lowered, root }: PlatformResult, form: ImageForm): Promise<AssembledImage> {
+  async #assemble({ lowered, root }: PlatformResult, asked: ImageForm): Promise<AssembledImage> {
+    // A Dockerfile may have it in an ARG of its own.
+    const form = { ...asked, epoch: lowered.epochSeconds ?? asked.epoch };
     const tree = treeOf(root);
     const { platform, config, author, history, base } = lowered;
     // What a base brought need not be here, unless the image stays here.

@@ -1,13 +1,16 @@
 import { type ProgressMode, progressModes } from '../progress/choose-renderer.ts';
 import { type Call, parseCall } from '../call/parse-call.ts';
 import { usageError } from '../usage.ts';
-import { type Outputs, parseOutputs } from './outputs.ts';
+import { readAnnotations } from './annotations.ts';
+import { hasTag, type Outputs, parseOutputs } from './outputs.ts';
 
 /** The flags of `kiln build` as commander gives them. */
 export interface BuildFlags {
   readonly file?: string;
   readonly tag?: readonly string[];
   readonly push?: boolean;
+  readonly load?: boolean;
+  readonly annotation?: readonly string[];
   readonly buildArg?: readonly string[];
   readonly target?: string;
   readonly platform?: readonly string[];
@@ -36,6 +39,8 @@ export interface BuildOptions {
   readonly tags: readonly string[];
   readonly buildArgs: Readonly<Record<string, string>>;
   readonly labels: Readonly<Record<string, string>>;
+  /** by `TARGET:KEY` */
+  readonly annotations: Readonly<Record<string, string>>;
   readonly target: string | undefined;
   readonly platform: string | undefined;
   readonly noCache: boolean;
@@ -58,13 +63,15 @@ export function checkFlags(
   environment: Readonly<Record<string, string | undefined>>,
 ): BuildOptions {
   const call = parseCall(flags.call ?? (flags.check === true ? 'check' : 'build'));
-  const asked = parseOutputs(flags.output ?? [], flags.push === true);
+  const asked = parseOutputs({
+    output: flags.output ?? [],
+    push: flags.push === true,
+    load: flags.load === true,
+  });
   // What only makes sense with an image does nothing in a call, as in docker: one adds --check to a command that builds.
-  const outputs: Outputs = call === undefined ? asked : { requests: [], destinations: [], names: [] };
-  const tags = [...(flags.tag ?? []), ...outputs.names];
-  if (tags.length === 0 && outputs.requests.some((output) => output.type === 'image' && output.push === true)) {
-    throw usageError('an image is pushed under its tags, and there is none', 'add -t registry/name:tag');
-  }
+  const outputs: Outputs = call === undefined ? asked : { requests: [], destinations: [] };
+  const tags = flags.tag ?? [];
+  checkNames(outputs, tags);
   const detach = flags.detach === true;
   if (detach) refuseDetached(flags, outputs);
   if (call !== undefined) refuseInCall(flags, call);
@@ -74,6 +81,7 @@ export function checkFlags(
     tags,
     buildArgs: readArguments(flags.buildArg ?? [], environment),
     labels: readLabels(flags.label ?? []),
+    annotations: readAnnotations(flags.annotation ?? []),
     target: flags.target,
     platform: readPlatform(flags.platform ?? []),
     noCache: !flags.cache,
@@ -89,11 +97,24 @@ export function checkFlags(
   };
 }
 
+function checkNames({ requests }: Outputs, tags: readonly string[]): void {
+  for (const output of requests) {
+    if (output.type !== 'image' || !output.push) continue;
+    const names = [...tags, ...(output.names ?? [])];
+    if (names.length === 0) {
+      throw usageError('an image is pushed under its tags, and there is none', 'add -t registry/name:tag');
+    }
+    const tagged = output.pushByDigest === true ? names.find(hasTag) : undefined;
+    if (tagged !== undefined)
+      throw usageError(`--output: push-by-digest cannot push the tag of ${tagged}`, 'name the image without a tag');
+  }
+}
+
 function refuseDetached({ metadataFile, iidfile }: BuildFlags, { destinations }: Outputs): void {
   const later = [
     ...(metadataFile === undefined ? [] : ['--metadata-file']),
     ...(iidfile === undefined ? [] : ['--iidfile']),
-    ...(destinations.length === 0 ? [] : ['--output of a file']),
+    ...(destinations.length === 0 ? [] : ['--output of a file or directory, or --load']),
   ];
   if (later[0] !== undefined) throw usageError(`--detach does not wait for the end, which ${later[0]} needs`);
 }
@@ -114,8 +135,13 @@ function readArguments(
     if (name === '') throw usageError(`--build-arg has no name: ${JSON.stringify(value)}`, 'write it as NAME=VALUE');
     return [name, equals < 0 ? environment[name] : value.slice(equals + 1)];
   });
-  return Object.fromEntries(read.filter((pair): pair is [string, string] => pair[1] !== undefined));
+  const given = Object.fromEntries(read.filter((pair): pair is [string, string] => pair[1] !== undefined));
+  const epoch = environment[EPOCH];
+  // As docker buildx does it: https://reproducible-builds.org/specs/source-date-epoch/
+  return epoch === undefined || epoch === '' || given[EPOCH] !== undefined ? given : { ...given, [EPOCH]: epoch };
 }
+
+const EPOCH = 'SOURCE_DATE_EPOCH';
 
 function readLabels(values: readonly string[]): Record<string, string> {
   const read = values.map((value): [string, string] => {

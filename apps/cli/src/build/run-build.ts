@@ -1,25 +1,25 @@
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
+import { mkdir } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import type { KilnClient } from '#client';
 import type { BuildResult, BuildView } from '#protocol';
-import { KilnError } from '#std';
+import { messageOf } from '#std';
 import type { Call } from '../call/parse-call.ts';
 import { printReport } from '../call/print-report.ts';
 import type { Config } from '../config.ts';
 import { startFarm } from '../farm/start-farm.ts';
 import { chooseRenderer } from '../progress/choose-renderer.ts';
 import type { Renderer, Terminal } from '../progress/client-event.ts';
-import { size } from '../progress/duration.ts';
 import { usageError } from '../usage.ts';
 import { openContext } from './build-context.ts';
 import type { BuildOptions } from './build-flags.ts';
 import { followBuild } from './follow.ts';
 import { Interrupt } from './interrupt.ts';
-import { metadataOf } from './metadata.ts';
-import type { Destination } from './outputs.ts';
+import { imageId, metadataOf } from './metadata.ts';
+import { findLoadTarget } from './load-target.ts';
 import type { Input } from './stdin.ts';
 import { type Submission, submit } from './submit.ts';
-import { checkTarget, replaceWithBytes, replaceWithText } from './write-file.ts';
+import { checkTarget, replaceWithText } from './write-file.ts';
+import { type Target, writeOutputs } from './write-outputs.ts';
 
 /** What a build takes from its process. */
 export interface BuildSurroundings {
@@ -34,7 +34,7 @@ export interface BuildSurroundings {
 
 /** `kiln build`: gives the exit code. Failures of the build have been shown; all others are thrown. */
 export async function runBuild(options: BuildOptions, config: Config, around: BuildSurroundings): Promise<number> {
-  const targets = await checkTargets(options, around);
+  const targets = await checkTargets(options, config, around);
   using interrupt = new Interrupt();
   const renderer = await chooseRenderer({
     mode: options.progress,
@@ -66,7 +66,8 @@ export async function runBuild(options: BuildOptions, config: Config, around: Bu
     renderer.close();
     if (interrupt.signal.aborted) return 130;
     if (end?.type !== 'succeeded') return 1;
-    await finish({ client, build, result: end.result, renderer, around, targets });
+    await finish({ client, build, result: end.result, renderer, around, targets, signal: interrupt.signal });
+    renderer.close();
     if (options.call !== undefined) return tell(end.result, options.call, around);
     if (options.progress === 'quiet' && !targets.files.some(({ kind }) => kind === 'stdout')) {
       around.stdout.write(`${end.result.digest ?? end.result.configDigest ?? ''}\n`);
@@ -109,19 +110,33 @@ async function startEmbedded(
 }
 
 interface Targets {
-  readonly files: readonly Destination[];
+  readonly files: readonly Target[];
   readonly metadata: string | undefined;
   readonly iid: string | undefined;
 }
 
-async function checkTargets(options: BuildOptions, { cwd, stdout }: BuildSurroundings): Promise<Targets> {
-  const files: Destination[] = [];
+async function checkTargets(
+  options: BuildOptions,
+  { load }: Config,
+  { cwd, stdout }: BuildSurroundings,
+): Promise<Targets> {
+  const files: Target[] = [];
   for (const destination of options.outputs.destinations) {
-    if (destination.kind === 'file')
-      files.push({ ...destination, path: await checkTarget('--output', destination.path, cwd) });
-    else if (stdout.isTTY === true)
-      throw usageError('--output: an archive will not be written to a terminal', 'give it dest=FILE');
-    else files.push(destination);
+    switch (destination.kind) {
+      case 'file':
+        files.push({ ...destination, path: await checkTarget('--output', destination.path, cwd) });
+        break;
+      case 'directory':
+        files.push({ ...destination, path: await makeDirectory(resolve(cwd, destination.path)) });
+        break;
+      case 'load':
+        files.push({ kind: 'load', into: await findLoadTarget(load) });
+        break;
+      case 'stdout':
+        if (stdout.isTTY === true)
+          throw usageError('--output: an archive will not be written to a terminal', 'give it dest=FILE');
+        files.push(destination);
+    }
   }
   const check = async (flag: string, path: string | undefined): Promise<string | undefined> =>
     path === undefined ? undefined : checkTarget(flag, path, cwd);
@@ -132,6 +147,15 @@ async function checkTargets(options: BuildOptions, { cwd, stdout }: BuildSurroun
   };
 }
 
+async function makeDirectory(path: string): Promise<string> {
+  try {
+    await mkdir(path, { recursive: true });
+    return path;
+  } catch (cause) {
+    throw usageError(`--output: ${path} cannot be made: ${messageOf(cause)}`, 'name a directory', cause);
+  }
+}
+
 interface Finished {
   readonly client: KilnClient;
   readonly build: BuildView;
@@ -139,26 +163,15 @@ interface Finished {
   readonly renderer: Renderer;
   readonly around: BuildSurroundings;
   readonly targets: Targets;
+  readonly signal: AbortSignal;
 }
 
 /** Writes what was asked for; the metadata last, so that who finds it finds the rest. */
-async function finish({ client, build, result, renderer, around, targets }: Finished): Promise<void> {
-  for (const [index, destination] of targets.files.entries()) {
-    const expected = result.outputs[index];
-    if (expected === undefined) throw new KilnError('INTERNAL', `the farm made no output ${index}`);
-    const bytes = client.output(build.id, index, expected);
-    if (destination.kind === 'file') {
-      await replaceWithBytes(destination.path, bytes);
-      renderer.note(`wrote ${destination.path} (${size(expected.sizeBytes)})`);
-    } else {
-      // A reader that goes away has not got it.
-      process.exitCode = 1;
-      await pipeline(Readable.from(bytes, { objectMode: false }), around.stdout, { end: false });
-      process.exitCode = undefined;
-    }
-  }
-  // The image ID, as docker buildx writes it: the digest of the config.
-  if (targets.iid !== undefined) await replaceWithText(targets.iid, result.configDigest ?? '');
+async function finish({ targets, around, ...rest }: Finished): Promise<void> {
+  const { build, result } = rest;
+  await writeOutputs({ ...rest, stdout: around.stdout, targets: targets.files });
+  // As docker buildx writes it: the digest of the config, or of an index.
+  if (targets.iid !== undefined) await replaceWithText(targets.iid, imageId(result) ?? '');
   if (targets.metadata !== undefined) {
     await replaceWithText(targets.metadata, `${JSON.stringify(metadataOf(build, result), null, 2)}\n`);
   }

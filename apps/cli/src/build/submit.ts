@@ -66,7 +66,9 @@ export async function submit(submission: Submission): Promise<Submitted> {
 }
 
 async function requestOf({ config, options, context, interrupted }: Submission): Promise<BuildRequestInput> {
-  const hosts = registryHosts(options.tags, context.text, options.buildArgs);
+  const { requests } = options.outputs;
+  const names = [...options.tags, ...requests.flatMap((output) => ('names' in output ? (output.names ?? []) : []))];
+  const hosts = registryHosts(names, context.text, options.buildArgs);
   const credentials = await dockerCredentials(hosts, { configDir: config.dockerConfigDir, signal: interrupted });
   return {
     ...(options.call === undefined ? {} : { call: options.call.method }),
@@ -76,12 +78,13 @@ async function requestOf({ config, options, context, interrupted }: Submission):
     platforms: options.platform === undefined ? [] : [options.platform],
     buildArgs: options.buildArgs,
     labels: options.labels,
+    annotations: options.annotations,
     tags: [...options.tags],
     noCache: options.noCache,
     noCacheFilter: [...options.noCacheFilter],
     pull: options.pull,
     network: options.network,
-    outputs: [...options.outputs.requests],
+    outputs: [...requests],
     credentials,
   };
 }

@@ -4,7 +4,6 @@ import { usageError } from '../usage.ts';
 export const unsupportedFlags: readonly string[] = [
   '--add-host <value>',
   '--allow <value>',
-  '--annotation <value>',
   '--attest <value>',
   '--build-context <value>',
   '--builder <value>',
@@ -13,7 +12,6 @@ export const unsupportedFlags: readonly string[] = [
   '--cgroup-parent <value>',
   '--cpus <value>',
   '--debug',
-  '--load',
   '-m, --memory <value>',
   '--policy <value>',
   '--provenance <value>',
@@ -47,7 +45,6 @@ export function refuseUnsupported(given: Readonly<Record<string, unknown>>): voi
 }
 
 const hints: Readonly<Record<string, string>> = {
-  load: 'use --output type=oci,dest=FILE and load that file, or --push to a registry',
   'cache-from': 'not needed: every build of the farm reads one cache',
   'cache-to': 'not needed: every build of the farm writes one cache',
 };
