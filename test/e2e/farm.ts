@@ -24,7 +24,7 @@ export const cgroupParent = `/kiln-e2e/${process.pid}`;
 /** What `--metadata-file` says. */
 const Metadata = z.object({
   'containerimage.digest': z.string().optional(),
-  'containerimage.config.digest': z.string(),
+  'containerimage.config.digest': z.string().optional(),
   'image.name': z.string().optional(),
   'kiln.build': z.object({
     id: z.string(),

@@ -7,7 +7,7 @@ import { filesTar } from './files-tar.ts';
 import { ImageBuilder } from './image-builder.ts';
 import { asksForIndex, epochOf, formOf, isImageOutput } from './image-form.ts';
 import type { EngineNode } from './job.ts';
-import { LayerVariants } from './layer-variants.ts';
+import { type ConversionProgress, LayerVariants } from './layer-variants.ts';
 import { pushOutput } from './push-output.ts';
 
 type Exported = Pick<BuildResult, 'digest' | 'descriptor' | 'configDigest' | 'names' | 'outputs'>;
@@ -122,16 +122,22 @@ function telling({ clock }: EngineNode, tell: (bytes: number) => void): (source:
 function layerVariants({ node, job, report }: Exporting, open: OpenBlob): LayerVariants {
   const { content, clock } = node;
   const { variants: index, grants, signal } = job;
-  const onConvert = ({ diffId }: Layer): ((bytes: number) => void) => {
+  const onConvert = ({ diffId }: Layer): ConversionProgress => {
+    const name = `compressing ${diffId.slice(0, 'sha256:'.length + 12)}`;
+    const progress = { type: 'progress', id: `layer ${diffId}`, name, unit: 'bytes' } as const;
     let current = 0;
-    let toldMs = 0;
-    const short = diffId.slice(0, 19);
-    const progress = { type: 'progress', id: `layer ${diffId}`, name: `compressing ${short}`, unit: 'bytes' } as const;
-    return (bytes) => {
-      current += bytes;
-      if (clock.nowMs() - toldMs < TELL_MS) return;
+    let toldMs = clock.nowMs();
+    const tell = (done: boolean): void => {
       toldMs = clock.nowMs();
-      report({ ...progress, atMs: toldMs, current, done: false });
+      report({ ...progress, atMs: toldMs, current, done });
+    };
+    tell(false);
+    return {
+      onBytes: (bytes) => {
+        current += bytes;
+        if (clock.nowMs() - toldMs >= TELL_MS) tell(false);
+      },
+      done: () => tell(true),
     };
   };
   return new LayerVariants({ content, index, grants, open, onConvert, signal });

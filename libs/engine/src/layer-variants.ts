@@ -11,14 +11,19 @@ export interface LayerVariantIndex {
   saveVariant(key: Digest, variant: Layer, signal?: AbortSignal): Promise<void>;
 }
 
+export interface ConversionProgress {
+  readonly onBytes: (bytes: number) => void;
+  readonly done: () => void;
+}
+
 export interface LayerVariantsOptions {
   readonly content: ContentStore;
   readonly index: LayerVariantIndex;
   readonly grants: BlobGrants;
   /** the blob of a layer as the cache, or the base, has it */
   readonly open: (descriptor: Descriptor) => Bytes;
-  /** a layer is compressed anew: told once before, and of each piece of its tar */
-  readonly onConvert: (layer: Layer) => (bytes: number) => void;
+  /** a layer is compressed anew: told of each piece of its tar, and of the end */
+  readonly onConvert: (layer: Layer) => ConversionProgress;
   readonly signal: AbortSignal;
 }
 
@@ -52,11 +57,12 @@ export class LayerVariants {
     const known = (await index.findVariants([key], signal)).get(key);
     if (known !== undefined && (await content.findMissing(new Set([known.descriptor.digest]), signal)).size === 0)
       return known;
-    const onBytes = onConvert(layer);
+    const { onBytes, done } = onConvert(layer);
     const tar = layerTar(layer, open(layer.descriptor));
     const made = await convertLayer({ tar, content, ...conversion, onBytes, signal });
     await grants.grant([made.descriptor], signal);
     await index.saveVariant(key, made, signal);
+    done();
     return made;
   }
 }
