@@ -165,7 +165,9 @@ describe('an image with everything in it', () => {
       mediaType.ociLayerGzip,
       ...manifest.layers.slice(1).map(() => type),
     ]);
-    const seen = JSON.parse((await run('skopeo', ['inspect', '--config', `oci-archive:${archive.dest}`])).stdout);
+    const seen: unknown = JSON.parse(
+      (await run('skopeo', ['inspect', '--config', `oci-archive:${archive.dest}`])).stdout,
+    );
     expect(z.object({ rootfs: z.unknown() }).parse(seen).rootfs).toEqual(config.rootfs);
     expect(await listTree(await podman.filesOf(archive.dest))).toEqual(expected);
 
@@ -178,7 +180,7 @@ describe('an image with everything in it', () => {
     expect([archive, again].map(({ progress }) => /compressing sha256/.test(progress))).toEqual([true, false]);
     const tag = `${farm.registry.host}/acme/forms:${compression}`;
     await farm.build(context, '-o', `type=registry,compression=${compression}`, '-t', tag);
-    const remote = JSON.parse(
+    const remote: unknown = JSON.parse(
       (await run('skopeo', ['inspect', '--raw', '--tls-verify=false', `docker://${tag}`])).stdout,
     );
     expect(ManifestSchema.parse(remote)).toEqual(manifest);
