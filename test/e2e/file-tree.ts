@@ -6,7 +6,6 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 
-/** What counts of a file, in one line. */
 export interface ListOptions {
   /** false for what an ordinary user unpacked */
   readonly owners?: boolean;
@@ -36,8 +35,8 @@ export async function listTree(root: string, { owners = true }: ListOptions = {}
 
 /** The capabilities of a file, as the kernel keeps them; in hexadecimal. */
 export async function capabilityOf(path: string): Promise<string> {
-  const script = 'import os,sys; print(os.getxattr(sys.argv[1], "security.capability").hex())';
-  return (await run('python3', ['-c', script, path])).stdout.trim();
+  const args = ['--absolute-names', '--only-values', '-n', 'security.capability', path];
+  return (await run('getfattr', args, { encoding: 'buffer' })).stdout.toString('hex');
 }
 
 /** Unpacks a tar with everything that it says, as root can. */

@@ -3,6 +3,7 @@ import type { StoredLayer } from '#cache';
 import type { Lowered } from '#graph';
 import type { Layer } from '#oci';
 import { KilnError, single } from '#std';
+import pLimit from 'p-limit';
 import { annotationsOf, checkAnnotations } from './annotation-rules.ts';
 import type { ImageForm } from './image-form.ts';
 import type { BuildJobInput, EngineNode } from './job.ts';
@@ -22,6 +23,8 @@ export interface ImageBuilderOptions {
   readonly results: readonly PlatformResult[];
   readonly variants: LayerVariants;
 }
+
+const PARALLEL_LAYERS = 2;
 
 /** Makes images of a build's results, each form once: the blobs of one are stored and granted when it is given. */
 export class ImageBuilder {
@@ -90,12 +93,14 @@ export class ImageBuilder {
   async #layers(layers: readonly Layer[], ofBase: number, form: ImageForm): Promise<Layer[]> {
     const { variants } = this.#options;
     const wanted = { ...form, epoch: form.rewriteTimestamp ? form.epoch : undefined };
-    const converted: Layer[] = [];
-    for (const [at, layer] of layers.entries()) {
+    const limit = pLimit(PARALLEL_LAYERS);
+    const converted = layers.map((layer, at) => {
       const conversion = conversionOf(layer, at < ofBase, wanted);
-      converted.push(conversion === undefined ? layer : await variants.convert(layer, conversion));
-    }
-    return converted;
+      return conversion === undefined ? layer : limit(() => variants.convert(layer, conversion));
+    });
+    // None is still at work when this one gives up.
+    await Promise.allSettled(converted);
+    return await Promise.all(converted);
   }
 
   /** Configs, manifests and index in the content store, and everything granted to the project. */

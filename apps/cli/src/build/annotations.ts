@@ -16,7 +16,7 @@ export function readAnnotations(values: readonly string[]): Record<string, strin
     if (equals < 1) throw usageError(`--annotation: not KEY=VALUE: ${JSON.stringify(value)}`);
     const name = value.slice(0, equals);
     // A key may have colons of its own; with dots or slashes before them they are no targets.
-XX
+    const match = /^([a-z-]+(?:\[[^\]]*\])?(?:,[a-z-]+(?:\[[^\]]*\])?)*):(?!\/\/)(\S+)$/.exec(name);
     const key = match?.[2] ?? name;
     for (const target of match?.[1]?.split(',') ?? ['manifest'])
       found[`${checked(target)}:${key}`] = value.slice(equals + 1);
