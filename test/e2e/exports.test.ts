@@ -98,6 +98,11 @@ describe('an image with everything in it', () => {
     expect(expected['deep/suid']).toMatch(/^4755 0:0 /);
     expect(expected['deep/hard']).toMatch(/ = deep\/er\/file$|^644 1000:1000 /);
     expect(expected['deep/soft']).toBe('777 0:0 -> er/file');
+    // Each step's line in the history has that step's time; the image that of the last.
+    const times = (config.history ?? []).map(({ created }) => created ?? '');
+    expect(times).toEqual(times.toSorted());
+    expect(times.at(-1)).toBe(config.created);
+    expect(new Set(times).size).toBeGreaterThan(3);
     expect(Object.keys(expected)).not.toContain('var');
     expect(Object.keys(expected)).not.toContain('etc/group');
   });

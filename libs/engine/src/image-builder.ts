@@ -96,7 +96,7 @@ export class ImageBuilder {
     const limit = pLimit(PARALLEL_LAYERS);
     const converted = layers.map((layer, at) => {
       const conversion = conversionOf(layer, at < ofBase, wanted);
-      return conversion === undefined ? layer : limit(() => variants.convert(layer, conversion));
+      return conversion === undefined ? Promise.resolve(layer) : limit(() => variants.convert(layer, conversion));
     });
     // None is still at work when this one gives up.
     await Promise.allSettled(converted);
