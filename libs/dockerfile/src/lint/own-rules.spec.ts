@@ -196,12 +196,9 @@ test('the cause of a failure is named where it is such a character or command', 
   expect(failureHint('', 7)).toBeUndefined();
 });
 
-test('a file of any shape is looked at in good time', async () => {
-  const script = `RUN ${'npm install x; '.repeat(200)}`;
-  const chain = Array.from({ length: 200 }, (_, index) => `FROM s${index} AS s${index + 1}\nCOPY . .\n${script}`).join(
-    '\n',
-  );
-  const startedAtMs = performance.now();
-  await rulesIn(`${chain}\nRUN “${'“'.repeat(100_000)}`);
-  expect(performance.now() - startedAtMs).toBeLessThan(20_000);
+test('a command is looked at once, however many stages stand on it', async () => {
+  const script = `RUN ${'apt add x; '.repeat(20)}`;
+  const chain = Array.from({ length: 20 }, (_, index) => `FROM s${index} AS s${index + 1}`).join('\n');
+  const rules = await rulesIn(`FROM base AS s0\n${script}\n${chain}`);
+  expect(rules.filter((rule) => rule === 'UnknownPackageCommand')).toHaveLength(1);
 });
