@@ -15,6 +15,7 @@ import {
   ImageTagCache,
   type RedisLink,
 } from '#storage';
+import { clientSession } from './client-session.ts';
 import { EventWriter } from './event-writer.ts';
 import { type Patience, patience, patientCacheStore } from './patience.ts';
 import type { Registries } from './registries.ts';
@@ -166,7 +167,7 @@ class ClaimedBuild {
   }
 
   async #build(): ReturnType<typeof build> {
-    const { engine, db, redis, registries, ledger, builderId } = this.options;
+    const { engine, db, redis, registries, ledger, builderId, clock } = this.options;
     const { claim, logger } = this;
     const signal = this.#signal;
     const wait = this.#wait;
@@ -174,7 +175,9 @@ class ClaimedBuild {
     const manifest = await collect(engine.content.get(claim.context.digest, signal), MANIFEST_LIMIT_BYTES);
     const tags = new ImageTagCache(db, claim.projectId);
     const blobs = new BlobIndex(db);
-    await using registry = registries.client(this.#sealedParts().credentials);
+    const { credentials, secrets } = this.#sealedParts();
+    using session = clientSession({ redis, clock, buildId: claim.buildId, ssh: claim.request.ssh, secrets });
+    await using registry = registries.client(credentials);
     return await build(engine, {
       request: claim.request,
       context: decodeManifest(manifest),
@@ -195,6 +198,8 @@ class ClaimedBuild {
             ),
           ),
       },
+      session,
+      cacheOwner: `${claim.projectId}/${claim.scopes[0].id}`,
       emit: (event) => this.#writer.emit(event),
       checkFence: () => wait(() => ledger.checkFence(claim)),
       signal,

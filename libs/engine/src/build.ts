@@ -1,13 +1,15 @@
 import type { CacheStore } from '#cache';
 import { wholeRecords } from '#cache';
 import { lowerDockerfile, parseDockerfile } from '#dockerfile';
-import type { Definition, Lowered } from '#graph';
+import type { Definition, ExecLimits, Lowered } from '#graph';
 import { type Digest, parsePlatform, type Platform } from '#oci';
-import type { BuildEvent, BuildFailure, BuildResult } from '#protocol';
+import type { BuildEvent, BuildFailure, BuildResult, StoredRequest } from '#protocol';
 import { solve, VertexFailure } from '#solver';
 import { isKilnError, KilnError } from '#std';
+import { ContextTrees } from './context-trees.ts';
 import { DamagedBlobs } from './damaged-blobs.ts';
 import { type DockerfileSource, openContext } from './dockerfile-source.ts';
+import { checkEntitlements } from './entitlements.ts';
 import { exportImage } from './export.ts';
 import { failureOf } from './failure.ts';
 import { Images } from './images.ts';
@@ -15,6 +17,7 @@ import type { BuildJobInput, EngineNode } from './job.ts';
 import { plannedVertices } from './planned.ts';
 import type { LocalRef, Ref } from './ref.ts';
 import { EngineRunner } from './runner.ts';
+import { SecretMask } from './secret-mask.ts';
 import { StepLogs } from './step-logs.ts';
 import { Tally } from './tally.ts';
 import { TreeRefs } from './tree-refs.ts';
@@ -31,7 +34,7 @@ const MAX_REPAIRS = 3;
  * @throws the signal's reason when cancelled, KilnError FENCED when taken over; every other failure is an outcome
  */
 export async function build(node: EngineNode, job: BuildJobInput): Promise<BuildOutcome> {
-  const logs = new StepLogs(job.emit, node.clock);
+  const logs = new StepLogs(job.emit, node.clock, new SecretMask(job.session.secrets.values()));
   let dockerfile: DockerfileSource | undefined;
   try {
     const context = await openContext(node.content, job.context, job.request, job.signal);
@@ -71,11 +74,15 @@ async function run(node: EngineNode, job: BuildJobInput, { dockerfile, local, lo
     },
   });
   const lowered = await lower(node, job, dockerfile, images);
+  checkEntitlements(lowered.definition, { client: job.request.allow, farm: node.entitlements });
   for (const { message, line } of lowered.warnings)
     report({ type: 'warning', atMs: node.clock.nowMs(), message, line });
   report({ type: 'planned', atMs: node.clock.nowMs(), vertices: plannedVertices(lowered.definition) });
+  const { materialiser, clock } = node;
+  await using contexts = new ContextTrees({ materialiser, clock, content: damaged.watched, signal: job.signal });
   const exported = await whole(job, { node, damaged, report }, async (cache) => {
-    const root = await solveOnce(node, job, lowered.definition, { images, damaged, cache, local, logs, report });
+    const solving = { images, damaged, cache, local, contexts, logs, report };
+    const root = await solveOnce(node, job, lowered.definition, solving);
     const results = [{ lowered, root }];
     return exportImage({ node: { ...node, content: damaged.watched }, job, results, images, report, tally });
   });
@@ -97,13 +104,32 @@ function lower(
   const { target, buildArgs, labels, noCache, noCacheFilter, network } = request;
   const [asked] = request.platforms;
   const platform = asked === undefined ? node.platform : parsePlatform(asked);
-  const options = { buildArgs, labels, noCache, noCacheFilter, network, platform, buildPlatform: node.platform };
+  const options = {
+    buildArgs,
+    labels,
+    noCache,
+    noCacheFilter,
+    network,
+    extraHosts: request.addHosts,
+    limits: limitsOf(request),
+    platform,
+    buildPlatform: node.platform,
+  };
   return lowerDockerfile(
     parseDockerfile(dockerfile.text),
     target === undefined ? options : { ...options, target },
     images,
     signal,
   );
+}
+
+function limitsOf({ memoryBytes, cpus, shmSizeBytes, ulimits }: StoredRequest): ExecLimits {
+  return {
+    memoryBytes,
+    cpuMillis: cpus === undefined ? undefined : Math.round(cpus * 1000),
+    shmSizeBytes,
+    ulimits: ulimits.length === 0 ? undefined : ulimits,
+  };
 }
 
 interface Repairing {
@@ -140,6 +166,7 @@ interface Solving {
   readonly damaged: DamagedBlobs;
   readonly cache: CacheStore;
   readonly local: LocalRef;
+  readonly contexts: ContextTrees;
   readonly logs: StepLogs;
   readonly report: (event: BuildEvent) => void;
 }
@@ -148,11 +175,11 @@ function solveOnce(
   node: EngineNode,
   job: BuildJobInput,
   definition: Definition,
-  { images, damaged, cache, local, logs, report }: Solving,
+  { images, damaged, cache, local, contexts, logs, report }: Solving,
 ): Promise<Ref> {
   const refs = new TreeRefs(damaged.watched, cache, node.materialiser, images, job.signal);
   const runner = new EngineRunner(
-    { ...node, refs, content: damaged.watched, locals: new Map([['context', local]]), producer: job.producer, logs },
+    { ...node, ...job, refs, contexts, content: damaged.watched, locals: new Map([['context', local]]), logs },
     () => local,
   );
   const { clock, parallelism } = node;

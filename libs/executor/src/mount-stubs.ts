@@ -11,7 +11,7 @@ import {
   utimesSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
-import { systemCode } from '#std';
+import { KilnError, systemCode } from '#std';
 
 /** Where an absolute path of the image lies on this node, links followed inside of the root. */
 export type ResolveInRoot = (root: string, path: string) => Promise<string>;
@@ -23,8 +23,8 @@ export interface MountPoint {
 }
 
 export interface StubOptions {
-  /** directories that something else covers: the runtime makes what it needs below them */
-  readonly hidden: readonly string[];
+  /** what the system's own mounts cover */
+  readonly system: readonly string[];
   readonly rootfs: string;
   readonly resolve: ResolveInRoot;
   /** on this node */
@@ -33,7 +33,7 @@ export interface StubOptions {
 }
 
 /**
- * Makes the files and directories that something will be mounted on, so that the runtime does not, and leaves no trace
+ * Makes the files and directories that something will be mounted on, in the order of the mounts, so that the runtime does not, and leaves no trace
  * of them: what is still empty after the step is removed again, parents that were made for it included, and the
  * directories around keep their times.
  * @returns removes them
@@ -47,9 +47,13 @@ export async function makeMountStubs(points: readonly MountPoint[], options: Stu
     }
   };
   try {
+    const covered = [...options.system];
     for (const { target, kind } of points) {
-      if (options.hidden.some((dir) => target.startsWith(`${dir}/`))) continue;
+      // Below an earlier mount the runtime makes what it needs, in that.
+      if (covered.some((dir) => target.startsWith(`${dir}/`))) continue;
+      covered.push(target);
       const path = await options.resolve(options.rootfs, target);
+      refuseOtherKind(target, kind, look(path));
       for (const missing of missingParts(path, options.rootfs)) {
         keepingTimes(dirname(missing), () => make(missing, missing === path ? kind : 'dir', options));
         made.push(missing);
@@ -60,6 +64,14 @@ export async function makeMountStubs(points: readonly MountPoint[], options: Stu
     throw thrown;
   }
   return remove;
+}
+
+function refuseOtherKind(target: string, kind: MountPoint['kind'], found: Stats | undefined): void {
+  if (found === undefined || found.isDirectory() === (kind === 'dir')) return;
+  const [what, there] = kind === 'dir' ? ['a directory', 'a file'] : ['a file', 'a directory'];
+  throw new KilnError('STEP_FAILED', `cannot mount ${what} on ${target}: it is ${there} in the image`, {
+    hint: 'choose another target',
+  });
 }
 
 /** Of a path below the root, what does not exist, outermost first. */
