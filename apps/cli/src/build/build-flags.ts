@@ -1,9 +1,10 @@
 import { type ProgressMode, progressModes } from '../progress/choose-renderer.ts';
 import { usageError } from '../usage.ts';
 import { type Outputs, parseOutputs } from './outputs.ts';
+import { readRunFlags, type RunFlags, type RunOptions } from './run-flags.ts';
 
 /** The flags of `kiln build` as commander gives them. */
-export interface BuildFlags {
+export interface BuildFlags extends RunFlags {
   readonly file?: string;
   readonly tag?: readonly string[];
   readonly push?: boolean;
@@ -16,7 +17,6 @@ export interface BuildFlags {
   readonly cacheFilter?: readonly string[];
   readonly pull?: boolean;
   readonly label?: readonly string[];
-  readonly network: string;
   readonly output?: readonly string[];
   readonly metadataFile?: string;
   readonly iidfile?: string;
@@ -38,7 +38,8 @@ export interface BuildOptions {
   readonly noCache: boolean;
   readonly noCacheFilter: readonly string[];
   readonly pull: boolean;
-  readonly network: 'default' | 'none';
+  /** what its RUN steps get */
+  readonly run: RunOptions;
   readonly outputs: Outputs;
   readonly metadataFile: string | undefined;
   readonly iidFile: string | undefined;
@@ -59,6 +60,7 @@ export function checkFlags(
   }
   const detach = flags.detach === true;
   if (detach) refuseDetached(flags, outputs);
+  const run = readRunFlags(flags);
   return {
     path,
     file: flags.file,
@@ -70,7 +72,7 @@ export function checkFlags(
     noCache: !flags.cache,
     noCacheFilter: (flags.cacheFilter ?? []).flatMap((value) => value.split(',')).filter((stage) => stage !== ''),
     pull: flags.pull === true,
-    network: readNetwork(flags.network),
+    run,
     outputs,
     metadataFile: flags.metadataFile,
     iidFile: flags.iidfile,
@@ -79,11 +81,12 @@ export function checkFlags(
   };
 }
 
-function refuseDetached({ metadataFile, iidfile }: BuildFlags, { destinations }: Outputs): void {
+function refuseDetached({ metadataFile, iidfile, ssh }: BuildFlags, { destinations }: Outputs): void {
   const later = [
     ...(metadataFile === undefined ? [] : ['--metadata-file']),
     ...(iidfile === undefined ? [] : ['--iidfile']),
     ...(destinations.length === 0 ? [] : ['--output of a file']),
+    ...(ssh === undefined || ssh.length === 0 ? [] : ['--ssh']),
   ];
   if (later[0] !== undefined) throw usageError(`--detach does not wait for the end, which ${later[0]} needs`);
 }
@@ -118,12 +121,6 @@ function readPlatform(values: readonly string[]): string | undefined {
     throw usageError(`--platform with several platforms is not supported yet`, 'build one platform at a time');
   }
   return platforms[0] || undefined;
-}
-
-function readNetwork(value: string): 'default' | 'none' {
-  if (value === 'default' || value === 'none') return value;
-  if (value === 'host') throw usageError('--network=host is not supported yet', 'there are: default, none');
-  throw usageError(`--network=${value} is not known`, 'there are: default, none');
 }
 
 function readProgress(value: string): ProgressMode {

@@ -2,8 +2,6 @@ import { usageError } from '../usage.ts';
 
 /** Flags of `docker buildx build` that are not here yet. They are refused by name, never ignored. */
 export const unsupportedFlags: readonly string[] = [
-  '--add-host <value>',
-  '--allow <value>',
   '--annotation <value>',
   '--attest <value>',
   '--build-context <value>',
@@ -11,21 +9,14 @@ export const unsupportedFlags: readonly string[] = [
   '--cache-from <value>',
   '--cache-to <value>',
   '--call <value>',
-  '--cgroup-parent <value>',
   '--check',
-  '--cpus <value>',
   '--debug',
   '--load',
-  '-m, --memory <value>',
   '--policy <value>',
   '--provenance <value>',
   '--sbom <value>',
-  '--secret <value>',
   '--security-opt <value>',
-  '--shm-size <value>',
   '--squash',
-  '--ssh <value>',
-  '--ulimit <value>',
 ];
 
 /** They ask for what is done anyway when they are switched off. */
