@@ -1,4 +1,5 @@
 import {
+  chmodSync,
   chownSync,
   closeSync,
   lstatSync,
@@ -20,6 +21,8 @@ export interface MountPoint {
   /** absolute, in the image */
   readonly target: string;
   readonly kind: 'file' | 'dir';
+  /** of a directory that has to be made; 0755 by default */
+  readonly mode?: number | undefined;
 }
 
 export interface StubOptions {
@@ -48,14 +51,16 @@ export async function makeMountStubs(points: readonly MountPoint[], options: Stu
   };
   try {
     const covered = [...options.system];
-    for (const { target, kind } of points) {
+    for (const { target, kind, mode } of points) {
       // Below an earlier mount the runtime makes what it needs, in that.
       if (covered.some((dir) => target.startsWith(`${dir}/`))) continue;
       covered.push(target);
       const path = await options.resolve(options.rootfs, target);
       refuseOtherKind(target, kind, look(path));
       for (const missing of missingParts(path, options.rootfs)) {
-        keepingTimes(dirname(missing), () => make(missing, missing === path ? kind : 'dir', options));
+        keepingTimes(dirname(missing), () =>
+          make(missing, missing === path ? { kind, mode } : { kind: 'dir' }, options),
+        );
         made.push(missing);
       }
     }
@@ -87,9 +92,11 @@ function hasRealParents(path: string, rootfs: string): boolean {
   return true;
 }
 
-function make(path: string, kind: 'file' | 'dir', { uid, gid }: StubOptions): void {
-  if (kind === 'dir') mkdirSync(path, { mode: 0o755 });
-  else closeSync(openSync(path, 'wx', 0o644));
+function make(path: string, { kind, mode = 0o755 }: Omit<MountPoint, 'target'>, { uid, gid }: StubOptions): void {
+  if (kind === 'dir') {
+    mkdirSync(path);
+    chmodSync(path, mode);
+  } else closeSync(openSync(path, 'wx', 0o644));
   chownSync(path, uid, gid);
 }
 

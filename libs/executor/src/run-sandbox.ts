@@ -156,7 +156,9 @@ async function networkFiles(
 
 async function pointOf(mount: BindMount | TmpfsMount): Promise<MountPoint> {
   const { target } = mount;
-  return { target, kind: mount.kind === 'tmpfs' || (await stat(mount.source)).isDirectory() ? 'dir' : 'file' };
+  // The runtime hands the mode of the directory on.
+  if (mount.kind === 'tmpfs') return { target, kind: 'dir', mode: 0o1777 };
+  return { target, kind: (await stat(mount.source)).isDirectory() ? 'dir' : 'file' };
 }
 
 async function connect(

@@ -145,7 +145,7 @@ function mountOf(mount: BindMount | TmpfsMount): object {
   const access = mount.readonly ? 'ro' : 'rw';
   if (mount.kind === 'tmpfs') {
     const size = mount.sizeBytes === undefined ? [] : [`size=${mount.sizeBytes}`];
-    return { destination, type: 'tmpfs', source: 'tmpfs', options: ['nosuid', 'nodev', 'mode=1777', ...size, access] };
+    return { destination, type: 'tmpfs', source: 'tmpfs', options: ['nosuid', 'nodev', ...size, access] };
   }
   const nosuid = mount.setuid === true ? [] : ['nosuid'];
   return {
