@@ -249,7 +249,7 @@ RUN echo "home2=$HOME $(id -u):$(id -G)"
     });
     const flags = ['--add-host', 'db:10.1.2.3', '--add-host', 'v6=[fd00::1]', '--ulimit', 'nofile=100:200'];
     const { progress } = await farm.build(dir, '--progress', 'plain', '--shm-size', '1m', ...flags);
-    expect(outputOf(progress, 'hosts')).toBe('10.1.2.3 db fd00::1 v6 ');
+    expect(outputOf(progress, 'hosts')).toBe('10.1.2.3 db fd00::1 v6');
     expect(outputOf(progress, 'files')).toBe('100 200');
     expect(outputOf(progress, 'shm')).toBe('1024');
     expect(outputOf(progress, 'home')).toBe('/root');

@@ -1,5 +1,5 @@
 import { execFileSync, spawn } from 'node:child_process';
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { gunzipSync, zstdDecompressSync } from 'node:zlib';
@@ -24,19 +24,20 @@ it('files and variables hold what the client gives, and a step that lacks one fa
     Dockerfile: `FROM box:1
 RUN --mount=type=secret,id=file sha256sum < /run/secrets/file > /sum; stat -c '%a %u' /run/secrets/file > /mode; df /run/secrets/file | tail -1 | cut -c1-5 > /fs
 RUN --mount=type=secret,id=file,target=/etc/conf/x,mode=0440,uid=1000,gid=1000 stat -c '%a %u %g' /etc/conf/x > /mode2
-RUN --mount=type=secret,id=VARIABLE,env=TOKEN printf %s "$TOKEN" | sha256sum > /sum2; ls /run > /run-dir
+RUN --mount=type=secret,id=VARIABLE,env=TOKEN printf %s "$TOKEN" | sha256sum > /sum2; ls /run > /run-dir 2>/dev/null || true
 RUN --mount=type=secret,id=absent --mount=type=secret,id=absent2,env=NONE test ! -e /run/secrets/absent && test -z "$NONE"
 USER web
 RUN --mount=type=secret,id=file ! cat /run/secrets/file
 `,
-    'secret.txt': `${VALUE}\n`,
   });
+  const secrets = await farm.folder();
+  await write(secrets, { 'secret.txt': `${VALUE}\n` });
   const layout = join(dir, 'layout.tar');
-  const args = ['--secret', `id=file,src=${dir}/secret.txt`, '--secret', 'id=VARIABLE'];
+  const args = ['--secret', `id=file,src=${secrets}/secret.txt`, '--secret', 'id=VARIABLE'];
   const { code, stderr } = await farm.cli(['build', dir, ...args, '-o', `type=oci,dest=${layout}`], {
     env: { VARIABLE: SECOND },
   }).ended;
-  expect([code, stderr]).toEqual([0, stderr]);
+  if (code !== 0) throw new Error(stderr);
   const { root } = await see(`oci-archive:${layout}`, await farm.folder());
   const sum = (text: string): string => execFileSync('sha256sum', { input: text }).toString();
   expect(await readFile(join(root, 'sum'), 'utf8')).toBe(sum(`${VALUE}\n`));
@@ -55,18 +56,18 @@ RUN --mount=type=secret,id=file ! cat /run/secrets/file
 
 it('never reach an image, a key, a log, a table, a process list or a disk, even when a step prints them', async () => {
   const dir = await farm.folder();
-  const marker = join(farm.dir, 'marker');
   await write(dir, {
     Dockerfile: `FROM box:1
 RUN --mount=type=secret,id=s --mount=type=secret,id=s,env=S cat /run/secrets/s; echo "$S" >&2; head -c 10 /run/secrets/s; sleep 0.4; tail -c +11 /run/secrets/s | head -c 5; sleep 0.4; tail -c +16 /run/secrets/s; base64 /run/secrets/s; echo "user:$S" | base64; env; sleep 3
 RUN --mount=type=secret,id=s,env=S echo "$S"; exit 3
 `,
-    'secret.txt': `${VALUE}\n${SECOND}\n`,
   });
+  const secrets = await farm.folder();
+  await write(secrets, { 'secret.txt': `${VALUE}\n${SECOND}\n` });
   const seen: string[] = [];
   const monitor = spawn('redis-cli', ['-u', farm.redis.url, 'MONITOR'], { stdio: ['ignore', 'pipe', 'ignore'] });
   monitor.stdout.setEncoding('utf8').on('data', (text: string) => seen.push(text));
-  const cli = farm.cli(['build', dir, '--progress', 'rawjson', '--secret', `id=s,src=${dir}/secret.txt`]);
+  const cli = farm.cli(['build', dir, '--progress', 'rawjson', '--secret', `id=s,src=${secrets}/secret.txt`]);
   for (let tries = 0; !cli.seen().includes('PATH=') && tries < 300; tries++) await delay(100);
   const running = execFileSync('sh', ['-c', 'cat /proc/[0-9]*/cmdline 2>/dev/null || true']).toString('latin1');
   const disk = await hits(join(farm.dir, 'builder-one'));
@@ -84,7 +85,6 @@ RUN --mount=type=secret,id=s,env=S echo "$S"; exit 3
   expect(await hits(join(farm.dir, 'content'))).toEqual([]);
   expect(await hits(join(farm.dir, 'builder-one'))).toEqual([]);
   expect(farm.logs().includes(VALUE)).toBe(false);
-  expect(await stat(marker).catch(() => undefined)).toBeUndefined();
 });
 
 it('what is too large is said before anything is sent', async () => {
@@ -105,7 +105,7 @@ async function hits(dir: string): Promise<readonly string[]> {
     const text = plain(bytes).toString('latin1');
     if (text.includes(VALUE) || text.includes(SECOND)) found.push(path);
   }
-  return found.filter((path) => !path.endsWith('secret.txt'));
+  return found;
 }
 
 function plain(bytes: Buffer): Buffer {

@@ -36,7 +36,7 @@ export async function openNode(
     cgroupParent: join(config.KILN_CGROUP_PARENT, config.KILN_BUILDER_ID),
     idMap: { containerId: 0, hostId: ID_SHIFT.uid, size: ID_COUNT },
     resolvConf: resolvConfPath(),
-    resolveInRoot,
+    resolveInRoot: (root, path) => resolveInRoot(root, path, { followLast: true }),
     logger,
   });
   await executor.sweep();
