@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ContentStore } from '#content';
-import { CacheMounts, type EngineNode, Materialiser, nodePlatform, Workspace } from '#engine';
+import { CacheMounts, type EngineNode, Materialiser, nodePlatform, sweepContextTrees, Workspace } from '#engine';
 import { RuncExecutor } from '#executor';
 import { createDiffer, OverlaySnapshotter, resolveInRoot } from '#snapshot';
 import { type Clock, type Logger, type Random } from '#std';
@@ -41,6 +41,7 @@ export async function openNode(
   });
   await executor.sweep();
   const snapshotter = await OverlaySnapshotter.open({ root: join(dir, 'snapshots'), shift: ID_SHIFT });
+  await sweepContextTrees(snapshotter);
   const caches = await CacheMounts.open({
     dir: join(dir, 'caches'),
     maxBytes: config.KILN_CACHE_MOUNTS_MIB * 1024 * 1024,

@@ -2,6 +2,7 @@ import { chmod } from 'node:fs/promises';
 import { join, posix } from 'node:path';
 import type { ContentStore } from '#content';
 import type { Digest } from '#oci';
+import type { Snapshotter } from '#snapshot';
 import { type Clock, once } from '#std';
 import type { Materialiser } from './materialiser.ts';
 import type { LocalRef } from './ref.ts';
@@ -24,6 +25,12 @@ export interface SnapshotPart {
 }
 
 const PLACE = 'shown';
+const PREFIX = 'context-';
+
+/** Removes what builds of an earlier process left. */
+export async function sweepContextTrees(snapshotter: Snapshotter): Promise<void> {
+  for (const name of snapshotter.names()) if (name.startsWith(PREFIX)) await snapshotter.remove(name);
+}
 
 /** Parts of what the client sent as directories of this node, for mounts: each made once, and kept until the build ends. */
 export class ContextTrees implements AsyncDisposable {
@@ -76,7 +83,7 @@ export class ContextTrees implements AsyncDisposable {
       await snapshotter.remove(key);
       throw thrown;
     }
-    const name = workspace.name('m');
+    const name = workspace.name(PREFIX);
     await snapshotter.commit(name, key);
     this.#snapshots.push(name);
     return { snapshot: name, path: selection.directory ? PLACE : `${PLACE}/${posix.basename(selection.source)}` };

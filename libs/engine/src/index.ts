@@ -2,6 +2,7 @@ export * from './accounts.ts';
 export * from './agent-protocol.ts';
 export * from './build.ts';
 export * from './cache-mounts.ts';
+export { sweepContextTrees } from './context-trees.ts';
 export * from './export.ts';
 export * from './images.ts';
 export * from './job.ts';
