@@ -66,7 +66,7 @@ describe('a process and its exit', () => {
   });
 
   test('a sandbox that cannot be made is no failed process', async () => {
-    const mounts = [{ source: '/etc/hostname', target: '/bin/sh/x', readonly: true }];
+    const mounts = [{ kind: 'bind' as const, source: '/etc/hostname', target: '/bin/sh/x', readonly: true }];
     await expect(sandboxes.run('true', { mounts })).rejects.toMatchObject({ code: 'SANDBOX_FAILED' });
     await expect(sandboxes.run('true', { cwd: '/bin/sh' })).rejects.toMatchObject({ code: 'SANDBOX_FAILED' });
   });
@@ -168,7 +168,9 @@ describe('isolation', () => {
       [''],
     ]);
     fs.writeFileSync(join(sandboxes.dir, 'secret'), 'secret', { mode: 0o600 });
-    const mounts = [{ source: join(sandboxes.dir, 'secret'), target: '/secret', readonly: false }];
+    const mounts = [
+      { kind: 'bind' as const, source: join(sandboxes.dir, 'secret'), target: '/secret', readonly: false },
+    ];
     expect(await sandboxes.run('cat /secret; echo x > /secret', { mounts })).toMatchObject({ exitCode: 1, out: '' });
     expect(fs.readFileSync(join(sandboxes.dir, 'secret'), 'utf8')).toBe('secret');
   });
@@ -202,7 +204,7 @@ describe('isolation', () => {
     const source = join(sandboxes.dir, 'given');
     fs.writeFileSync(source, 'given', { mode: 0o666 });
     fs.chmodSync(source, 0o666);
-    const mounts = [{ source, target: '/run/deep/given', readonly: true }];
+    const mounts = [{ kind: 'bind' as const, source, target: '/run/deep/given', readonly: true }];
     expect(await sandboxes.run('cat /run/deep/given; echo x > /run/deep/given', { mounts })).toMatchObject({
       exitCode: 1,
       out: 'given',

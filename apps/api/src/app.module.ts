@@ -3,6 +3,7 @@ import { APP_FILTER, APP_GUARD, APP_PIPE } from '@nestjs/core';
 import { StandardSchemaValidationPipe } from '@nestjs/common';
 import { AcceptBuild } from './builds/accept-build.ts';
 import { BuildLogsController } from './builds/build-logs.controller.ts';
+import { BuildSessions } from './builds/build-sessions.ts';
 import { BuildOutputsController } from './builds/build-outputs.controller.ts';
 import { BuildsController } from './builds/builds.controller.ts';
 import { HealthController } from './health/health.controller.ts';
@@ -22,6 +23,7 @@ export class AppModule {
       controllers: [BuildsController, BuildLogsController, BuildOutputsController, HealthController],
       providers: [
         AcceptBuild,
+        BuildSessions,
         Reconciliation,
         Housekeeping,
         { provide: APP_GUARD, useClass: AuthGuard },

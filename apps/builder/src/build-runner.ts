@@ -16,6 +16,7 @@ import {
   LayerVariantStore,
   type RedisLink,
 } from '#storage';
+import { clientSession } from './client-session.ts';
 import { EventWriter } from './event-writer.ts';
 import { type Patience, patience, patientCacheStore } from './patience.ts';
 import type { Registries } from './registries.ts';
@@ -167,7 +168,7 @@ class ClaimedBuild {
   }
 
   async #build(): ReturnType<typeof build> {
-    const { engine, db, redis, registries, ledger, builderId } = this.options;
+    const { engine, db, redis, registries, ledger, builderId, clock } = this.options;
     const { claim, logger } = this;
     const signal = this.#signal;
     const wait = this.#wait;
@@ -176,7 +177,9 @@ class ClaimedBuild {
     const tags = new ImageTagCache(db, claim.projectId);
     const blobs = new BlobIndex(db);
     const variants = new LayerVariantStore(db, claim);
-    await using registry = registries.client(this.#sealedParts().credentials);
+    const { credentials, secrets } = this.#sealedParts();
+    using session = clientSession({ redis, clock, buildId: claim.buildId, ssh: claim.request.ssh, secrets });
+    await using registry = registries.client(credentials);
     return await build(engine, {
       request: claim.request,
       context: decodeManifest(manifest),
@@ -201,6 +204,8 @@ class ClaimedBuild {
         findVariants: (keys) => wait(() => variants.findVariants(keys)),
         saveVariant: (key, layer) => wait(() => variants.saveVariant(key, layer)),
       },
+      session,
+      cacheOwner: `${claim.projectId}/${claim.scopes[0].id}`,
       emit: (event) => this.#writer.emit(event),
       checkFence: () => wait(() => ledger.checkFence(claim)),
       signal,

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { totalmem } from 'node:os';
 import { z } from 'zod';
 import { parseStoreLocation } from '#content';
+import { Entitlement } from '#protocol';
 import type { Mirror } from '#registry';
 import { KilnError } from '#std';
 
@@ -74,6 +75,10 @@ export const BuilderEnv = z.object({
     .default(Math.max(512, Math.floor((totalmem() * 0.75) / MIB))),
   KILN_STEP_PIDS: z.coerce.number().int().min(16).default(8192),
   KILN_STEP_CPUS: z.coerce.number().min(0.1).optional(),
+  /** what steps may be given beyond the sandbox, when the client gives it too */
+  KILN_ENTITLEMENTS: list.pipe(z.array(Entitlement)),
+  /** of all directories of RUN --mount=type=cache together */
+  KILN_CACHE_MOUNTS_MIB: z.coerce.number().int().min(0).default(20_480),
   KILN_RUNTIME: z.string().min(1).default('runc'),
   KILN_SLIRP4NETNS: z.string().min(1).default('slirp4netns'),
   KILN_SECCOMP_PROFILE: z.string().startsWith('/').default('/usr/share/containers/seccomp.json'),

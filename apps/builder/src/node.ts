@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ContentStore } from '#content';
-import { type EngineNode, Materialiser, nodePlatform, Workspace } from '#engine';
+import { CacheMounts, type EngineNode, Materialiser, nodePlatform, sweepContextTrees, Workspace } from '#engine';
 import { RuncExecutor } from '#executor';
 import { createDiffer, OverlaySnapshotter, resolveInRoot } from '#snapshot';
 import { type Clock, type Logger, type Random } from '#std';
@@ -36,11 +36,18 @@ export async function openNode(
     cgroupParent: join(config.KILN_CGROUP_PARENT, config.KILN_BUILDER_ID),
     idMap: { containerId: 0, hostId: ID_SHIFT.uid, size: ID_COUNT },
     resolvConf: resolvConfPath(),
-    resolveInRoot,
+    resolveInRoot: (root, path) => resolveInRoot(root, path, { followLast: true }),
     logger,
   });
   await executor.sweep();
   const snapshotter = await OverlaySnapshotter.open({ root: join(dir, 'snapshots'), shift: ID_SHIFT });
+  await sweepContextTrees(snapshotter);
+  const caches = await CacheMounts.open({
+    dir: join(dir, 'caches'),
+    maxBytes: config.KILN_CACHE_MOUNTS_MIB * 1024 * 1024,
+    clock,
+    logger,
+  });
   const differ = await createDiffer({ threads: DIFF_THREADS, tempDir: join(dir, 'layers') });
   return {
     engine: {
@@ -56,12 +63,15 @@ export async function openNode(
         },
         caBundle: config.KILN_CA_BUNDLE,
       },
+      caches,
+      entitlements: config.KILN_ENTITLEMENTS,
       platform: nodePlatform(process.arch),
       clock,
       parallelism: config.KILN_BUILD_PARALLELISM,
       tagTtlMs: config.KILN_TAG_TTL_SECONDS * 1000,
     },
     async [Symbol.asyncDispose]() {
+      await caches[Symbol.asyncDispose]();
       await differ[Symbol.asyncDispose]();
       await executor.sweep();
     },

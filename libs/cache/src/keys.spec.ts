@@ -2,6 +2,7 @@ import {
   type CopyOp,
   DefinitionBuilder,
   type Definition,
+  type ExecMount,
   type ExecOp,
   type MkdirOp,
   type Op,
@@ -22,6 +23,10 @@ const exec: ExecOp = {
   user: '',
   network: 'default',
 };
+const secret: ExecMount = { type: 'secret', id: 's', target: '/s', required: true, mode: 0o400, uid: 0, gid: 0 };
+const cache: ExecMount = { type: 'cache', target: '/c', id: 'c', sharing: 'shared', source: '', readonly: false };
+const bind: ExecMount = { type: 'bind', target: '/m', input: 1, source: '', readonly: true };
+const mounting = (...mounts: readonly ExecMount[]): Case => ({ op: { ...exec, mounts } });
 const copy: CopyOp = { kind: 'copy', from: [{ input: 1, patterns: ['a', 'b'] }], dest: '/src/' };
 const mkdir: MkdirOp = { kind: 'mkdir', path: '/src', mode: 0o755 };
 
@@ -51,7 +56,8 @@ function definitionOf({ op = exec, platform = amd64, base = 'base', source, labe
           [],
           label,
         );
-  const inputs = op.kind === 'copy' ? [root, from] : [root];
+  const takes = op.kind === 'copy' || (op.kind === 'exec' && op.mounts?.some(({ type }) => type === 'bind') === true);
+  const inputs = takes ? [root, from] : [root];
   return builder.finish(builder.add(op, platform, inputs, own));
 }
 
@@ -77,6 +83,26 @@ describe('definition keys', () => {
     'exec text of a file': [
       { op: { ...exec, files: [{ name: 'EOF', text: '#!/bin/sh\n' }] } },
       { op: { ...exec, files: [{ name: 'EOF', text: '#!/bin/sh -e\n' }] } },
+    ],
+    'exec security': [{}, { op: { ...exec, security: 'insecure' } }],
+    'exec hosts': [{}, { op: { ...exec, extraHosts: [{ name: 'db', address: '10.0.0.1' }] } }],
+    'exec limits': [{}, { op: { ...exec, limits: { memoryBytes: 1 } } }],
+    'exec mounts': [{}, mounting({ type: 'tmpfs', target: '/t' })],
+    'exec tmpfs size': [
+      mounting({ type: 'tmpfs', target: '/t' }),
+      mounting({ type: 'tmpfs', target: '/t', sizeBytes: 1 }),
+    ],
+    'exec mount target': [mounting({ type: 'tmpfs', target: '/t' }), mounting({ type: 'tmpfs', target: '/u' })],
+    'exec secret id': [mounting({ ...secret, id: 'a' }), mounting({ ...secret, id: 'b' })],
+    'exec secret variable': [mounting(secret), mounting({ ...secret, env: 'S' })],
+    'exec secret mode': [mounting(secret), mounting({ ...secret, mode: 0o444 })],
+    'exec cache id': [mounting(cache), mounting({ ...cache, id: 'other' })],
+    'exec cache sharing': [mounting(cache), mounting({ ...cache, sharing: 'locked' })],
+    'exec bind source': [mounting(bind), mounting({ ...bind, source: 'src' })],
+    'exec bind writable': [mounting(bind), mounting({ ...bind, readonly: false })],
+    'exec bind selection': [
+      { ...mounting(bind), source: 'local' },
+      { ...mounting(bind), source: 'local', selection: 'other' },
     ],
     'copy inline': [{ op: copy }, { op: { ...copy, inline: [{ name: 'a', text: '1' }] } }],
     'copy text inline': [

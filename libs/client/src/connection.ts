@@ -1,4 +1,4 @@
-import { Agent, type Dispatcher, request } from 'undici';
+import { Agent, type Dispatcher, request, WebSocket } from 'undici';
 import type { z } from 'zod';
 import {
   type Bytes,
@@ -111,6 +111,15 @@ export class Connection {
     };
     if ((call.method ?? 'GET') !== 'GET') return once();
     return this.retrying(call.signal, once);
+  }
+
+  /** A WebSocket at a path below the farm's URL. */
+  socket(path: string): WebSocket {
+    const { baseUrl, token, dispatcher = this.#own } = this.#options;
+    return new WebSocket(`${baseUrl.replace(/^http/, 'ws')}${path}`, {
+      ...(token === undefined ? {} : { headers: { authorization: `Bearer ${token}` } }),
+      ...(dispatcher === undefined ? {} : { dispatcher }),
+    });
   }
 
   /** Runs what may be repeated, a few times with pauses, while the farm is away for a moment. */

@@ -1,4 +1,5 @@
 export { packContext, type PackedContext } from '#context';
+export { type AgentAnswers, BuildSession } from './build-session.ts';
 export type { ConnectionOptions } from './connection.ts';
 export * from './docker-credentials.ts';
 export type { EventOptions } from './event-stream.ts';

@@ -1,5 +1,6 @@
 import { BuildList, type BuildRequestInput, BuildView, type NumberedEvent, StepList, type StepView } from '#protocol';
 import { type Bytes, isKilnError } from '#std';
+import { type AgentAnswers, BuildSession } from './build-session.ts';
 import { Connection, type ConnectionOptions } from './connection.ts';
 import { type EventOptions, followEvents } from './event-stream.ts';
 import { multipartBody } from './multipart.ts';
@@ -118,6 +119,12 @@ export class KilnClient {
       signal,
     });
     yield* verifyBytes(body, expected);
+  }
+
+  /** Answers for the agents that this client forwards to a build, until it is disposed of. */
+  session(id: string, answer: AgentAnswers): BuildSession {
+    const { clock } = this.#connection;
+    return new BuildSession({ answer, clock, open: () => this.#connection.socket(buildPath(id, '/session')) });
   }
 
   /** Breaks what is still open. */

@@ -2,14 +2,16 @@ import type { CacheStore } from '#cache';
 import { wholeRecords } from '#cache';
 import { lowerDockerfile, LoweringFailure, type LowerOptions, parseDockerfile } from '#dockerfile';
 import type { IgnoreRules } from '#context';
-import type { Definition } from '#graph';
+import type { Definition, ExecLimits } from '#graph';
 import { type Digest, parsePlatform, type Platform } from '#oci';
-import type { BuildEvent, BuildFailure, BuildResult } from '#protocol';
+import type { BuildEvent, BuildFailure, BuildResult, StoredRequest } from '#protocol';
 import { solve, VertexFailure } from '#solver';
 import { isKilnError, KilnError } from '#std';
 import { contextFiles } from './context-files.ts';
+import { ContextTrees } from './context-trees.ts';
 import { DamagedBlobs } from './damaged-blobs.ts';
 import { type DockerfileSource, openContext } from './dockerfile-source.ts';
+import { checkEntitlements } from './entitlements.ts';
 import { exportImage } from './export.ts';
 import { failureOf } from './failure.ts';
 import { checkOutputs } from './image-form.ts';
@@ -19,6 +21,7 @@ import { plannedVertices } from './planned.ts';
 import type { LocalRef, Ref } from './ref.ts';
 import { reportOf } from './report.ts';
 import { EngineRunner } from './runner.ts';
+import { SecretMask } from './secret-mask.ts';
 import { StepLogs } from './step-logs.ts';
 import { Tally } from './tally.ts';
 import { TreeRefs } from './tree-refs.ts';
@@ -36,7 +39,7 @@ const MAX_REPAIRS = 3;
  * @throws the signal's reason when cancelled, KilnError FENCED when taken over; every other failure is an outcome
  */
 export async function build(node: EngineNode, job: BuildJobInput): Promise<BuildOutcome> {
-  const logs = new StepLogs(job.emit, node.clock);
+  const logs = new StepLogs(job.emit, node.clock, new SecretMask(job.session.secrets.values()));
   let dockerfile: DockerfileSource | undefined;
   try {
     checkOutputs(job.request);
@@ -96,10 +99,14 @@ async function run(node: EngineNode, job: BuildJobInput, opened: Opened): Promis
     return { report: given, names: [], outputs: [], ...figures() };
   }
   const lowered = await lowerDockerfile(parseDockerfile(dockerfile.text), options, images, signal);
+  checkEntitlements(lowered.definition, { client: job.request.allow, farm: node.entitlements });
   for (const event of warningEvents(lowered.warnings, dockerfile, node.clock.nowMs())) report(event);
   report({ type: 'planned', atMs: node.clock.nowMs(), vertices: plannedVertices(lowered.definition) });
+  const { materialiser, clock } = node;
+  await using contexts = new ContextTrees({ materialiser, clock, content: damaged.watched, signal: job.signal });
   const exported = await whole(job, { node, damaged, report }, async (cache) => {
-    const root = await solveOnce(node, job, lowered.definition, { images, damaged, cache, local, logs, report });
+    const solving = { images, damaged, cache, local, contexts, logs, report };
+    const root = await solveOnce(node, job, lowered.definition, solving);
     const results = [{ lowered, root }];
     return exportImage({ node: { ...node, content: damaged.watched }, job, results, images, report, tally });
   });
@@ -115,7 +122,18 @@ function optionsOf(node: EngineNode, { request }: BuildJobInput, { local, ignore
   return {
     ...{ target, buildArgs, labels, noCache, noCacheFilter, network, platform },
     buildPlatform: node.platform,
+    extraHosts: request.addHosts,
+    limits: limitsOf(request),
     contextFiles: contextFiles(local, ignore),
+  };
+}
+
+function limitsOf({ memoryBytes, cpus, shmSizeBytes, ulimits }: StoredRequest): ExecLimits {
+  return {
+    memoryBytes,
+    cpuMillis: cpus === undefined ? undefined : Math.round(cpus * 1000),
+    shmSizeBytes,
+    ulimits: ulimits.length === 0 ? undefined : ulimits,
   };
 }
 
@@ -153,6 +171,7 @@ interface Solving {
   readonly damaged: DamagedBlobs;
   readonly cache: CacheStore;
   readonly local: LocalRef;
+  readonly contexts: ContextTrees;
   readonly logs: StepLogs;
   readonly report: (event: BuildEvent) => void;
 }
@@ -161,11 +180,11 @@ function solveOnce(
   node: EngineNode,
   job: BuildJobInput,
   definition: Definition,
-  { images, damaged, cache, local, logs, report }: Solving,
+  { images, damaged, cache, local, contexts, logs, report }: Solving,
 ): Promise<Ref> {
   const refs = new TreeRefs(damaged.watched, cache, node.materialiser, images, job.signal);
   const runner = new EngineRunner(
-    { ...node, refs, content: damaged.watched, locals: new Map([['context', local]]), producer: job.producer, logs },
+    { ...node, ...job, refs, contexts, content: damaged.watched, locals: new Map([['context', local]]), logs },
     () => local,
   );
   const { clock, parallelism } = node;

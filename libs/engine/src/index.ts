@@ -1,5 +1,8 @@
 export * from './accounts.ts';
+export * from './agent-protocol.ts';
 export * from './build.ts';
+export * from './cache-mounts.ts';
+export { sweepContextTrees } from './context-trees.ts';
 export * from './export.ts';
 export type { Exporting } from './exporting.ts';
 export type { PlatformResult } from './image-builder.ts';
@@ -8,5 +11,6 @@ export * from './job.ts';
 export type { LayerVariantIndex } from './layer-variants.ts';
 export * from './materialiser.ts';
 export * from './run-exec.ts';
+export * from './session.ts';
 export * from './step-logs.ts';
 export * from './workspace.ts';

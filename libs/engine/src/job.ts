@@ -2,14 +2,16 @@ import type { CacheStore, Producer } from '#cache';
 import type { ContentStore } from '#content';
 import type { ContextManifest } from '#context';
 import type { Descriptor, Platform } from '#oci';
-import type { StoredRequest } from '#protocol';
+import type { Entitlement, StoredRequest } from '#protocol';
 import type { RegistryClient } from '#registry';
 import type { Differ } from '#snapshot';
 import type { Clock } from '#std';
+import type { CacheMounts } from './cache-mounts.ts';
 import type { TagCache } from './images.ts';
 import type { LayerVariantIndex } from './layer-variants.ts';
 import type { Materialiser } from './materialiser.ts';
 import type { ExecSettings } from './run-exec.ts';
+import type { BuildSession } from './session.ts';
 import type { EventSink } from './step-logs.ts';
 
 /** What a node brings to every build. */
@@ -18,6 +20,9 @@ export interface EngineNode {
   readonly materialiser: Materialiser;
   readonly differ: Differ;
   readonly exec: ExecSettings;
+  readonly caches: CacheMounts;
+  /** what steps may be given beyond the sandbox */
+  readonly entitlements: readonly Entitlement[];
   readonly platform: Platform;
   readonly clock: Clock;
   /** steps of one build that run at a time */
@@ -36,6 +41,9 @@ export interface BuildJobInput {
   readonly registry: RegistryClient;
   readonly grants: BlobGrants;
   readonly variants: LayerVariantIndex;
+  readonly session: BuildSession;
+  /** whose cache mounts steps see: project and scope */
+  readonly cacheOwner: string;
   readonly emit: EventSink;
   /** @throws KilnError FENCED when the build has gone to another builder */
   readonly checkFence: () => Promise<void>;

@@ -1,10 +1,11 @@
-import { chmod, mkdir, readFile, rm, stat, statfs, writeFile } from 'node:fs/promises';
-import { join, posix } from 'node:path';
-import type { BindMount, Executor, Limits, OnOutput } from '#executor';
+import { readFile, stat, statfs } from 'node:fs/promises';
+import { posix } from 'node:path';
+import type { Executor, FileMount, Limits, OnOutput, SandboxMount } from '#executor';
 import { type ExecOp, INLINE_FILES_DIR } from '#graph';
 import { resolveInRoot } from '#snapshot';
 import { KilnError, systemCode } from '#std';
 import { processUser, type ReadRootFile } from './accounts.ts';
+import type { StepMounts } from './exec-mounts.ts';
 import { makeDirs, type TargetRoot } from './rooted-files.ts';
 import type { Workspace } from './workspace.ts';
 
@@ -13,6 +14,7 @@ export const DISK_FULL_HINT = 'the builder’s disk is full: make room on it, or
 /** What every RUN of this node gets. */
 export interface ExecSettings {
   readonly executor: Executor;
+  /** a step may ask for less */
   readonly limits: Limits;
   /** certificate bundle for steps behind an inspecting proxy: neither in keys nor in images */
   readonly caBundle?: string | undefined;
@@ -23,6 +25,7 @@ export interface ExecRun {
   readonly root: TargetRoot;
   readonly workspace: Workspace;
   readonly settings: ExecSettings;
+  readonly mounts: StepMounts;
   readonly log: OnOutput;
   readonly signal: AbortSignal;
 }
@@ -42,58 +45,65 @@ const CA_VARIABLES = [
 ];
 
 /** @throws KilnError STEP_FAILED when the process exits with another code than 0, SANDBOX_FAILED when it did not start */
-export async function runExec({ op, root, workspace, settings, log, signal }: ExecRun): Promise<void> {
+export async function runExec({ op, root, workspace, settings, mounts, log, signal }: ExecRun): Promise<void> {
   const user = await processUser(op.user, readRootFile(root.path));
   await makeDirs(root, op.cwd, { mode: 0o755, uid: user.uid, gid: user.gid });
-  const { env, mounts } = withCaBundle(op.env, settings.caBundle);
-  await using inline = await inlineFiles(op, workspace);
+  const limits = limitsOf(op, settings.limits);
+  const trust = withCaBundle(withVariables([...op.env, ...(op.proxyEnv ?? [])], mounts.env), settings.caBundle);
   const exit = await settings.executor.run(
     {
       id: workspace.name('run-'),
       args: op.args,
-      env,
+      env: trust.env,
       cwd: op.cwd,
       ...user,
       hostname: 'buildkitsandbox',
-      network: op.network === 'none' ? 'none' : 'default',
-      limits: settings.limits,
-      mounts: [...mounts, ...inline.mounts],
+      network: op.network,
+      extraHosts: op.extraHosts,
+      insecure: op.security === 'insecure',
+      limits,
+      mounts: [...trust.mounts, ...inlineFiles(op), ...mounts.mounts],
     },
     root.path,
     log,
-    signal,
+    AbortSignal.any([signal, mounts.lost]),
   );
   if (exit.exitCode === 0) return;
   const command = op.args.join(' ');
   if (exit.outOfMemory) {
-    const limit = `${Math.round(settings.limits.memoryBytes / 1_048_576)} MiB`;
+    const limit = `${Math.round(limits.memoryBytes / 1_048_576)} MiB`;
     throw new StepExit(
       exit.exitCode,
       `process "${command}" was ended: it used more than ${limit} of memory`,
-      'let it use less memory, or raise the farm’s limit for a step',
+      'let it use less memory, or raise the limit for a step: --memory, and that of the farm',
     );
   }
   const message = `process "${command}" did not complete successfully: exit code: ${exit.exitCode}`;
   throw new StepExit(exit.exitCode, message, (await isFull(root.path)) ? DISK_FULL_HINT : undefined);
 }
 
-/** The step's inline files as mounts, for as long as they are held. */
-async function inlineFiles(
-  { files = [] }: ExecOp,
-  workspace: Workspace,
-): Promise<AsyncDisposable & { readonly mounts: readonly BindMount[] }> {
-  if (files.length === 0) return { mounts: [], [Symbol.asyncDispose]: () => Promise.resolve() };
-  const dir = join(workspace.dir, 'inline', workspace.name(''));
-  await mkdir(dir);
-  await chmod(dir, 0o755);
-  const mounts: BindMount[] = [];
-  for (const [index, { name, text }] of files.entries()) {
-    const source = join(dir, String(index));
-    await writeFile(source, text);
-    await chmod(source, 0o755);
-    mounts.push({ source, target: posix.join(INLINE_FILES_DIR, posix.basename(name)), readonly: true });
-  }
-  return { mounts, [Symbol.asyncDispose]: () => rm(dir, { recursive: true, force: true }) };
+/** What the step asks for, and never more than the farm gives. */
+function limitsOf({ limits: asked = {} }: ExecOp, farm: Limits): Limits {
+  const cpus = Math.min(farm.cpus ?? Number.POSITIVE_INFINITY, (asked.cpuMillis ?? Number.POSITIVE_INFINITY) / 1000);
+  return {
+    ...farm,
+    memoryBytes: Math.min(farm.memoryBytes, asked.memoryBytes ?? farm.memoryBytes),
+    cpus: Number.isFinite(cpus) ? cpus : undefined,
+    shmSizeBytes: asked.shmSizeBytes ?? farm.shmSizeBytes,
+    ulimits: asked.ulimits ?? farm.ulimits,
+  };
+}
+
+/** Programs in /dev/pipes. */
+function inlineFiles({ files = [] }: ExecOp): readonly FileMount[] {
+  return files.map(({ name, text }) => ({
+    kind: 'file',
+    target: posix.join(INLINE_FILES_DIR, posix.basename(name)),
+    data: Buffer.from(text),
+    mode: 0o755,
+    uid: 0,
+    gid: 0,
+  }));
 }
 
 /** Where there is less, programs fail for lack of room. */
@@ -116,14 +126,18 @@ export class StepExit extends KilnError {
   }
 }
 
-/** Reads small files of a mounted root, links resolved inside of it. */
+const ROOT_FILE_BYTES = 10 * 1024 * 1024;
+
+/** Reads small files of a mounted root, links resolved inside of it; what is no file is not there. */
 export function readRootFile(root: string): ReadRootFile {
   return async (path) => {
     try {
       const resolved = await resolveInRoot(root, path, { followLast: true });
-      const { size } = await stat(resolved);
-      if (size > 4 * 1024 * 1024)
-        throw new KilnError('STEP_FAILED', `${path} of the image is too large to be read (${size} bytes)`, {
+      const found = await stat(resolved);
+      // A pipe would be waited for, a device read without end.
+      if (!found.isFile()) return null;
+      if (found.size > ROOT_FILE_BYTES)
+        throw new KilnError('STEP_FAILED', `${path} of the image is too large to be read (${found.size} bytes)`, {
           hint: 'give users and groups by number',
         });
       return await readFile(resolved, 'utf8');
@@ -134,12 +148,21 @@ export function readRootFile(root: string): ReadRootFile {
   };
 }
 
+const nameOf = (entry: string): string => entry.slice(0, entry.indexOf('='));
+
+/** Later ones take the place of earlier ones of their name. */
+function withVariables(env: readonly string[], more: readonly string[]): readonly string[] {
+  const names = new Set(more.map(nameOf));
+  return [...env.filter((entry) => !names.has(nameOf(entry))), ...more];
+}
+
 function withCaBundle(
   env: readonly string[],
   bundle: string | undefined,
-): { env: readonly string[]; mounts: readonly BindMount[] } {
+): { env: readonly string[]; mounts: readonly SandboxMount[] } {
   if (bundle === undefined) return { env, mounts: [] };
-  const given = new Set(env.map((entry) => entry.slice(0, entry.indexOf('='))));
+  const given = new Set(env.map(nameOf));
   const added = CA_VARIABLES.filter((name) => !given.has(name)).map((name) => `${name}=${CA_BUNDLE_TARGET}`);
-  return { env: [...env, ...added], mounts: [{ source: bundle, target: CA_BUNDLE_TARGET, readonly: true }] };
+  const mount = { kind: 'bind', source: bundle, target: CA_BUNDLE_TARGET, readonly: true } as const;
+  return { env: [...env, ...added], mounts: [mount] };
 }

@@ -8,10 +8,15 @@ import { type Digest, type Layer, mediaType } from '#oci';
 import type { Differ, Mount } from '#snapshot';
 import type { OpRunner } from '#solver';
 import { type Clock, KilnError } from '#std';
+import type { CacheMounts } from './cache-mounts.ts';
+import type { ContextTrees } from './context-trees.ts';
+import { StepMounts } from './exec-mounts.ts';
 import { runCopy, type SourceTree } from './run-copy.ts';
 import { type ExecSettings, runExec } from './run-exec.ts';
 import { runMkdir } from './run-mkdir.ts';
 import type { LocalRef, Ref, TreeRef } from './ref.ts';
+import type { BuildSession } from './session.ts';
+import { mountedSource, shownDigest } from './shown.ts';
 import { selectCopied } from './select-copied.ts';
 import type { StepLogs } from './step-logs.ts';
 import { type PendingLayer, StepOutcome } from './step-outcome.ts';
@@ -27,6 +32,10 @@ export interface RunnerOptions {
   readonly clock: Clock;
   readonly producer: Producer;
   readonly logs: StepLogs;
+  readonly caches: CacheMounts;
+  readonly cacheOwner: string;
+  readonly contexts: ContextTrees;
+  readonly session: BuildSession;
 }
 
 /** Runs a build's operations on this node. */
@@ -128,7 +137,10 @@ export class EngineRunner implements OpRunner<Ref> {
       case 'exec':
         try {
           const log = (stream: 1 | 2, chunk: Uint8Array) => logs.write(vertex.digest, stream, chunk);
-          return await runExec({ op, root: target, workspace, settings: exec, log, signal });
+          const note = (text: string) => void logs.note(vertex.digest, text);
+          const { materialiser } = refs;
+          await using mounts = await StepMounts.open(op, { ...this.#options, materialiser, inputs, note, signal });
+          return await runExec({ op, root: target, workspace, settings: exec, mounts, log, signal });
         } finally {
           await logs.end(vertex.digest);
         }
@@ -192,6 +204,7 @@ export class EngineRunner implements OpRunner<Ref> {
 
 /** Of what a step takes from one of its further inputs. */
 function selectedDigest({ op }: Vertex, input: number, tree: Tree, local?: LocalRef): Digest {
+  if (op.kind === 'exec') return shownDigest(tree, mountedSource(op, input), { unfiltered: local?.unfiltered });
   if (op.kind !== 'copy') throw new KilnError('INTERNAL', `a ${op.kind} selects nothing`);
   const patterns = op.from.flatMap((each) => (each.input === input ? each.patterns : []));
   return selectionDigest(selectCopied(tree, op, patterns, local));

@@ -2,6 +2,7 @@ import { StringDecoder } from 'node:string_decoder';
 import type { Digest } from '#oci';
 import type { BuildEvent } from '#protocol';
 import type { Clock } from '#std';
+import { type MaskedStream, SecretMask } from './secret-mask.ts';
 
 /** Takes events in their order; the promise resolves when there is room for more. */
 export type EventSink = (event: BuildEvent) => void | Promise<void>;
@@ -9,32 +10,49 @@ export type EventSink = (event: BuildEvent) => void | Promise<void>;
 const TAIL_LINES = 20;
 const LINE_LIMIT = 2_000;
 
-/** Turns steps' output into log events, whole characters at a time, and keeps each step's last lines for a failure. */
+/** One stream of one step. */
+interface Output {
+  readonly decoder: StringDecoder;
+  readonly masked: MaskedStream | undefined;
+}
+
+/**
+ * Turns steps' output into log events, whole characters at a time, without the values of secrets, and keeps each step's last
+ * lines for a failure.
+ */
 export class StepLogs {
-  readonly #decoders = new Map<string, StringDecoder>();
+  readonly #outputs = new Map<string, Output>();
   readonly #tails = new Map<Digest, string[]>();
 
   constructor(
     readonly sink: EventSink,
     readonly clock: Clock,
+    readonly mask = new SecretMask([]),
   ) {}
 
   write(vertex: Digest, stream: 1 | 2, chunk: Uint8Array): void | Promise<void> {
     const key = `${vertex} ${stream}`;
-    let decoder = this.#decoders.get(key);
-    if (decoder === undefined) {
-      decoder = new StringDecoder('utf8');
-      this.#decoders.set(key, decoder);
+    let output = this.#outputs.get(key);
+    if (output === undefined) {
+      output = { decoder: new StringDecoder('utf8'), masked: this.mask.empty ? undefined : this.mask.stream() };
+      this.#outputs.set(key, output);
     }
-    return this.#emit(vertex, stream, decoder.write(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)));
+    const text = output.decoder.write(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength));
+    return this.#emit(vertex, stream, output.masked === undefined ? text : output.masked.write(text));
+  }
+
+  /** What the farm itself has to say of a step. */
+  note(vertex: Digest, text: string): void | Promise<void> {
+    return this.write(vertex, 2, Buffer.from(`${text}\n`));
   }
 
   /** What is left of characters that a process cut short; after this the vertex writes no more. */
   async end(vertex: Digest): Promise<void> {
     for (const stream of [1, 2] as const) {
-      const rest = this.#decoders.get(`${vertex} ${stream}`)?.end() ?? '';
-      this.#decoders.delete(`${vertex} ${stream}`);
-      await this.#emit(vertex, stream, rest);
+      const { decoder, masked } = this.#outputs.get(`${vertex} ${stream}`) ?? {};
+      this.#outputs.delete(`${vertex} ${stream}`);
+      const rest = decoder?.end() ?? '';
+      await this.#emit(vertex, stream, masked === undefined ? rest : masked.write(rest) + masked.end());
     }
   }
 

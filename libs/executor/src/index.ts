@@ -2,3 +2,4 @@ export * from './executor.ts';
 export type { ResolveInRoot } from './mount-stubs.ts';
 export { RuncExecutor, type RuncExecutorOptions } from './runc-executor.ts';
 export type { IdMap } from './runtime-spec.ts';
+export { ulimitNames } from './rlimits.ts';

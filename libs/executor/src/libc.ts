@@ -3,7 +3,8 @@ import koffi from 'koffi';
 
 const libc = koffi.load('libc.so.6');
 
-const mount: (source: string, target: string, type: null, flags: number, data: null) => number = libc.func(
+type Text = string | null;
+const mount: (source: string, target: string, type: Text, flags: number, data: Text) => number = libc.func(
   'int mount(const char *source, const char *target, const char *type, unsigned long flags, const char *data)',
 );
 const umount2: (target: string, flags: number) => number = libc.func('int umount2(const char *target, int flags)');
@@ -32,8 +33,12 @@ const O_CLOEXEC = 0o2000000;
 
 /** The kernel's calls that Node does not offer. Each blocks for microseconds at most. */
 export const kernel = {
-  mount(source: string, target: string, flags: number): void {
+  bind(source: string, target: string, flags: number): void {
     checked(mount(source, target, null, flags, null), `mount '${target}'`);
+  },
+  /** @param options such as `size=64m,mode=700` */
+  mountTmpfs(target: string, flags: number, options: string): void {
+    checked(mount('tmpfs', target, 'tmpfs', flags, options), `mount '${target}'`);
   },
   unmount(target: string, flags: number): void {
     checked(umount2(target, flags), `umount '${target}'`);

@@ -1,4 +1,5 @@
 import {
+  chmodSync,
   chownSync,
   closeSync,
   lstatSync,
@@ -11,7 +12,7 @@ import {
   utimesSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
-import { systemCode } from '#std';
+import { KilnError, systemCode } from '#std';
 
 /** Where an absolute path of the image lies on this node, links followed inside of the root. */
 export type ResolveInRoot = (root: string, path: string) => Promise<string>;
@@ -20,11 +21,13 @@ export interface MountPoint {
   /** absolute, in the image */
   readonly target: string;
   readonly kind: 'file' | 'dir';
+  /** of a directory that has to be made; 0755 by default */
+  readonly mode?: number | undefined;
 }
 
 export interface StubOptions {
-  /** directories that something else covers: the runtime makes what it needs below them */
-  readonly hidden: readonly string[];
+  /** what the system's own mounts cover */
+  readonly system: readonly string[];
   readonly rootfs: string;
   readonly resolve: ResolveInRoot;
   /** on this node */
@@ -33,7 +36,7 @@ export interface StubOptions {
 }
 
 /**
- * Makes the files and directories that something will be mounted on, so that the runtime does not, and leaves no trace
+ * Makes the files and directories that something will be mounted on, in the order of the mounts, so that the runtime does not, and leaves no trace
  * of them: what is still empty after the step is removed again, parents that were made for it included, and the
  * directories around keep their times.
  * @returns removes them
@@ -47,11 +50,17 @@ export async function makeMountStubs(points: readonly MountPoint[], options: Stu
     }
   };
   try {
-    for (const { target, kind } of points) {
-      if (options.hidden.some((dir) => target.startsWith(`${dir}/`))) continue;
+    const covered = [...options.system];
+    for (const { target, kind, mode } of points) {
+      // Below an earlier mount the runtime makes what it needs, in that.
+      if (covered.some((dir) => target.startsWith(`${dir}/`))) continue;
+      covered.push(target);
       const path = await options.resolve(options.rootfs, target);
+      refuseOtherKind(target, kind, look(path));
       for (const missing of missingParts(path, options.rootfs)) {
-        keepingTimes(dirname(missing), () => make(missing, missing === path ? kind : 'dir', options));
+        keepingTimes(dirname(missing), () =>
+          make(missing, missing === path ? { kind, mode } : { kind: 'dir' }, options),
+        );
         made.push(missing);
       }
     }
@@ -60,6 +69,14 @@ export async function makeMountStubs(points: readonly MountPoint[], options: Stu
     throw thrown;
   }
   return remove;
+}
+
+function refuseOtherKind(target: string, kind: MountPoint['kind'], found: Stats | undefined): void {
+  if (found === undefined || found.isDirectory() === (kind === 'dir')) return;
+  const [what, there] = kind === 'dir' ? ['a directory', 'a file'] : ['a file', 'a directory'];
+  throw new KilnError('STEP_FAILED', `cannot mount ${what} on ${target}: it is ${there} in the image`, {
+    hint: 'choose another target',
+  });
 }
 
 /** Of a path below the root, what does not exist, outermost first. */
@@ -75,9 +92,11 @@ function hasRealParents(path: string, rootfs: string): boolean {
   return true;
 }
 
-function make(path: string, kind: 'file' | 'dir', { uid, gid }: StubOptions): void {
-  if (kind === 'dir') mkdirSync(path, { mode: 0o755 });
-  else closeSync(openSync(path, 'wx', 0o644));
+function make(path: string, { kind, mode = 0o755 }: Omit<MountPoint, 'target'>, { uid, gid }: StubOptions): void {
+  if (kind === 'dir') {
+    mkdirSync(path);
+    chmodSync(path, mode);
+  } else closeSync(openSync(path, 'wx', 0o644));
   chownSync(path, uid, gid);
 }
 

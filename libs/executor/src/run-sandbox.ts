@@ -1,16 +1,17 @@
 import { readFile, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, posix } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { KilnError } from '#std';
 import { Bundle } from './bundle.ts';
 import type { Cgroups } from './cgroups.ts';
-import type { BindMount, Exit, OnOutput, ProcessSpec } from './executor.ts';
+import type { BindMount, Exit, OnOutput, ProcessSpec, TmpfsMount } from './executor.ts';
+import { byDepth } from './mount-order.ts';
 import { makeMountStubs, type MountPoint, type ResolveInRoot } from './mount-stubs.ts';
 import { NamespaceGate } from './namespace-gate.ts';
 import { hosts, resolvConf } from './network-files.ts';
 import { OutputPipes } from './output-pipes.ts';
 import { commandFailure, type Runc, type RuncRun } from './runc.ts';
-import { type IdMap, runtimeSpec, systemMountPoints } from './runtime-spec.ts';
+import { type IdMap, runtimeSpec, specJson, systemMountPoints } from './runtime-spec.ts';
 import { type NetworkPlan, planNetwork, SandboxNetwork } from './sandbox-network.ts';
 import type { Seccomp } from './seccomp-profile.ts';
 
@@ -77,6 +78,11 @@ export async function runSandbox(run: SandboxRun): Promise<Exit> {
   if (failure === undefined) return { exitCode, outOfMemory: (await host.cgroups.oomKills(cgroup)) > 0 };
   const missing = commandFailure(failure);
   if (missing !== undefined) return { exitCode: missing, outOfMemory: false };
+  if (/error mounting/.test(failure) && spec.mounts.length > 0) {
+    throw new KilnError('STEP_FAILED', `what the step mounts cannot be mounted: ${failure}`, {
+      hint: 'look at the targets: below a read-only mount nothing can be made, and /proc takes no mounts',
+    });
+  }
   throw new KilnError('SANDBOX_FAILED', `the sandbox could not be started: ${failure}`);
 }
 
@@ -98,14 +104,14 @@ async function prepare(
 ): Promise<{ bundle: Bundle; gate: NamespaceGate | undefined }> {
   const { host, spec, rootfs, resources } = run;
   const bundle = resources.adopt(await Bundle.create(join(host.bundles, spec.id)), (made) => made.remove());
-  const files = await networkFiles(bundle, run, plan);
+  const mounts = [...(await networkFiles(bundle, run, plan)), ...byDepth(await placeFiles(bundle, run))];
   const points: MountPoint[] = [
     ...systemMountPoints.map((target) => ({ target, kind: 'dir' }) as const),
-    ...(await Promise.all([...files, ...spec.mounts].map(pointOf))),
+    ...(await Promise.all(mounts.map(pointOf))),
   ];
   const root = { uid: host.idMap.hostId, gid: host.idMap.hostId };
   resources.defer(
-    await makeMountStubs(points, { rootfs, hidden: systemMountPoints, resolve: host.resolveInRoot, ...root }),
+    await makeMountStubs(points, { rootfs, system: systemMountPoints, resolve: host.resolveInRoot, ...root }),
   );
   resources.defer(() => bundle.unmountRoot());
   bundle.mountRoot(rootfs);
@@ -115,12 +121,19 @@ async function prepare(
     seccomp: host.seccomp,
     cgroupsPath: cgroupOf(run),
     rootfs: bundle.rootfs,
-    files,
+    mounts,
     limitsSwap: host.cgroups.limitsSwap(),
     namespacesReady: gate?.hook,
   });
-  await bundle.write('config.json', JSON.stringify(config));
+  await bundle.write('config.json', specJson(config));
   return { bundle, gate };
+}
+
+/** The spec's mounts, its files as what lies in the bundle. */
+function placeFiles(bundle: Bundle, { host, spec }: SandboxRun): Promise<readonly (BindMount | TmpfsMount)[]> {
+  return Promise.all(
+    spec.mounts.map((mount) => (mount.kind === 'file' ? bundle.place(mount, host.idMap) : Promise.resolve(mount))),
+  );
 }
 
 async function networkFiles(
@@ -129,18 +142,23 @@ async function networkFiles(
   plan: NetworkPlan | undefined,
 ): Promise<readonly BindMount[]> {
   const node = await readFile(host.resolvConf, 'utf8');
-  return [
-    {
-      source: await bundle.write('resolv.conf', resolvConf(node, plan?.nameserver)),
-      target: '/etc/resolv.conf',
+  const resolver = spec.network === 'host' ? node : resolvConf(node, plan?.nameserver);
+  const files = { '/etc/resolv.conf': resolver, '/etc/hosts': hosts(spec) };
+  return await Promise.all(
+    Object.entries(files).map(async ([target, text]) => ({
+      kind: 'bind' as const,
+      source: await bundle.write(posix.basename(target), text),
+      target,
       readonly: true,
-    },
-    { source: await bundle.write('hosts', hosts(spec.hostname)), target: '/etc/hosts', readonly: true },
-  ];
+    })),
+  );
 }
 
-async function pointOf({ source, target }: BindMount): Promise<MountPoint> {
-  return { target, kind: (await stat(source)).isDirectory() ? 'dir' : 'file' };
+async function pointOf(mount: BindMount | TmpfsMount): Promise<MountPoint> {
+  const { target } = mount;
+  // The runtime hands the mode of the directory on.
+  if (mount.kind === 'tmpfs') return { target, kind: 'dir', mode: 0o1777 };
+  return { target, kind: (await stat(mount.source)).isDirectory() ? 'dir' : 'file' };
 }
 
 async function connect(

@@ -72,13 +72,20 @@ export type ExecMount =
       readonly sharing: 'shared' | 'private' | 'locked';
       /** number of the input that it begins with; undefined for an empty directory */
       readonly input?: number | undefined;
+      /** path in its tree; empty for all */
       readonly source: string;
-      readonly mode: number;
-      readonly uid: number;
-      readonly gid: number;
+      /** of the directory itself; undefined for its source's, or for 0755 and root */
+      readonly mode?: number | undefined;
+      readonly uid?: number | undefined;
+      readonly gid?: number | undefined;
       readonly readonly: boolean;
     }
-  | { readonly type: 'tmpfs'; readonly target: string; readonly sizeBytes?: number | undefined }
+  | {
+      readonly type: 'tmpfs';
+      readonly target: string;
+      readonly sizeBytes?: number | undefined;
+      readonly readonly?: true | undefined;
+    }
   | {
       readonly type: 'secret';
       readonly id: string;

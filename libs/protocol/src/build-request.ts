@@ -86,6 +86,10 @@ export const Ulimit = z.strictObject({
   hard: z.int().min(-1),
 });
 
+/** What RUN may ask for beyond the sandbox. */
+export const Entitlement = z.enum(['network.host', 'security.insecure']);
+export type Entitlement = z.infer<typeof Entitlement>;
+
 /** What a client asks for; the context comes beside it. */
 export const BuildRequest = z.strictObject({
   /** what is wanted: an image, or only what the Dockerfile says of itself */
@@ -110,10 +114,7 @@ export const BuildRequest = z.strictObject({
   pull: z.boolean().default(false),
   network: z.enum(['default', 'none', 'host']).default('default'),
   /** entitlements that the client gives: what RUN may ask for beyond the sandbox */
-  allow: z
-    .array(z.enum(['network.host', 'security.insecure']))
-    .max(8)
-    .default([]),
+  allow: z.array(Entitlement).max(8).default([]),
   /** `name` to address, for /etc/hosts of every RUN */
   addHosts: z
     .array(z.strictObject({ name, address: z.string().min(1).max(64) }))

@@ -89,6 +89,10 @@ export class OverlaySnapshotter implements Snapshotter {
     return this.#committed.has(name);
   }
 
+  names(): readonly string[] {
+    return [...this.#committed.keys()];
+  }
+
   upperOf(keyOrName: string): string {
     const snapshot = this.#active.get(keyOrName) ?? this.#committed.get(keyOrName);
     if (snapshot === undefined) throw missing(keyOrName);

@@ -26,6 +26,8 @@ export interface Snapshotter {
   /** Turns an active snapshot into a committed one. A name that exists already stays, and the key is removed. */
   commit(name: string, key: string): Promise<void>;
   has(name: string): boolean;
+  /** All committed ones. */
+  names(): readonly string[];
   /** The directory with this snapshot's own changes (overlay's upper), active or committed. */
   upperOf(keyOrName: string): string;
   /** Removes an active snapshot, or a committed one without children. */

@@ -52,9 +52,9 @@ export class RedisLink implements AsyncDisposable {
     await this.#ask((redis) => redis.ping());
   }
 
-  /** Tells whoever listens now. @throws KilnError UNAVAILABLE */
-  async publish(channel: string, message: string): Promise<void> {
-    await this.#ask((redis) => redis.publish(channel, message));
+  /** Tells whoever listens now. @returns how many do @throws KilnError UNAVAILABLE */
+  async publish(channel: string, message: string): Promise<number> {
+    return await this.#ask((redis) => redis.publish(channel, message));
   }
 
   /** In the order of the keys; null for those that are not there. @throws KilnError UNAVAILABLE */

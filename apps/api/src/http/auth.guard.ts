@@ -52,7 +52,8 @@ export class AuthGuard implements CanActivate {
   }
 }
 
-function bearerOf(header: string | undefined): string {
+/** The token of a request. @throws KilnError UNAUTHENTICATED */
+export function bearerOf(header: string | undefined): string {
   const token = /^Bearer +([^ ]+) *$/i.exec(header ?? '')?.[1];
   if (token !== undefined) return token;
   throw new KilnError('UNAUTHENTICATED', 'there is no bearer token', {

@@ -3,9 +3,10 @@ import { type Call, parseCall } from '../call/parse-call.ts';
 import { usageError } from '../usage.ts';
 import { readAnnotations } from './annotations.ts';
 import { hasTag, type Outputs, parseOutputs } from './outputs.ts';
+import { readRunFlags, type RunFlags, type RunOptions } from './run-flags.ts';
 
 /** The flags of `kiln build` as commander gives them. */
-export interface BuildFlags {
+export interface BuildFlags extends RunFlags {
   readonly file?: string;
   readonly tag?: readonly string[];
   readonly push?: boolean;
@@ -20,7 +21,6 @@ export interface BuildFlags {
   readonly cacheFilter?: readonly string[];
   readonly pull?: boolean;
   readonly label?: readonly string[];
-  readonly network: string;
   readonly call?: string;
   readonly check?: boolean;
   readonly output?: readonly string[];
@@ -46,7 +46,8 @@ export interface BuildOptions {
   readonly noCache: boolean;
   readonly noCacheFilter: readonly string[];
   readonly pull: boolean;
-  readonly network: 'default' | 'none';
+  /** what its RUN steps get */
+  readonly run: RunOptions;
   readonly outputs: Outputs;
   /** a report instead of a build */
   readonly call: Call | undefined;
@@ -75,6 +76,7 @@ export function checkFlags(
   const detach = flags.detach === true;
   if (detach) refuseDetached(flags, outputs);
   if (call !== undefined) refuseInCall(flags, call);
+  const run = readRunFlags(flags);
   return {
     path,
     file: flags.file,
@@ -87,7 +89,7 @@ export function checkFlags(
     noCache: !flags.cache,
     noCacheFilter: (flags.cacheFilter ?? []).flatMap((value) => value.split(',')).filter((stage) => stage !== ''),
     pull: flags.pull === true,
-    network: readNetwork(flags.network),
+    run,
     outputs,
     call,
     metadataFile: flags.metadataFile,
@@ -110,11 +112,12 @@ function checkNames({ requests }: Outputs, tags: readonly string[]): void {
   }
 }
 
-function refuseDetached({ metadataFile, iidfile }: BuildFlags, { destinations }: Outputs): void {
+function refuseDetached({ metadataFile, iidfile, ssh }: BuildFlags, { destinations }: Outputs): void {
   const later = [
     ...(metadataFile === undefined ? [] : ['--metadata-file']),
     ...(iidfile === undefined ? [] : ['--iidfile']),
     ...(destinations.length === 0 ? [] : ['--output of a file or directory, or --load']),
+    ...(ssh === undefined || ssh.length === 0 ? [] : ['--ssh']),
   ];
   if (later[0] !== undefined) throw usageError(`--detach does not wait for the end, which ${later[0]} needs`);
 }
@@ -159,12 +162,6 @@ function readPlatform(values: readonly string[]): string | undefined {
     throw usageError(`--platform with several platforms is not supported yet`, 'build one platform at a time');
   }
   return platforms[0] || undefined;
-}
-
-function readNetwork(value: string): 'default' | 'none' {
-  if (value === 'default' || value === 'none') return value;
-  if (value === 'host') throw usageError('--network=host is not supported yet', 'there are: default, none');
-  throw usageError(`--network=${value} is not known`, 'there are: default, none');
 }
 
 function readProgress(value: string): ProgressMode {

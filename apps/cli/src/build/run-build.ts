@@ -16,6 +16,8 @@ import { followBuild } from './follow.ts';
 import { Interrupt } from './interrupt.ts';
 import { imageId, metadataOf } from './metadata.ts';
 import { findLoadTarget } from './load-target.ts';
+import { readSecrets } from './secrets.ts';
+import type { AgentSurroundings, SshAgents } from './ssh-agents.ts';
 import type { Input } from './stdin.ts';
 import { type Submission, submit } from './submit.ts';
 import { checkTarget, replaceWithText } from './write-file.ts';
@@ -24,6 +26,7 @@ import { type Target, writeOutputs } from './write-outputs.ts';
 /** What a build takes from its process. */
 export interface BuildSurroundings {
   readonly cwd: string;
+  readonly environment: Readonly<Record<string, string | undefined>>;
   readonly stdin: Input;
   readonly stdout: NodeJS.WritableStream & { readonly isTTY?: boolean };
   /** where progress goes, if it is a terminal */
@@ -46,12 +49,19 @@ export async function runBuild(options: BuildOptions, config: Config, around: Bu
   const restore = (): void => renderer.close();
   process.once('exit', restore);
   try {
+    const note = (text: string): void => renderer.note(text);
+    for (const text of options.run.notes) note(text);
+    const outside = { cwd: around.cwd, environment: around.environment };
+    await using agents = await openAgents(options, outside);
+    const secrets = await readSecrets(options.run.secrets, { ...outside, note });
     await using context = await openContext({ ...options, ...around, signal: interrupt.signal });
     const start = (): Promise<void> => startEmbedded(options, config, around, interrupt.signal);
     const submission: Submission = {
       config,
       options,
       context,
+      secrets,
+      agents: agents?.ids ?? [],
       renderer,
       nowMs: around.nowMs,
       interrupted: interrupt.signal,
@@ -59,6 +69,7 @@ export async function runBuild(options: BuildOptions, config: Config, around: Bu
     };
     const { client, build } = await submit(submission);
     await using _ = client;
+    await using _session = agents === undefined ? undefined : client.session(build.id, agents.answer);
     const farm = { url: new URL(build.url).origin, embedded: config.farm === undefined };
     renderer.show({ type: 'accepted', atMs: around.nowMs(), build, farm });
     if (options.detach && !interrupt.signal.aborted) return detach(build, renderer, around);
@@ -85,6 +96,12 @@ export async function runBuild(options: BuildOptions, config: Config, around: Bu
 function tell({ report }: BuildResult, call: Call, { stdout, writeError }: BuildSurroundings): number {
   if (report === undefined) throw new KilnError('INTERNAL', `the farm gave no report to --call=${call.method}`);
   return printReport(report, call, { write: (text) => void stdout.write(text), writeError });
+}
+
+async function openAgents({ run }: BuildOptions, around: AgentSurroundings): Promise<SshAgents | undefined> {
+  if (run.agents.length === 0) return undefined;
+  const { SshAgents } = await import('./ssh-agents.ts');
+  return await SshAgents.open(run.agents, around);
 }
 
 function detach(build: BuildView, renderer: Renderer, around: BuildSurroundings): number {

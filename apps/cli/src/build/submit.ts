@@ -15,6 +15,10 @@ export interface Submission {
   readonly config: Config;
   readonly options: BuildOptions;
   readonly context: BuildContext;
+  /** by id, in base64 */
+  readonly secrets: Readonly<Record<string, string>>;
+  /** ids of the agents that are forwarded */
+  readonly agents: readonly string[];
   readonly renderer: Renderer;
   readonly nowMs: () => number;
   readonly interrupted: AbortSignal;
@@ -65,7 +69,8 @@ export async function submit(submission: Submission): Promise<Submitted> {
   return send(clientFor(config, await readFarmFile(config.dataDir)));
 }
 
-async function requestOf({ config, options, context, interrupted }: Submission): Promise<BuildRequestInput> {
+async function requestOf(submission: Submission): Promise<BuildRequestInput> {
+  const { config, options, context, interrupted, secrets, agents } = submission;
   const { requests } = options.outputs;
   const names = [...options.tags, ...requests.flatMap((output) => ('names' in output ? (output.names ?? []) : []))];
   const hosts = registryHosts(names, context.text, options.buildArgs);
@@ -83,7 +88,9 @@ async function requestOf({ config, options, context, interrupted }: Submission):
     noCache: options.noCache,
     noCacheFilter: [...options.noCacheFilter],
     pull: options.pull,
-    network: options.network,
+    ...options.run.request,
+    ssh: [...agents],
+    secrets: { ...secrets },
     outputs: [...requests],
     credentials,
   };

@@ -2,26 +2,17 @@ import { usageError } from '../usage.ts';
 
 /** Flags of `docker buildx build` that are not here yet. They are refused by name, never ignored. */
 export const unsupportedFlags: readonly string[] = [
-  '--add-host <value>',
-  '--allow <value>',
   '--attest <value>',
   '--build-context <value>',
   '--builder <value>',
   '--cache-from <value>',
   '--cache-to <value>',
-  '--cgroup-parent <value>',
-  '--cpus <value>',
   '--debug',
-  '-m, --memory <value>',
   '--policy <value>',
   '--provenance <value>',
   '--sbom <value>',
-  '--secret <value>',
   '--security-opt <value>',
-  '--shm-size <value>',
   '--squash',
-  '--ssh <value>',
-  '--ulimit <value>',
 ];
 
 /** They ask for what is done anyway when they are switched off. */

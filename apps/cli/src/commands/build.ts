@@ -15,6 +15,7 @@ export async function build(path: string, flags: BuildCommandFlags): Promise<voi
   const options = checkFlags(path, flags, process.env);
   const code = await runBuild(options, config, {
     cwd: process.cwd(),
+    environment: process.env,
     stdin: { stream: process.stdin, isTerminal: process.stdin.isTTY === true },
     stdout: process.stdout,
     terminal: terminalOf(process.stderr),

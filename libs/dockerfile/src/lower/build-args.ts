@@ -3,10 +3,7 @@ import { checkSyntax } from '../parse/syntax.ts';
 import type { Environment } from './environment.ts';
 import type { Findings } from '../lint/findings.ts';
 import type { LowerOptions } from './lower-options.ts';
-import { CHECK_ARG } from './lint-of-build.ts';
-
-/** BuildKit hands them to RUN undeclared, outside of the cache's keys. */
-const proxy = /^(?:https?|ftp|no|all)_proxy$/i;
+import { isProxy } from './proxy-environment.ts';
 
 /** For the build itself, whatever the Dockerfile declares. */
 const forTheBuild = /^(?:BUILDKIT_[A-Z_]+|SOURCE_DATE_EPOCH)$/;
@@ -26,12 +23,7 @@ export function checkBuildArgs(file: Dockerfile, { buildArgs }: LowerOptions, sc
   }
   if (Object.hasOwn(buildArgs, 'BUILDKIT_SYNTAX')) checkSyntax(buildArgs['BUILDKIT_SYNTAX'] ?? '');
   const unused = Object.keys(buildArgs)
-    .filter((name) => !declared.has(name) && !forTheBuild.test(name))
+    .filter((name) => !declared.has(name) && !forTheBuild.test(name) && !isProxy(name))
     .sort();
-  const proxies = unused.filter((name) => proxy.test(name));
-  const others = unused.filter((name) => !proxy.test(name));
-  if (proxies.length > 0) {
-    to.note(`[Warning] [${proxies.join(' ')}] reach RUN only where the Dockerfile declares them with ARG`);
-  }
-  if (others.length > 0) to.note(`[Warning] One or more build-args [${others.join(' ')}] were not consumed`);
+  if (unused.length > 0) to.note(`[Warning] One or more build-args [${unused.join(' ')}] were not consumed`);
 }

@@ -4,8 +4,8 @@ import type { Copy } from '../parse/ast.ts';
 import { checkLinkedOwner, parseMode } from './copy-flags.ts';
 import { destination, pivotedPath, sourcePath } from './copy-paths.ts';
 import type { Source } from './stage-plan.ts';
-import { expandIn, expandText, type StageLowering } from './stage-lowering.ts';
 import { lintIgnored } from '../lint/copy-rules.ts';
+import { contextEdge, expandIn, expandText, type StageLowering } from './stage-lowering.ts';
 import { expandedName } from './vertex-names.ts';
 
 /** An instruction's words, with variables replaced. */
@@ -108,16 +108,6 @@ function written(copy: Copy, { name, sources, dest, chown, chmod, inline }: Word
 
 function sourceEdge(source: Source | undefined, lowering: StageLowering): Edge {
   return source === undefined ? contextEdge(lowering) : lowering.sourceOf(source);
-}
-
-/** One for the whole build, whatever the platform. */
-function contextEdge({ builder, options }: StageLowering): Edge {
-  return builder.add({ kind: 'local', name: options.contextName ?? 'context' }, options.buildPlatform, [], {
-    name: '[internal] load build context',
-    stage: '',
-    line: 0,
-    ignoreCache: false,
-  });
 }
 
 function checkLocal(name: string, source: string): void {

@@ -19,7 +19,8 @@ import type { StageLowering } from './stage-lowering.ts';
 import type { PlannedInstruction } from './stage-plan.ts';
 
 /** Moves the stage on by one instruction. @throws KilnError DOCKERFILE_INVALID, DOCKERFILE_UNSUPPORTED */
-export function lowerInstruction({ instruction, source }: PlannedInstruction, lowering: StageLowering): void {
+export function lowerInstruction(planned: PlannedInstruction, lowering: StageLowering): void {
+  const { instruction, source } = planned;
   switch (instruction.kind) {
     case 'env':
     case 'label':
@@ -27,7 +28,7 @@ export function lowerInstruction({ instruction, source }: PlannedInstruction, lo
     case 'arg':
       return lowerArg(instruction, lowering);
     case 'run':
-      return lowerRun(instruction, lowering);
+      return lowerRun(instruction, planned.mountSources, lowering);
     case 'cmd':
     case 'entrypoint':
       return lowerCommand(instruction, lowering);

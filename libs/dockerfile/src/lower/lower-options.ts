@@ -1,4 +1,4 @@
-import type { NetworkMode } from '#graph';
+import type { ExecLimits, ExecOp, NetworkMode } from '#graph';
 import type { Platform } from '#oci';
 import type { ContextFiles } from '../lint/context-files.ts';
 
@@ -18,6 +18,9 @@ export interface LowerOptions {
   readonly noCacheFilter: readonly string[];
   /** of RUN without --network */
   readonly network: NetworkMode;
+  /** of every RUN: for its /etc/hosts */
+  readonly extraHosts?: ExecOp['extraHosts'];
+  readonly limits?: ExecLimits | undefined;
   /** name of the LocalOp that COPY and ADD take files from; `context` by default */
   readonly contextName?: string | undefined;
   /** the context's files, for the checks that ask for them */

@@ -1,10 +1,13 @@
 import { posix } from 'node:path';
-import { INLINE_FILES_DIR, type InlineFile } from '#graph';
+import { type ExecLimits, type ExecMount, type ExecOp, INLINE_FILES_DIR, type InlineFile } from '#graph';
 import { invalid } from '../invalid.ts';
 import { chomp, parseHeredocStart } from '../lex/heredoc.ts';
 import type { CommandForm, Run, Single } from '../parse/ast.ts';
 import { goQuote } from '../go-format.ts';
+import { isAgent, lowerMounts } from './lower-mounts.ts';
+import { proxyEnvironment } from './proxy-environment.ts';
 import { expandIn, type StageLowering } from './stage-lowering.ts';
+import type { Source } from './stage-plan.ts';
 import type { StageState } from './stage-state.ts';
 import { expandedName, writtenName } from './vertex-names.ts';
 
@@ -17,19 +20,42 @@ export function commandArgs(command: CommandForm, { config }: StageState): reado
   return [...shell, command.text];
 }
 
-export function lowerRun(run: Run, lowering: StageLowering): void {
+export function lowerRun(run: Run, mountSources: readonly (Source | undefined)[], lowering: StageLowering): void {
   const { state, builder, names, options, onbuild } = lowering;
   const { command, files } = withHeredocs(run);
   const args = commandArgs(command, state);
-  const network = run.network === 'none' ? 'none' : options.network;
   const { cwd, user, platform, root } = state;
-  state.root = builder.add(
-    { kind: 'exec', args, env: state.env.toArray(), cwd, user, network, ...(files.length === 0 ? {} : { files }) },
-    platform,
-    [root],
-    names.label(writtenName(run), { line: run.line, onbuild }),
-  );
+  const { mounts, inputs } = lowerMounts(run, mountSources, lowering);
+  const limits = definedOf(options.limits ?? {});
+  const op: ExecOp = {
+    kind: 'exec',
+    args,
+    env: withAgent(state.env.toArray(), mounts),
+    cwd,
+    user,
+    network: run.network === 'default' ? options.network : run.network,
+    ...(run.security === 'insecure' ? { security: run.security } : {}),
+    ...(mounts.length === 0 ? {} : { mounts }),
+    ...(options.extraHosts === undefined || options.extraHosts.length === 0 ? {} : { extraHosts: options.extraHosts }),
+    ...(Object.keys(limits).length === 0 ? {} : { limits }),
+    ...proxyEnvironment(options.buildArgs, state.env),
+    ...(files.length === 0 ? {} : { files }),
+  };
+  const label = names.label(writtenName(run), { line: run.line, onbuild });
+  state.root = builder.add(op, platform, [root, ...inputs], label);
   state.commit(`RUN ${[...argsInScope(state), ...args].join(' ')} # buildkit`, true);
+}
+
+/** Programs find the client's agent by this variable, unless the Dockerfile has set it. */
+function withAgent(env: readonly string[], mounts: readonly ExecMount[]): readonly string[] {
+  const agent = mounts.find(isAgent);
+  if (agent === undefined || env.some((entry) => entry.startsWith('SSH_AUTH_SOCK='))) return env;
+  return [...env, `SSH_AUTH_SOCK=${agent.target}`];
+}
+
+/** Without the members that are undefined. */
+function definedOf(limits: ExecLimits): ExecLimits {
+  return Object.fromEntries(Object.entries(limits).filter(([, value]) => value !== undefined));
 }
 
 interface Prepared {

@@ -7,7 +7,14 @@ import { didYouMean } from '../parse/suggest.ts';
 import type { Environment } from './environment.ts';
 import type { LowerOptions } from './lower-options.ts';
 import { stagePlatform } from './stage-platform.ts';
-import { neededStages, type PlannedInstruction, reachable, type Source, type StagePlan } from './stage-plan.ts';
+import {
+  neededStages,
+  type PlannedInstruction,
+  reachable,
+  type Source,
+  sourcesOf,
+  type StagePlan,
+} from './stage-plan.ts';
 
 /** As many as a file may have instructions: each stage on a base gets the triggers of that base again. */
 const TRIGGER_LIMIT = 2000;
@@ -95,7 +102,11 @@ export class StagePlanner {
     const from = instruction.kind === 'copy' ? instruction.from : undefined;
     const { line } = instruction;
     const source = from === undefined ? undefined : onLine(line, () => this.#copySource(from, line));
-    return { instruction, source, onbuild };
+    const mounts = instruction.kind === 'run' ? instruction.mounts : [];
+    const mountSources = mounts.map(({ from: name }) =>
+      name === undefined ? undefined : onLine(line, () => this.#source(name, line)),
+    );
+    return { instruction, source, mountSources, onbuild };
   }
 
   #copySource(from: string, line: number): Source {
@@ -105,6 +116,10 @@ export class StagePlanner {
         { hint: `write FROM ${from} AS name before this stage, and --from=name here` },
       );
     }
+    return this.#source(from, line);
+  }
+
+  #source(from: string, line: number): Source {
     if (/^[+-]?\d+$/.test(from)) {
       const plan = this.#plans[Number(from)];
       if (plan === undefined) {
@@ -158,28 +173,39 @@ function hasCircle(plans: readonly StagePlan[]): boolean {
 
 /** Only a stage that copies from itself or from a later one can be part of a circle. */
 function checkCircle(plan: StagePlan): void {
-  for (const { instruction, source } of plan.instructions) {
-    if (source?.kind !== 'stage' || source.plan.index < plan.index) continue;
-    if (reachable(source.plan).includes(plan)) {
-      throw invalid(`circular dependency detected on stage: ${plan.from.name ?? `stage-${plan.index}`}`, {
-        line: instruction.line,
+  for (const planned of plan.instructions) {
+    for (const source of laterStages(plan, planned)) {
+      if (!reachable(source).includes(plan)) continue;
+      throw invalid(`circular dependency detected on stage: ${nameOf(plan)}`, {
+        line: planned.instruction.line,
         hint: 'stages cannot copy from each other: move what both need to a stage before them',
       });
     }
   }
 }
 
+/** Of the stages that an instruction takes files from, those that do not come before its own. */
+function laterStages(plan: StagePlan, planned: PlannedInstruction): readonly StagePlan[] {
+  return sourcesOf(planned).flatMap((source) =>
+    source.kind === 'stage' && source.plan.index >= plan.index ? [source.plan] : [],
+  );
+}
+
+const nameOf = ({ from, index }: StagePlan): string => from.name ?? `stage-${index}`;
+
 /**
  * A stage cannot use what comes after it.
  * @throws KilnError DOCKERFILE_INVALID
  */
 export function checkOrder(plan: StagePlan): void {
-  for (const { instruction, source } of plan.instructions) {
-    if (source?.kind !== 'stage' || source.plan.index < plan.index) continue;
-    const from = instruction.kind === 'copy' ? (instruction.from ?? '') : '';
+  for (const planned of plan.instructions) {
+    const [later] = laterStages(plan, planned);
+    if (later === undefined) continue;
+    const { instruction } = planned;
+    const what = instruction.kind === 'run' ? 'mount' : 'copy';
     throw invalid(
-      `cannot copy from stage ${JSON.stringify(from)}, it needs to be defined before current stage ${JSON.stringify(plan.from.name ?? `stage-${plan.index}`)}`,
-      { line: instruction.line, hint: `move the stage ${from} above this one` },
+      `cannot ${what} from stage ${JSON.stringify(nameOf(later))}, it needs to be defined before current stage ${JSON.stringify(nameOf(plan))}`,
+      { line: instruction.line, hint: `move the stage ${nameOf(later)} above this one` },
     );
   }
 }

@@ -27,6 +27,16 @@ export interface StageLowering {
 /** Of a here-document that becomes a file, in characters: no process takes it as an argument. */
 const TEXT_LIMIT = 4 * 1024 * 1024;
 
+/** What the client sent: one for the whole build, whatever the platform. */
+export function contextEdge({ builder, options }: StageLowering): Edge {
+  return builder.add({ kind: 'local', name: options.contextName ?? 'context' }, options.buildPlatform, [], {
+    name: '[internal] load build context',
+    stage: '',
+    line: 0,
+    ignoreCache: false,
+  });
+}
+
 /** Expands a word of an instruction; names that mean nothing are told. */
 export function expandIn(lowering: StageLowering, node: Located, word: string): string {
   return expanded(lowering, node, word, { escape: lowering.file.escape });

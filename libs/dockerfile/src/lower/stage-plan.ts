@@ -20,6 +20,8 @@ export interface PlannedInstruction {
   readonly instruction: Instruction;
   /** of COPY --from */
   readonly source: Source | undefined;
+  /** of each RUN --mount; undefined where it names none */
+  readonly mountSources: readonly (Source | undefined)[];
   /** a trigger of the image that the stage stands on */
   readonly onbuild: boolean;
 }
@@ -37,16 +39,21 @@ export interface StagePlan {
   readonly ignoreCache: boolean;
 }
 
+/** What an instruction takes files from, besides the client's context. */
+export function sourcesOf({ source, mountSources }: PlannedInstruction): readonly Source[] {
+  return [source, ...mountSources].filter((each) => each !== undefined);
+}
+
 /** The stages that a stage needs directly. */
 export function neededStages(plan: StagePlan): readonly StagePlan[] {
-  const sources = [plan.base, ...plan.instructions.map(({ source }) => source)];
-  return sources.flatMap((source) => (source?.kind === 'stage' ? [source.plan] : []));
+  const sources = [plan.base, ...plan.instructions.flatMap(sourcesOf)];
+  return sources.flatMap((source) => (source.kind === 'stage' ? [source.plan] : []));
 }
 
 /** The images that a stage needs directly. */
 export function neededImages(plan: StagePlan): readonly ImageSource[] {
-  const sources = [plan.base, ...plan.instructions.map(({ source }) => source)];
-  return sources.filter((source) => source?.kind === 'image');
+  const sources = [plan.base, ...plan.instructions.flatMap(sourcesOf)];
+  return sources.filter((source) => source.kind === 'image');
 }
 
 /** The stage and all that it needs, in the order of the file. */

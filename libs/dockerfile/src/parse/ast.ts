@@ -1,3 +1,4 @@
+import type { NetworkMode } from '#graph';
 import type { HealthcheckSchema } from '#oci';
 import type { z } from 'zod';
 import type { EscapeToken } from '../lex/directives.ts';
@@ -57,12 +58,21 @@ export interface Arg extends Located {
   readonly kind: 'arg';
   readonly args: readonly ArgDeclaration[];
 }
+/** A --mount whose variables are not replaced yet. */
+export interface WrittenMount {
+  /** `key=value` or `key` */
+  readonly fields: readonly string[];
+  /** stage name, stage number, image or named context */
+  readonly from: string | undefined;
+}
 export interface Run extends Located {
   readonly kind: 'run';
   readonly command: CommandForm;
   /** in the order in which the command opens them */
   readonly heredocs: readonly Heredoc[];
-  readonly network: 'default' | 'none';
+  readonly network: NetworkMode;
+  readonly security: 'sandbox' | 'insecure';
+  readonly mounts: readonly WrittenMount[];
 }
 export interface Command extends Located {
   readonly kind: 'cmd' | 'entrypoint';

@@ -1,7 +1,8 @@
-import { invalid, unsupported } from '../invalid.ts';
+import { invalid } from '../invalid.ts';
 import { parseJsonArray } from '../lex/json-array.ts';
 import type { Command, CommandForm, Run } from './ast.ts';
 import { parseFlags } from './flags.ts';
+import { parseMount } from './parse-mount.ts';
 import type { ParseRequest } from './request.ts';
 
 /** @throws KilnError DOCKERFILE_INVALID for a JSON array of anything but strings */
@@ -12,18 +13,26 @@ export function parseCommandForm(rest: string): CommandForm {
 
 /** @throws KilnError DOCKERFILE_INVALID, DOCKERFILE_UNSUPPORTED */
 export function parseRun({ keyword, flags, rest, heredocs, located }: ParseRequest): Run {
-  const parsed = parseFlags(keyword, flags, { values: ['network'], refused: ['mount', 'security', 'device'] });
+  const isMount = (flag: string): boolean => flag.startsWith('--mount=');
+  const parsed = parseFlags(
+    keyword,
+    flags.filter((flag) => !isMount(flag)),
+    { values: ['network', 'security', 'mount'], refused: ['device'] },
+  );
+  const mounts = flags.filter(isMount).map((flag) => parseMount(flag.slice('--mount='.length)));
   const network = parsed.get('network') ?? 'default';
-  if (network === 'host') {
-    throw unsupported('RUN --network=host', { hint: 'steps have a network of their own; leave the flag out' });
+  if (network !== 'default' && network !== 'none' && network !== 'host') {
+    throw invalid(`invalid network mode ${JSON.stringify(network)}`, { hint: 'there are: default, none, host' });
   }
-  if (network !== 'default' && network !== 'none')
-    throw invalid(`invalid network mode ${JSON.stringify(network)}`, { hint: 'modes are default, none and host' });
+  const security = parsed.get('security') ?? 'sandbox';
+  if (security !== 'sandbox' && security !== 'insecure') {
+    throw invalid(`security ${JSON.stringify(security)} is not valid`, { hint: 'there are: sandbox, insecure' });
+  }
   const command = parseCommandForm(rest);
   if (rest === '' || (command.form === 'exec' && command.args.length === 0)) {
     throw invalid('RUN requires at least one argument', { hint: 'write the command to run after RUN' });
   }
-  return { ...located, kind: 'run', command, heredocs, network };
+  return { ...located, kind: 'run', command, heredocs, network, security, mounts };
 }
 
 /** @throws KilnError DOCKERFILE_INVALID */

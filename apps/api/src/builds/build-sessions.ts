@@ -1,0 +1,144 @@
+import type { IncomingMessage, Server } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
+import { HttpAdapterHost } from '@nestjs/core';
+import { type RawData, type WebSocket, WebSocketServer } from 'ws';
+import { SessionAnswer } from '#protocol';
+import { KilnError, type Logger } from '#std';
+import { type BuildLedger, type RedisLink, SessionHost, type TokenStore } from '#storage';
+import { bearerOf } from '../http/auth.guard.ts';
+import { httpStatus, problemOf, toKilnError } from '../http/problem.ts';
+import { LEDGER, LOGGER, REDIS, SHUTDOWN, TOKENS } from '../tokens.ts';
+
+const PATH = /^\/v1\/builds\/([^/?]{1,256})\/session(?:\?.*)?$/;
+/** An agent's longest answer in base64, and what stands around it. */
+const MAX_MESSAGE_BYTES = 360_000;
+/** A client that connects anew has one that is not known to be dead yet. */
+const MAX_PER_BUILD = 4;
+/** Of one connection: a build that asks for more than its client can say is not asked further. */
+const MAX_BUFFERED_BYTES = 4 * 1024 * 1024;
+const PING_MS = 20_000;
+const GOING_AWAY = 1001;
+const POLICY_VIOLATION = 1008;
+
+/**
+ * `GET /v1/builds/:id/session`, a WebSocket: through it the client's ssh agents answer what the build's steps ask. For whom
+ * may start builds of the project; another project's build is not there.
+ */
+@Injectable()
+export class BuildSessions implements OnApplicationBootstrap {
+  readonly #sockets = new WebSocketServer({ noServer: true, maxPayload: MAX_MESSAGE_BYTES, perMessageDeflate: false });
+  readonly #open = new Map<string, Set<WebSocket>>();
+  readonly #host: HttpAdapterHost;
+  readonly #tokens: TokenStore;
+  readonly #ledger: BuildLedger;
+  readonly #relay: SessionHost;
+  readonly #shutdown: AbortController;
+  readonly #logger: Logger;
+
+  constructor(
+    @Inject(HttpAdapterHost) host: HttpAdapterHost,
+    @Inject(TOKENS) tokens: TokenStore,
+    @Inject(LEDGER) ledger: BuildLedger,
+    @Inject(REDIS) redis: RedisLink,
+    @Inject(SHUTDOWN) shutdown: AbortController,
+    @Inject(LOGGER) logger: Logger,
+  ) {
+    this.#host = host;
+    this.#tokens = tokens;
+    this.#ledger = ledger;
+    this.#relay = new SessionHost(redis, logger);
+    this.#shutdown = shutdown;
+    this.#logger = logger;
+  }
+
+  onApplicationBootstrap(): void {
+    const server: Server = this.#host.httpAdapter.getHttpServer();
+    server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+      socket.on('error', () => socket.destroy());
+      this.#upgrade(request, socket, head).catch((thrown: unknown) => refuse(socket, thrown));
+    });
+    this.#shutdown.signal.addEventListener('abort', () => {
+      for (const socket of [...this.#open.values()].flatMap((sockets) => [...sockets])) {
+        socket.close(GOING_AWAY);
+        socket.terminate();
+      }
+    });
+  }
+
+  /** @throws KilnError UNAUTHENTICATED, PERMISSION_DENIED, NOT_FOUND, CONFLICT, LIMIT_EXCEEDED */
+  async #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
+    const id = PATH.exec(request.url ?? '')?.[1];
+    if (id === undefined) throw new KilnError('NOT_FOUND', 'there is no WebSocket at this path');
+    const caller = await this.#tokens.verify(bearerOf(request.headers.authorization));
+    if (!caller.permissions.includes('builds:write')) {
+      throw new KilnError('PERMISSION_DENIED', 'this token may not do that: it lacks builds:write');
+    }
+    const build = await this.#ledger.get(caller.projectId, id);
+    if (['succeeded', 'failed', 'cancelled'].includes(build.state)) {
+      throw new KilnError('CONFLICT', 'the build has ended: nothing will be asked of its client');
+    }
+    if ((this.#open.get(build.id)?.size ?? 0) >= MAX_PER_BUILD) {
+      throw new KilnError('LIMIT_EXCEEDED', 'the build has enough clients');
+    }
+    if (this.#shutdown.signal.aborted) throw new KilnError('UNAVAILABLE', 'the farm is shutting down');
+    this.#sockets.handleUpgrade(request, socket, head, (opened) => this.#serve(build.id, opened));
+  }
+
+  #serve(buildId: string, socket: WebSocket): void {
+    const sockets = this.#open.get(buildId) ?? new Set();
+    this.#open.set(buildId, sockets.add(socket));
+    const seat = this.#relay.attach(buildId, (ask) => {
+      if (socket.bufferedAmount <= MAX_BUFFERED_BYTES) socket.send(JSON.stringify(ask));
+    });
+    let alive = true;
+    const pinging = setInterval(() => {
+      if (!alive) return socket.terminate();
+      alive = false;
+      socket.ping();
+    }, PING_MS);
+    socket.on('pong', () => (alive = true));
+    socket.on('message', (data) => {
+      const answer = SessionAnswer.safeParse(parseJson(textOf(data)));
+      if (answer.success) seat.answer(answer.data);
+      else socket.close(POLICY_VIOLATION, 'not an answer');
+    });
+    socket.on('error', (error) => this.#logger.warn('a session broke', { buildId, error: error.message }));
+    socket.on('close', () => {
+      clearInterval(pinging);
+      seat[Symbol.dispose]();
+      sockets.delete(socket);
+      if (sockets.size === 0) this.#open.delete(buildId);
+    });
+  }
+}
+
+function textOf(data: RawData): string {
+  if (Array.isArray(data)) return Buffer.concat(data).toString('utf8');
+  return Buffer.from(data as Buffer).toString('utf8');
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** A problem document by hand: there is no response to an upgrade yet. */
+function refuse(socket: Duplex, thrown: unknown): void {
+  const error = toKilnError(thrown);
+  const status = httpStatus(thrown, error);
+  const body = JSON.stringify(problemOf(error, status));
+  socket.end(
+    [
+      `HTTP/1.1 ${status} Refused`,
+      'content-type: application/problem+json',
+      `content-length: ${Buffer.byteLength(body)}`,
+      'connection: close',
+      '',
+      body,
+    ].join('\r\n'),
+  );
+}

@@ -1,0 +1,35 @@
+import type { BuildSession } from '#engine';
+import type { SealedParts } from '#protocol';
+import { type Clock, systemRandom } from '#std';
+import { type RedisLink, SessionCaller } from '#storage';
+
+export interface ClientSessionOptions {
+  readonly redis: RedisLink;
+  readonly clock: Clock;
+  readonly buildId: string;
+  /** ids of the agents that the client forwards */
+  readonly ssh: readonly string[];
+  readonly secrets: SealedParts['secrets'];
+}
+
+/** What a client lends to its build: secrets that came sealed with it, and agents that it answers for while it is there. */
+export function clientSession({
+  redis,
+  clock,
+  buildId,
+  ssh,
+  secrets,
+}: ClientSessionOptions): BuildSession & Disposable {
+  const caller = ssh.length === 0 ? undefined : new SessionCaller({ redis, buildId, clock, random: systemRandom });
+  return {
+    secrets: new Map(Object.entries(secrets).map(([id, value]) => [id, Buffer.from(value, 'base64')])),
+    agent: (id) =>
+      caller === undefined || !ssh.includes(id)
+        ? undefined
+        : {
+            ready: (signal) => caller.ready(id, signal),
+            ask: (message, signal) => caller.ask(id, message, signal),
+          },
+    [Symbol.dispose]: () => caller?.[Symbol.dispose](),
+  };
+}

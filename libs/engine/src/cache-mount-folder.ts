@@ -1,0 +1,111 @@
+import { execFile } from 'node:child_process';
+import { chmod, mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { removeTree } from '#snapshot';
+import { systemCode } from '#std';
+import { z } from 'zod';
+
+const About = z.object({ id: z.string(), scope: z.string(), usedAtMs: z.int(), sizeBytes: z.int() });
+/** What of a copy people and the next process want to know. */
+export type CopyAbout = z.infer<typeof About>;
+
+export interface FoundCopy extends CopyAbout {
+  readonly key: string;
+  readonly number: number;
+}
+
+/**
+ * Cache mounts on disk, which nobody else knows: `c/<key>/<number>/{data,about.json}`; keys are hexadecimal, so that no id
+ * leads anywhere. `new` holds what is not whole yet, `trash` what is being removed.
+ */
+export class CacheMountFolder {
+  readonly #root: string;
+  #names = 0;
+
+  private constructor(
+    root: string,
+    readonly found: readonly FoundCopy[],
+  ) {
+    this.#root = root;
+  }
+
+  static async open(root: string): Promise<CacheMountFolder> {
+    for (const name of ['new', 'trash']) await removeTree(join(root, name));
+    for (const dir of [root, ...['c', 'new', 'trash'].map((name) => join(root, name))]) {
+      await mkdir(dir, { recursive: true });
+      // Steps are nobody here, and have to reach what is mounted from it.
+      await chmod(dir, 0o711);
+    }
+    return new CacheMountFolder(root, await findCopies(join(root, 'c')));
+  }
+
+  /** The directory that steps see. */
+  data(key: string, number: number): string {
+    return join(this.#copy(key, number), 'data');
+  }
+
+  /** Makes a copy; it is there when `fill` has succeeded with its directory, or not at all. */
+  async create(key: string, number: number, fill: (data: string) => Promise<void>): Promise<void> {
+    const dir = join(this.#root, 'new', this.#name());
+    try {
+      await mkdir(join(dir, 'data'), { recursive: true });
+      await chmod(dir, 0o711);
+      await fill(join(dir, 'data'));
+      await mkdir(join(this.#root, 'c', key), { recursive: true });
+      await chmod(join(this.#root, 'c', key), 0o711);
+      await rename(dir, this.#copy(key, number));
+    } catch (thrown) {
+      await removeTree(dir);
+      throw thrown;
+    }
+  }
+
+  async describe(key: string, number: number, about: CopyAbout): Promise<void> {
+    const path = join(this.#copy(key, number), 'about.json');
+    await writeFile(`${path}.new`, JSON.stringify(about), { mode: 0o600 });
+    await rename(`${path}.new`, path);
+  }
+
+  /** Bytes on disk. */
+  async measure(key: string, number: number): Promise<number> {
+    const { stdout } = await promisify(execFile)('du', ['-sxB1', this.data(key, number)], { env: { LC_ALL: 'C' } });
+    return z.coerce.number().int().parse(stdout.split('\t')[0]);
+  }
+
+  async remove(key: string, number: number): Promise<void> {
+    const trash = join(this.#root, 'trash', this.#name());
+    await rename(this.#copy(key, number), trash);
+    await removeTree(trash);
+  }
+
+  #copy(key: string, number: number): string {
+    return join(this.#root, 'c', key, String(number));
+  }
+
+  #name(): string {
+    return `${process.pid}-${++this.#names}`;
+  }
+}
+
+async function findCopies(dir: string): Promise<readonly FoundCopy[]> {
+  const found: FoundCopy[] = [];
+  for (const key of await readdir(dir)) {
+    for (const name of await readdir(join(dir, key))) {
+      const about = await readAbout(join(dir, key, name, 'about.json'));
+      found.push({ key, number: Number(name), ...about });
+    }
+  }
+  return found;
+}
+
+/** A copy whose description is lost is the first to go. */
+async function readAbout(path: string): Promise<CopyAbout> {
+  try {
+    return About.parse(JSON.parse(await readFile(path, 'utf8')));
+  } catch (thrown) {
+    if (systemCode(thrown) !== 'ENOENT' && !(thrown instanceof SyntaxError) && !(thrown instanceof z.ZodError))
+      throw thrown;
+    return { id: '', scope: '', usedAtMs: 0, sizeBytes: 0 };
+  }
+}

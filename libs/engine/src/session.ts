@@ -1,0 +1,20 @@
+/** One of the client's ssh agents, wherever it is. */
+export interface ClientAgent {
+  /** Resolves when the client is there to answer. @throws KilnError STEP_FAILED when it has left, or does not come */
+  ready(signal: AbortSignal): Promise<void>;
+  /**
+   * Answers one message of the agent protocol, without its length in front.
+   * @throws KilnError STEP_FAILED when the client has left
+   */
+  ask(message: Uint8Array, signal: AbortSignal): Promise<Uint8Array>;
+}
+
+/** What a client lends to its build, and what is kept nowhere. */
+export interface BuildSession {
+  /** by id */
+  readonly secrets: ReadonlyMap<string, Uint8Array>;
+  /** by id; undefined for one that the client does not forward */
+  agent(id: string): ClientAgent | undefined;
+}
+
+export const noSession: BuildSession = { secrets: new Map(), agent: () => undefined };
