@@ -135,7 +135,11 @@ async function createdAt(tree: TreeRef, { base }: Lowered): Promise<string> {
 }
 
 /** When each line of the history was: a layer's own time; what makes none has that of the layer before it, or the first. */
-function stepTimes(history: Lowered['history'], own: readonly Partial<Pick<StoredLayer, 'createdAtMs'>>[], created: string): readonly string[] {
+function stepTimes(
+  history: Lowered['history'],
+  own: readonly Partial<Pick<StoredLayer, 'createdAtMs'>>[],
+  created: string,
+): readonly string[] {
   const made = own.map(({ createdAtMs }) =>
     createdAtMs === undefined ? created : new Date(createdAtMs).toISOString(),
   );

@@ -12,7 +12,9 @@ export function imageId(result: BuildResult): string | undefined {
 export function metadataOf(build: { readonly id: string; readonly url: string }, result: BuildResult): object {
   return {
     ...(result.digest === undefined ? {} : { 'containerimage.digest': result.digest }),
-    ...(result.configDigest === undefined || isIndex(result) ? {} : { 'containerimage.config.digest': result.configDigest }),
+    ...(result.configDigest === undefined || isIndex(result)
+      ? {}
+      : { 'containerimage.config.digest': result.configDigest }),
     ...(result.descriptor === undefined ? {} : { 'containerimage.descriptor': result.descriptor }),
     ...(result.names.length === 0 ? {} : { 'image.name': result.names.join(',') }),
     'kiln.build': {
