@@ -137,7 +137,7 @@ async function createdAt(tree: TreeRef, { base }: Lowered): Promise<string> {
 /** When each line of the history was: a layer's own time; what makes none has that of the layer before it, or the first. */
 function stepTimes(
   history: Lowered['history'],
-  own: readonly Partial<Pick<StoredLayer, 'createdAtMs'>>[],
+  own: readonly (Layer & Pick<StoredLayer, 'createdAtMs'>)[],
   created: string,
 ): readonly string[] {
   const made = own.map(({ createdAtMs }) =>

@@ -2,7 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { KilnClient } from '#client';
 import type { BuildResult, BuildView } from '#protocol';
-import { messageOf } from '#std';
+import { KilnError, messageOf } from '#std';
 import type { Call } from '../call/parse-call.ts';
 import { printReport } from '../call/print-report.ts';
 import type { Config } from '../config.ts';
