@@ -46,7 +46,7 @@ export class SecretMask {
     let from = 0;
     for (let at = 0; at < text.length; ) {
       const found = this.#at(text, at, last);
-      if (found === 'begins') return { shown: shown + text.slice(from, at), rest: text.slice(at) };
+      if (found === '') return { shown: shown + text.slice(from, at), rest: text.slice(at) };
       if (found === undefined) {
         at += 1;
         continue;
@@ -58,14 +58,15 @@ export class SecretMask {
     return { shown: shown + text.slice(from), rest: '' };
   }
 
-  #at(text: string, at: number, last: boolean): string | 'begins' | undefined {
+  /** The secret that is here; `` where the text ends in what may be the beginning of one. */
+  #at(text: string, at: number, last: boolean): string | undefined {
     const left = text.length - at;
-    if (left < LEAST) return !last && this.#beginnings.has(text.slice(at)) ? 'begins' : undefined;
+    if (left < LEAST) return !last && this.#beginnings.has(text.slice(at)) ? '' : undefined;
     const needles = this.#needles.get(text.slice(at, at + LEAST));
     if (needles === undefined) return undefined;
     for (const needle of needles) {
       if (text.startsWith(needle, at)) return needle;
-      if (!last && left < needle.length && needle.startsWith(text.slice(at))) return 'begins';
+      if (!last && left < needle.length && needle.startsWith(text.slice(at))) return '';
     }
     return undefined;
   }

@@ -1,4 +1,4 @@
-import type { IncomingMessage, Server } from 'node:http';
+import { type IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
@@ -53,7 +53,8 @@ export class BuildSessions implements OnApplicationBootstrap {
   }
 
   onApplicationBootstrap(): void {
-    const server: Server = this.#host.httpAdapter.getHttpServer();
+    const server: unknown = this.#host.httpAdapter.getHttpServer();
+    if (!(server instanceof Server)) throw new KilnError('INTERNAL', 'the API has no HTTP server');
     server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
       socket.on('error', () => socket.destroy());
       this.#upgrade(request, socket, head).catch((thrown: unknown) => refuse(socket, thrown));
