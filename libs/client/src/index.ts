@@ -1,4 +1,4 @@
-export { packContext, type PackedContext } from '#context';
+export { packContext, type PackedContext, type WalkOptions } from '#context';
 export type { ConnectionOptions } from './connection.ts';
 export * from './docker-credentials.ts';
 export type { EventOptions } from './event-stream.ts';

@@ -8,5 +8,6 @@ export * from './job.ts';
 export type { LayerVariantIndex } from './layer-variants.ts';
 export * from './materialiser.ts';
 export * from './run-exec.ts';
+export * from './source-memory.ts';
 export * from './step-logs.ts';
 export * from './workspace.ts';

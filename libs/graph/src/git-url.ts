@@ -47,9 +47,9 @@ export function parseGitUrl(text: string): GitSource | undefined {
   return withOptions(text, { transport, remote: url.href, query, fragment: decoded(hash.slice(1)) });
 }
 
-/** A URL for people: user and password left out. What is no URL stays as it is. */
+/** A text for people: user and password of every URL in it left out. */
 export function withoutCredentials(text: string): string {
-  return text.replace(/^([a-z][a-z0-9+.-]*:\/\/)[^/?#]*@/i, '$1');
+  return text.replaceAll(/([a-z][a-z0-9+.-]*:\/\/)[^\s/?#'"]*@/gi, '$1');
 }
 
 interface Parts {

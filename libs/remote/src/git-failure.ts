@@ -1,3 +1,4 @@
+import { withoutCredentials } from '#graph';
 import { isKilnError, KilnError } from '#std';
 import { ProgramFailure } from './git-process.ts';
 import { forbidden, RemoteError } from './remote-failure.ts';
@@ -51,8 +52,7 @@ export function gitFailure(shown: string, thrown: unknown, refused: ReadonlySet<
 
 /** The lines that say why, without credentials. */
 function lastWords(complaint: string): string {
-  const lines = complaint
-    .replaceAll(/([a-z][a-z0-9+.-]*:\/\/)[^/\s'"@]*@/gi, '$1')
+  const lines = withoutCredentials(complaint)
     .split('\n')
     .map((line) => line.trim());
   const telling = lines.filter((line) => /^(?:fatal|error|remote):/.test(line));

@@ -5,7 +5,6 @@ export {
   type FileRequest,
   type KnownFile,
 } from './file-fetcher.ts';
-export { fileNameOf } from './file-name.ts';
 export { EgressProxy } from './egress-proxy.ts';
 export type { GitAuth } from './git-auth.ts';
 export { isCommit, type ResolvedRef } from './git-refs.ts';

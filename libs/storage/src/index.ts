@@ -15,3 +15,4 @@ export * from './postgres-cache-store.ts';
 export { type ProjectIds, ProjectStore } from './project-store.ts';
 export { openRedis, type RedisLink, type RedisOptions } from './redis.ts';
 export * from './token-store.ts';
+export * from './fetched-sources.ts';

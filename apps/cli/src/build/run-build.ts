@@ -16,6 +16,7 @@ import { followBuild } from './follow.ts';
 import { Interrupt } from './interrupt.ts';
 import { imageId, metadataOf } from './metadata.ts';
 import { findLoadTarget } from './load-target.ts';
+import { openNamedContexts } from './named-contexts.ts';
 import type { Input } from './stdin.ts';
 import { type Submission, submit } from './submit.ts';
 import { checkTarget, replaceWithText } from './write-file.ts';
@@ -47,11 +48,13 @@ export async function runBuild(options: BuildOptions, config: Config, around: Bu
   process.once('exit', restore);
   try {
     await using context = await openContext({ ...options, ...around, signal: interrupt.signal });
+    const named = await openNamedContexts(options.buildContexts, { cwd: around.cwd, signal: interrupt.signal });
     const start = (): Promise<void> => startEmbedded(options, config, around, interrupt.signal);
     const submission: Submission = {
       config,
       options,
       context,
+      named,
       renderer,
       nowMs: around.nowMs,
       interrupted: interrupt.signal,

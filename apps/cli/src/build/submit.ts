@@ -8,6 +8,7 @@ import { isOutdated, readFarmFile } from '../farm/farm-file.ts';
 import type { Renderer } from '../progress/client-event.ts';
 import type { BuildContext } from './build-context.ts';
 import type { BuildOptions } from './build-flags.ts';
+import type { NamedContexts } from './named-contexts.ts';
 import { onAbort } from './interrupt.ts';
 import { registryHosts } from './registry-hosts.ts';
 
@@ -15,6 +16,7 @@ export interface Submission {
   readonly config: Config;
   readonly options: BuildOptions;
   readonly context: BuildContext;
+  readonly named: NamedContexts;
   readonly renderer: Renderer;
   readonly nowMs: () => number;
   readonly interrupted: AbortSignal;
@@ -65,10 +67,11 @@ export async function submit(submission: Submission): Promise<Submitted> {
   return send(clientFor(config, await readFarmFile(config.dataDir)));
 }
 
-async function requestOf({ config, options, context, interrupted }: Submission): Promise<BuildRequestInput> {
+async function requestOf({ config, options, context, named, interrupted }: Submission): Promise<BuildRequestInput> {
   const { requests } = options.outputs;
+  const replaced = Object.values(named.requests).flatMap((each) => (each.type === 'image' ? each.reference : []));
   const names = [...options.tags, ...requests.flatMap((output) => ('names' in output ? (output.names ?? []) : []))];
-  const hosts = registryHosts(names, context.text, options.buildArgs);
+  const hosts = registryHosts([...names, ...replaced], context.text, options.buildArgs);
   const credentials = await dockerCredentials(hosts, { configDir: config.dockerConfigDir, signal: interrupted });
   return {
     ...(options.call === undefined ? {} : { call: options.call.method }),
@@ -76,6 +79,7 @@ async function requestOf({ config, options, context, interrupted }: Submission):
     ...(context.dockerfileText === undefined ? {} : { dockerfileText: context.dockerfileText }),
     ...(options.target === undefined ? {} : { target: options.target }),
     platforms: options.platform === undefined ? [] : [options.platform],
+    contexts: { ...named.requests, ...(context.remote === undefined ? {} : { context: context.remote }) },
     buildArgs: options.buildArgs,
     labels: options.labels,
     annotations: options.annotations,
@@ -96,7 +100,7 @@ interface Sending {
 }
 
 async function sendOnce(
-  { context, renderer, nowMs, interrupted }: Submission,
+  { context, named, renderer, nowMs, interrupted }: Submission,
   { client, request, idempotencyKey }: Sending,
 ): Promise<BuildView> {
   const beganMs = nowMs();
@@ -106,8 +110,15 @@ async function sendOnce(
   const open = async function* (): Bytes {
     whole = false;
     yield* context.open();
-    whole = true;
+    whole = named.archives.length === 0;
   };
+  const archives = named.archives.map(({ name, open: openNamed }, index) => ({
+    name,
+    open: async function* (): Bytes {
+      yield* openNamed();
+      whole = index === named.archives.length - 1;
+    },
+  }));
   const sending = new AbortController();
   let timer: NodeJS.Timeout | undefined;
   using _ = onAbort(interrupted, () => {
@@ -119,6 +130,7 @@ async function sendOnce(
     renderer.show({ type: 'sending', atMs: beganMs, context: context.count, sentBytes });
     const build = await client.submitBuild(request, open, {
       idempotencyKey,
+      named: archives,
       signal: sending.signal,
       onSent: (bytes) => {
         sentBytes = bytes;

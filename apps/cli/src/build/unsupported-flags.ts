@@ -5,7 +5,6 @@ export const unsupportedFlags: readonly string[] = [
   '--add-host <value>',
   '--allow <value>',
   '--attest <value>',
-  '--build-context <value>',
   '--builder <value>',
   '--cache-from <value>',
   '--cache-to <value>',

@@ -1,14 +1,14 @@
-import type { ImageResolver, ResolvedImage } from '#graph';
+import type { SourceResolver, ResolvedImage } from '#graph';
 import { digestOf, formatPlatform, type Platform } from '#oci';
 import { isKilnError } from '#std';
 
 /** Stands in where an image cannot be had: whoever only wants to know what a file says needs no registry for it. */
-export class ForgivingResolver implements ImageResolver {
+export class ForgivingResolver implements SourceResolver {
   /** what could not be asked, and why */
   readonly failed = new Map<string, string>();
-  readonly #resolver: ImageResolver;
+  readonly #resolver: SourceResolver;
 
-  constructor(resolver: ImageResolver) {
+  constructor(resolver: SourceResolver) {
     this.#resolver = resolver;
   }
 

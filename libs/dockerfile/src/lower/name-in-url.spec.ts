@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { fileNameOf } from './file-name.ts';
+import { nameInUrl } from './remote-edges.ts';
 
-describe('fileNameOf', () => {
+describe('nameInUrl', () => {
   it.each([
     ['https://host/a/b.txt', 'b.txt'],
     ['https://host/a/b.txt?x=/c#d', 'b.txt'],
@@ -15,6 +15,6 @@ describe('fileNameOf', () => {
     [`https://host/${'x'.repeat(256)}`, '__unnamed__'],
     ['nonsense', '__unnamed__'],
   ])('%s is %s', (url, name) => {
-    expect(fileNameOf(url)).toBe(name);
+    expect(nameInUrl(url)).toBe(name);
   });
 });
