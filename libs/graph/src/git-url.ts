@@ -49,7 +49,7 @@ export function parseGitUrl(text: string): GitSource | undefined {
 
 /** A text for people: user and password of every URL in it left out. */
 export function withoutCredentials(text: string): string {
-  return text.replaceAll(/([a-z][a-z0-9+.-]*:\/\/)[^\s/?#'"]*@/gi, '$1');
+  return text.replaceAll(/:\/\/[^\s/?#'"]*@/g, '://');
 }
 
 interface Parts {
