@@ -14,7 +14,13 @@ beforeAll(async () => {
 });
 afterAll(() => storage[Symbol.asyncDispose]());
 
-const file = { digest: digestOf('x'), sizeBytes: 5_000_000_000, mtime: 1_600_000_000, etag: '"e"', lastModified: 'then' };
+const file = {
+  digest: digestOf('x'),
+  sizeBytes: 5_000_000_000,
+  mtime: 1_600_000_000,
+  etag: '"e"',
+  lastModified: 'then',
+};
 
 describe('what was fetched', () => {
   it('is known by its URL and by its digest, to its project alone', async () => {

@@ -1,5 +1,5 @@
 import { posix } from 'node:path';
-import type { ContentStore, TreeEntry } from '#content';
+import type { ContentStore, Tree, TreeEntry } from '#content';
 import { type ContextManifest, filterManifest, ignoreFilesFor, type IgnoreRules, noRules, parseIgnore, treeOf } from '#context';
 import type { StoredRequest } from '#protocol';
 import { collect, KilnError } from '#std';
@@ -34,7 +34,8 @@ export async function openContext(
   { dockerfileText }: Pick<StoredRequest, 'dockerfileText'>,
   signal: AbortSignal,
 ): Promise<OpenedContext> {
-  const read = (path: string): Promise<string | undefined> => readText(content, context, path, signal);
+  const files = treeOf(context);
+  const read = (path: string): Promise<string | undefined> => readText(content, files, path, signal);
   const name = dockerfile.replace(/^(\.?\/)+/, '');
   const text = dockerfileText ?? (await read(name));
   if (text === undefined) {
@@ -57,7 +58,7 @@ export async function openNamedContext(
   context: ContextManifest,
   signal: AbortSignal,
 ): Promise<LocalRef> {
-  return withoutIgnored(context, (await readText(content, context, '.dockerignore', signal)) ?? '');
+  return withoutIgnored(context, (await readText(content, treeOf(context), '.dockerignore', signal)) ?? '');
 }
 
 function withoutIgnored(context: ContextManifest, text: string): LocalRef {
@@ -67,18 +68,18 @@ function withoutIgnored(context: ContextManifest, text: string): LocalRef {
 
 async function readText(
   content: ContentStore,
-  context: ContextManifest,
+  files: Tree,
   path: string,
   signal: AbortSignal,
 ): Promise<string | undefined> {
-  const entry = followLinks(treeOf(context), path);
+  const entry = followLinks(files, path);
   return entry?.digest === undefined
     ? undefined
     : (await collect(content.get(entry.digest, signal), TEXT_LIMIT_BYTES)).toString('utf8');
 }
 
 /** The file at a path, links followed inside of the context. */
-function followLinks(files: ReadonlyMap<string, TreeEntry>, path: string): TreeEntry | undefined {
+function followLinks(files: Tree, path: string): TreeEntry | undefined {
   let current = path;
   for (let hops = 0; hops < 32; hops++) {
     const entry = files.get(current);

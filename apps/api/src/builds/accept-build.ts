@@ -5,13 +5,14 @@ import { type BuildQueue, enqueue } from '#dispatch';
 import { digestOf } from '#oci';
 import type { SealedParts, StoredRequest } from '#protocol';
 import { type Bytes, canonicalJson, KilnError, type Logger, type Random, randomId, seal, single } from '#std';
-import type { BlobIndex, BuildLedger, Principal, StoredBuild, StoredContext } from '#storage';
+import type { BlobIndex, BuildLedger, Principal, StoredBuild, StoredContext, StoredNamedContext } from '#storage';
 import type { ApiConfig } from '../config.ts';
 import * as tokens from '../tokens.ts';
 import { MAIN_CONTEXT, type Submission } from './submission.ts';
 
 const ID_LENGTH = 20;
 const PATH_BYTES = 4_096;
+/** Of a build whose context is elsewhere. */
 const nothing: IngestedContext = { manifest: makeManifest([]), digests: new Map(), bytesReceived: 0 };
 
 export interface AcceptOptions {
@@ -50,14 +51,16 @@ export class AcceptBuild {
 
   /** @throws KilnError CONTEXT_INVALID, LIMIT_EXCEEDED, INVALID_ARGUMENT, CONFLICT, UNAVAILABLE */
   async accept(caller: Principal, submission: Submission, options: AcceptOptions): Promise<StoredBuild> {
-    const stored = new Map<string, StoredContext>();
+    const came = new Map<string, IngestedContext>();
     for await (const { name, archive } of submission.contexts) {
-      stored.set(name, await this.#store(caller, await this.#ingest(archive, options.signal), options.signal));
+      came.set(name, await this.#ingest(archive, options.signal));
     }
-    // Where it is elsewhere, it may be left out.
-    const context = stored.get(MAIN_CONTEXT) ?? (await this.#store(caller, nothing, options.signal));
-    stored.delete(MAIN_CONTEXT);
-    const namedContexts = [...stored].map(([name, each]) => ({ name, ...each }));
+    const context = await this.#store(caller, came.get(MAIN_CONTEXT) ?? nothing, options.signal);
+    came.delete(MAIN_CONTEXT);
+    const namedContexts: StoredNamedContext[] = [];
+    for (const [name, each] of came) {
+      namedContexts.push({ name, ...(await this.#store(caller, each, options.signal)) });
+    }
     const id = randomId(this.#random, ID_LENGTH);
     const { credentials, secrets, ...given } = submission.request;
     const request = { ...given, secretIds: Object.keys(secrets).sort() };

@@ -29,7 +29,10 @@ describe('--build-context', () => {
     });
   });
 
-  it.each(['x', '=x', 'x=', 'scratch=.', 'Context=.', 'a b=.', 'a"=.', 'x=target://y', 'x=ftp://y'])('%j is refused', (value) => {
-    expect(() => readBuildContexts([value])).toThrow(/--build-context/);
-  });
+  it.each(['x', '=x', 'x=', 'scratch=.', 'Context=.', 'a b=.', 'a"=.', 'x=target://y', 'x=ftp://y'])(
+    '%j is refused',
+    (value) => {
+      expect(() => readBuildContexts([value])).toThrow(/--build-context/);
+    },
+  );
 });
