@@ -128,7 +128,7 @@ async function run(node: EngineNode, job: BuildJobInput, opened: Opened): Promis
     locals.set(`context:${name}`, await openNamedContext(node.content, context, signal));
   }
   report({ type: 'planned', atMs: node.clock.nowMs(), vertices: plannedVertices(lowered.definition) });
-  const exported = await whole(job, { node, damaged, report }, async (cache) => {
+  const exported = await whole(job, { node, damaged, sources, report }, async (cache) => {
     const root = await solveOnce(node, job, lowered.definition, {
       images,
       sources,
@@ -160,6 +160,7 @@ function optionsOf(node: EngineNode, { request }: BuildJobInput, { local, ignore
 interface Repairing {
   readonly node: EngineNode;
   readonly damaged: DamagedBlobs;
+  readonly sources: Sources;
   readonly report: (event: BuildEvent) => void;
 }
 
@@ -169,7 +170,7 @@ interface Repairing {
  */
 async function whole<T>(
   job: BuildJobInput,
-  { node, damaged, report }: Repairing,
+  { node, damaged, sources, report }: Repairing,
   attempt: (cache: CacheStore) => Promise<T>,
 ): Promise<T> {
   const cache = wholeRecords(job.cache, node.content);
@@ -180,6 +181,7 @@ async function whole<T>(
       const lost: ReadonlySet<Digest> = damaged.take();
       if (lost.size === 0 || repairs >= MAX_REPAIRS || job.signal.aborted) throw thrown;
       await cache.forget(lost, job.signal);
+      await sources.renew(lost, job.signal);
       const message = `${lost.size} cached blobs were lost or damaged: their steps run again`;
       report({ type: 'warning', atMs: node.clock.nowMs(), message });
     }

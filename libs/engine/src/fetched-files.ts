@@ -17,6 +17,8 @@ export class FetchedFiles {
   readonly #fetcher: FileFetcher;
   readonly #asked = new Map<string, Promise<KnownFile>>();
   readonly #known = new Map<string, KnownFile>();
+  /** where bytes came from */
+  readonly #urls = new Map<Digest, string>();
 
   constructor(options: FetchedFilesOptions) {
     this.#options = options;
@@ -34,6 +36,7 @@ export class FetchedFiles {
     }
     const file = await asked;
     this.#known.set(keyOf(withoutCredentials(query.url), file.digest), file);
+    this.#urls.set(file.digest, query.url);
     return file;
   }
 
@@ -43,6 +46,14 @@ export class FetchedFiles {
     if (file === undefined) throw new KilnError('INTERNAL', `the file ${url} was not resolved by this build`);
     const { sizeBytes: size, mtime } = file;
     return new Map([[name, { path: name, type: 'file', mode: 0o600, uid: 0, gid: 0, mtime, size, digest }]]);
+  }
+
+  /** Fetches those of this build's files again whose bytes were lost. @throws as {@link get} when they are others now */
+  async renew(lost: ReadonlySet<Digest>, signal: AbortSignal): Promise<void> {
+    for (const digest of lost) {
+      const url = this.#urls.get(digest);
+      if (url !== undefined) await this.#fetcher.fetch({ url, checksum: digest }, signal);
+    }
   }
 
   async #get({ url, checksum }: FileQuery, signal: AbortSignal): Promise<KnownFile> {

@@ -85,6 +85,12 @@ export class Sources implements SourceResolver {
     return made();
   }
 
+  /** What was lost of files that no step made is fetched anew. */
+  async renew(lost: ReadonlySet<Digest>, signal: AbortSignal): Promise<void> {
+    this.#repositories.clear();
+    await this.files.renew(lost, signal);
+  }
+
   async gitTree(op: Omit<GitOp, 'kind'>): Promise<ContextManifest> {
     const { node, job } = this.#options;
     const { commit, subdir, submodules, keepGitDir, ref } = op;

@@ -2,6 +2,8 @@ import { DigestSchema, parseReference } from '#oci';
 import { messageOf } from '#std';
 import { z } from 'zod';
 
+const MAX_CONTEXTS = 64;
+
 const name = z.string().min(1).max(255);
 
 /** As `parseReference` takes it. */
@@ -107,7 +109,10 @@ export const BuildRequest = z.strictObject({
    * By name, in lower case: what FROM and --from take instead of a stage or an image of that name. `context` is the main
    * context itself, for builds of a git repository or a URL; no part `context` has to come then.
    */
-  contexts: z.record(name, NamedContext).default({}),
+  contexts: z
+    .record(name, NamedContext)
+    .refine((all) => Object.keys(all).length <= MAX_CONTEXTS, { error: `at most ${MAX_CONTEXTS} contexts` })
+    .default({}),
   target: name.optional(),
   buildArgs: z.record(name, z.string().max(131_072)).default({}),
   labels: z.record(name, z.string().max(131_072)).default({}),

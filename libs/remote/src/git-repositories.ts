@@ -83,9 +83,13 @@ export class GitRepositories {
     const patterns = ref === '' ? ['--symref', 'origin', 'HEAD'] : ['origin', ref, `${ref}^{}`];
     return await this.#patiently(signal, async () => {
       const within = AbortSignal.any([signal, AbortSignal.timeout(RESOLVE_MS)]);
-      const listing = await this.#remotely({ remote, auth, named: true }, (env) =>
+      const asked = this.#remotely({ remote, auth, named: true }, (env) =>
         runProgram(['git', 'ls-remote', ...patterns], { cwd: dir, env, maxFileBytes: 0, signal: within }),
       );
+      const listing = await asked.catch((thrown: unknown) => {
+        signal.throwIfAborted();
+        throw within.aborted ? tooLate(remote, RESOLVE_MS) : thrown;
+      });
       return chooseRef({ shown: withoutCredentials(remote), ref, checksum, listing });
     });
   }
@@ -110,11 +114,7 @@ export class GitRepositories {
       } catch (thrown) {
         signal.throwIfAborted();
         if (!within.aborted) throw gitFailure(withoutCredentials(request.remote), thrown, new Set());
-        throw new RemoteError(
-          'UPSTREAM_UNAVAILABLE',
-          `the git repository ${withoutCredentials(request.remote)} could not be fetched within ${limits.timeoutMs / 1000} s`,
-          { hint: 'try again; name a commit or a branch, so that less is fetched' },
-        );
+        throw tooLate(request.remote, limits.timeoutMs);
       }
     });
   }
@@ -150,4 +150,12 @@ export class GitRepositories {
     const { path, caFile, dir } = this.#options;
     return { ...gitEnvironment({ path, caFile, ...way }), GIT_CEILING_DIRECTORIES: dirname(dir) };
   }
+}
+
+function tooLate(remote: string, timeoutMs: number): RemoteError {
+  return new RemoteError(
+    'UPSTREAM_UNAVAILABLE',
+    `the git repository ${withoutCredentials(remote)} did not answer in whole within ${timeoutMs / 1000} s`,
+    { hint: 'try again; name a commit or a branch, so that less is fetched' },
+  );
 }
