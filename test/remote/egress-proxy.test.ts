@@ -46,7 +46,13 @@ describe('the way out', () => {
 
   it('is closed to private addresses, by name and by number, and tells which', async () => {
     using session = proxy.open();
-    const targets = [`other.example:${port}`, `127.0.0.1:${port}`, '169.254.169.254:80', '[::1]:80', 'allowed.example:1'];
+    const targets = [
+      `other.example:${port}`,
+      `127.0.0.1:${port}`,
+      '169.254.169.254:80',
+      '[::1]:80',
+      'allowed.example:1',
+    ];
     for (const target of targets) {
       expect(await tunnel(session.url, target), target).toMatch(/^HTTP\/1\.1 403 /);
     }

@@ -89,6 +89,7 @@ export class StageLowerer {
       image: undefined,
       config: { WorkingDir: '/', Env: [`PATH=${DEFAULT_PATH}`] },
       author: undefined,
+      meter: this.#context.scope.meter,
     });
     state.contextLayer = base.name;
     return state;
