@@ -1,6 +1,14 @@
 import { posix } from 'node:path';
 import type { ContentStore, Tree, TreeEntry } from '#content';
-import { type ContextManifest, filterManifest, ignoreFilesFor, type IgnoreRules, noRules, parseIgnore, treeOf } from '#context';
+import {
+  type ContextManifest,
+  filterManifest,
+  ignoreFilesFor,
+  type IgnoreRules,
+  noRules,
+  parseIgnore,
+  treeOf,
+} from '#context';
 import type { StoredRequest } from '#protocol';
 import { collect, KilnError } from '#std';
 import type { LocalRef } from './ref.ts';

@@ -13,11 +13,4 @@ export interface Migration {
 }
 
 /** Every step of the schema, in order. What has been released is never changed: only added to. */
-export const migrations: readonly Migration[] = [
-  initial,
-  fairQueue,
-  eventArchives,
-  platforms,
-  layerVariants,
-  sources,
-];
+export const migrations: readonly Migration[] = [initial, fairQueue, eventArchives, platforms, layerVariants, sources];
