@@ -12,6 +12,7 @@ const doors = {
   snapshot: ['std', 'oci', 'content', 'tar'],
   executor: ['std', 'oci'],
   registry: ['std', 'oci', 'content'],
+  remote: ['std', 'oci', 'content', 'context', 'graph', 'registry'],
   exporter: ['std', 'oci', 'content', 'registry', 'tar'],
   solver: ['std', 'oci', 'protocol', 'graph', 'cache'],
   engine: [
@@ -27,6 +28,7 @@ const doors = {
     'snapshot',
     'executor',
     'registry',
+    'remote',
     'exporter',
     'solver',
   ],
@@ -49,6 +51,7 @@ const apps = {
     'snapshot',
     'executor',
     'registry',
+    'remote',
     'exporter',
     'solver',
   ],

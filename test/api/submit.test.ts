@@ -53,6 +53,33 @@ describe('a submission', () => {
     expect(new Set(answers.map(({ body }) => BuildView.parse(body).context.digest)).size).toBe(1);
   });
 
+  it('brings named contexts in parts of their own', async () => {
+    const contexts = { extra: { type: 'local' }, base: { type: 'image', reference: 'busybox' } };
+    const archive = await smallTar();
+    const answer = await submit(archive, { contexts }).attach('context:extra', archive, { filename: 'context.tar' });
+    expect(answer.status).toBe(202);
+    const { namedContexts, context } = await claimed(farm, BuildView.parse(answer.body).id);
+    expect(namedContexts).toEqual([{ name: 'extra', ...context }]);
+    const other = submit(archive, { contexts }).attach('context:base', archive, { filename: 'context.tar' });
+    expect((await other).body).toMatchObject({ field: 'context:base' });
+    expect((await submit(archive, { contexts })).body).toMatchObject({ field: 'context:extra' });
+    const twice = submit(archive, { contexts }).attach('context', archive, { filename: 'context.tar' });
+    expect((await twice).status).toBe(400);
+  });
+
+  it('may be of what is elsewhere, without credentials', async () => {
+    const asked = (url: string) =>
+      post().field('request', JSON.stringify({ contexts: { context: { type: 'git', url } } }), {
+        contentType: 'application/json',
+      });
+    const answer = await asked('https://host/x.git');
+    expect(answer.status).toBe(202);
+    expect(BuildView.parse(answer.body).context.files).toBe(0);
+    expect((await asked('https://me:pw@host/x.git')).body).toMatchObject({
+      detail: expect.stringContaining('GIT_AUTH_TOKEN') as string,
+    });
+  });
+
   it('may be repeated under an idempotency key', async () => {
     const archive = await smallTar();
     const first = await submit(archive, { target: 'a' }).set('idempotency-key', 'key-1');
@@ -87,7 +114,7 @@ describe('what is refused', () => {
     'a missing request': [400, { field: 'request' }, async () => await post().attach('context', await context(), 'c')],
     'something between': [
       400,
-      { field: 'context' },
+      { field: 'x' },
       async () =>
         await post()
           .field('request', '{}')

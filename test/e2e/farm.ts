@@ -50,6 +50,13 @@ interface Part {
   readonly log: () => string;
 }
 
+export interface FarmOptions {
+  /** what builds may reach besides the farm's registry */
+  readonly egressAllow?: readonly string[];
+  /** further environment of the first builder */
+  readonly builder?: Readonly<Record<string, string>>;
+}
+
 /** Postgres, Redis, two registries, the API and builders as processes of their own; the command line against them. */
 export class Farm implements AsyncDisposable {
   readonly #builders = new Map<string, Part>();
@@ -67,8 +74,11 @@ export class Farm implements AsyncDisposable {
     readonly held: AsyncDisposableStack,
   ) {}
 
+  /** Of builders that are started without others. */
+  #egressAllow: readonly string[] = [];
+
   /** With `box:1`, a small image with a shell that only the farm's own mirror has, and one builder. */
-  static async start(): Promise<Farm> {
+  static async start({ egressAllow = [], builder = {} }: FarmOptions = {}): Promise<Farm> {
     await using stack = new AsyncDisposableStack();
     const dir = await mkdtemp(join(SCRATCH, 'kiln-e2e-'));
     await chmod(dir, 0o711);
@@ -88,7 +98,8 @@ export class Farm implements AsyncDisposable {
     const farm = new Farm(dir, db, postgres, redis, registry, mirror, token, stack.move());
     try {
       await farm.startApi();
-      await farm.startBuilder('one');
+      farm.#egressAllow = egressAllow;
+      await farm.startBuilder('one', builder);
       return farm;
     } catch (thrown) {
       await farm[Symbol.asyncDispose]();
@@ -133,7 +144,7 @@ export class Farm implements AsyncDisposable {
       KILN_BUILDER_DIR: join(this.dir, `builder-${name}`),
       KILN_CGROUP_PARENT: cgroupParent,
       KILN_REGISTRY_MIRRORS: `*=stand-in:http://${this.mirror.host}`,
-      KILN_EGRESS_ALLOW: this.registry.host,
+      KILN_EGRESS_ALLOW: [this.registry.host, ...this.#egressAllow].join(','),
       ...settings,
     };
     const namespaces = [

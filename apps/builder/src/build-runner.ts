@@ -1,5 +1,5 @@
 import type { Producer } from '#cache';
-import { decodeManifest } from '#context';
+import { type ContextManifest, decodeManifest } from '#context';
 import { HEARTBEAT_PERIOD_MS, HEARTBEAT_TTL_MS } from '#dispatch';
 import { build, type EngineNode } from '#engine';
 import { type BuildFailure, type BuildJob, SealedParts } from '#protocol';
@@ -11,10 +11,12 @@ import {
   type Claim,
   createCacheStore,
   type Database,
+  FetchedSources,
   type FinalEvent,
   ImageTagCache,
   LayerVariantStore,
   type RedisLink,
+  type StoredContext,
 } from '#storage';
 import { clientSession } from './client-session.ts';
 import { EventWriter } from './event-writer.ts';
@@ -173,17 +175,30 @@ class ClaimedBuild {
     const signal = this.#signal;
     const wait = this.#wait;
     const producer: Producer = { buildId: claim.buildId, builderId, scope: claim.scopes[0].name };
-    const manifest = await collect(engine.content.get(claim.context.digest, signal), MANIFEST_LIMIT_BYTES);
+    const manifestOf = async ({ digest }: StoredContext): Promise<ContextManifest> =>
+      decodeManifest(await collect(engine.content.get(digest, signal), MANIFEST_LIMIT_BYTES));
+    const contexts = new Map<string, ContextManifest>();
+    for (const named of claim.namedContexts) contexts.set(named.name, await manifestOf(named));
+    const fetched = new FetchedSources(db, claim.projectId);
+    const { credentials, secrets } = this.#sealedParts();
     const tags = new ImageTagCache(db, claim.projectId);
     const blobs = new BlobIndex(db);
     const variants = new LayerVariantStore(db, claim);
-    const { credentials, secrets } = this.#sealedParts();
     using session = clientSession({ redis, clock, buildId: claim.buildId, ssh: claim.request.ssh, secrets });
     await using registry = registries.client(credentials);
     return await build(engine, {
       request: claim.request,
-      context: decodeManifest(manifest),
-      contextSentBytes: claim.context.sentBytes,
+      context: await manifestOf(claim.context),
+      contextSentBytes: [claim.context, ...claim.namedContexts].reduce((sum, { sentBytes }) => sum + sentBytes, 0),
+      contexts,
+      sources: {
+        file: (url) => wait(() => fetched.file(url)),
+        fileOf: (digest) => wait(() => fetched.fileOf(digest)),
+        keepFile: (url, file) => wait(() => fetched.keepFile(url, file)),
+        tree: (key) => wait(() => fetched.tree(key)),
+        keepTree: (key, digest) => wait(() => fetched.keepTree(key, digest)),
+      },
+      gitAuth: (id) => (Object.hasOwn(secrets, id) ? Buffer.from(secrets[id] ?? '', 'base64').toString() : undefined),
       producer,
       cache: patientCacheStore(createCacheStore({ db, redis, claim, logger }), wait),
       tags: {

@@ -67,6 +67,12 @@ export const BuilderEnv = z.object({
   /** certificates of the authorities that single registries are trusted by, PEM */
   KILN_REGISTRY_CA: list.transform((items) => items.map(parseAuthority)),
   KILN_CA_BUNDLE: z.string().startsWith('/').optional(),
+  /** of a file that ADD fetches, and of a git repository's files */
+  KILN_FETCH_MAX_BYTES: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .default(8 * 1024 ** 3),
   KILN_TAG_TTL_SECONDS: z.coerce.number().int().min(0).default(600),
   KILN_STEP_MEMORY_MIB: z.coerce
     .number()

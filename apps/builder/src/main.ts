@@ -32,7 +32,9 @@ async function serve(config: BuilderConfig, { draining, shutdown }: Ending): Pro
   );
   const redis = resources.use(openRedis({ url: redisUrl, logger }));
   const content = await openContentStore(config.KILN_OBJECT_STORE, { random: systemRandom, clock });
-  const { engine } = resources.use(await openNode(config, content, clock, systemRandom, logger));
+  const registries = new Registries(config, clock, logger);
+  const { trust } = registries;
+  const { engine } = resources.use(await openNode(config, { content, trust, clock, random: systemRandom, logger }));
   const builders = new BuilderRegistry(db);
   const concurrency = config.KILN_BUILDER_CONCURRENCY;
   await builders.register(builderId, { pid: process.pid, slots: concurrency });
@@ -49,7 +51,7 @@ async function serve(config: BuilderConfig, { draining, shutdown }: Ending): Pro
     builders,
     db,
     redis,
-    registries: new Registries(config, clock, logger),
+    registries,
     secretKey: Buffer.from(config.KILN_SECRET_KEY, 'hex'),
     clock,
     logger,

@@ -1,8 +1,10 @@
-import { mkdir } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ContentStore } from '#content';
 import { CacheMounts, type EngineNode, Materialiser, nodePlatform, sweepContextTrees, Workspace } from '#engine';
 import { RuncExecutor } from '#executor';
+import type { TrustStore } from '#registry';
+import { EgressProxy, GitRepositories, WebClient } from '#remote';
 import { createDiffer, OverlaySnapshotter, resolveInRoot } from '#snapshot';
 import { type Clock, type Logger, type Random } from '#std';
 import { type BuilderConfig, resolvConfPath } from './config.ts';
@@ -11,6 +13,20 @@ import { type BuilderConfig, resolvConfPath } from './config.ts';
 const ID_SHIFT = { uid: 100_000, gid: 100_000 };
 const ID_COUNT = 2 ** 31;
 const DIFF_THREADS = 2;
+const FETCH_MAX_FILES = 1_000_000;
+const GIT_TIMEOUT_MS = 15 * 60_000;
+const PROGRAMS = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+/** of Debian and its kin */
+const SYSTEM_CERTIFICATES = '/etc/ssl/certs/ca-certificates.crt';
+
+export interface NodeOptions {
+  readonly content: ContentStore;
+  /** whom to believe about hosts that builds fetch from */
+  readonly trust: TrustStore;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+}
 
 export interface BuilderNode extends AsyncDisposable {
   readonly engine: EngineNode;
@@ -19,10 +35,7 @@ export interface BuilderNode extends AsyncDisposable {
 /** Opens what builds share on this node, after clearing away what an earlier process left. */
 export async function openNode(
   config: BuilderConfig,
-  content: ContentStore,
-  clock: Clock,
-  random: Random,
-  logger: Logger,
+  { content, trust, clock, random, logger }: NodeOptions,
 ): Promise<BuilderNode> {
   const dir = config.KILN_BUILDER_DIR;
   // Steps' roots are nobody on the node, and have to be able to pass.
@@ -49,9 +62,25 @@ export async function openNode(
     logger,
   });
   const differ = await createDiffer({ threads: DIFF_THREADS, tempDir: join(dir, 'layers') });
+  const egress = { allow: config.KILN_EGRESS_ALLOW };
+  const web = new WebClient({ egress, trust });
+  const proxy = await EgressProxy.start({ egress });
+  const fetchLimits = { maxBytes: config.KILN_FETCH_MAX_BYTES, maxFiles: FETCH_MAX_FILES };
+  const git = await GitRepositories.open({
+    dir: join(dir, 'git'),
+    proxy,
+    content,
+    clock,
+    limits: { ...fetchLimits, timeoutMs: GIT_TIMEOUT_MS },
+    path: PROGRAMS,
+    caFile: await readableBundle(dir, config.KILN_CA_BUNDLE),
+  });
   return {
     engine: {
       content,
+      web,
+      git,
+      fetchLimits,
       materialiser: new Materialiser(workspace, snapshotter, ID_SHIFT),
       differ,
       exec: {
@@ -72,8 +101,19 @@ export async function openNode(
     },
     async [Symbol.asyncDispose]() {
       await caches[Symbol.asyncDispose]();
+      await web[Symbol.asyncDispose]();
+      await proxy[Symbol.asyncDispose]();
       await differ[Symbol.asyncDispose]();
       await executor.sweep();
     },
   };
+}
+
+/** The system's certificates and the operator's in one file, which programs without rights can read. */
+async function readableBundle(dir: string, own: string | undefined): Promise<string | undefined> {
+  if (own === undefined) return undefined;
+  const parts = await Promise.all([readFile(own, 'utf8'), readFile(SYSTEM_CERTIFICATES, 'utf8').catch(() => '')]);
+  const path = join(dir, 'certificates.pem');
+  await writeFile(path, parts.join('\n'), { mode: 0o644 });
+  return path;
 }

@@ -7,7 +7,8 @@ import type { BuilderConfig } from './config.ts';
 /** Makes each build its own registry client, with the credentials that came with it. */
 export class Registries {
   readonly #reachability: Reachability;
-  readonly #trust: TrustStore;
+  /** whom to believe about hosts */
+  readonly trust: TrustStore;
 
   /** @throws KilnError INVALID_ARGUMENT when certificates that are to be trusted cannot be read */
   constructor(
@@ -18,7 +19,7 @@ export class Registries {
     this.#reachability = new Reachability(clock);
     const { KILN_CA_BUNDLE, KILN_REGISTRY_CA } = config;
     const everywhere = KILN_CA_BUNDLE === undefined ? [] : [{ for: '*', path: KILN_CA_BUNDLE }];
-    this.#trust = new TrustStore([...everywhere, ...KILN_REGISTRY_CA].map(readAuthority));
+    this.trust = new TrustStore([...everywhere, ...KILN_REGISTRY_CA].map(readAuthority));
   }
 
   client(credentials: Readonly<Record<string, RegistryCredentials>>): RegistryClient {
@@ -30,7 +31,7 @@ export class Registries {
       mirrors: KILN_REGISTRY_MIRRORS,
       plainHttp: KILN_PLAIN_HTTP,
       egress: { allow: KILN_EGRESS_ALLOW },
-      trust: this.#trust,
+      trust: this.trust,
       reachability: this.#reachability,
       userAgent: 'kiln',
     });

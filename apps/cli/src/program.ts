@@ -41,7 +41,10 @@ function addBuild(program: Command): void {
   const build = program
     .command('build')
     .description('build an image from a Dockerfile')
-    .argument('<path>', 'context: a directory, or - for a Dockerfile or a tar on standard input')
+    .argument(
+      '<path>',
+      'context: a directory, a git URL, the URL of a tar or a Dockerfile, or - for one of these on standard input',
+    )
     .option('-f, --file <path>', 'Dockerfile (PATH/Dockerfile), or - for standard input')
     .addOption(list('-t, --tag <name>', 'name of the image; may be repeated'))
     .option('--push', 'push the image under its tags')
@@ -51,6 +54,12 @@ function addBuild(program: Command): void {
     )
     .addOption(list('--annotation <key=value>', 'annotation of the image; index:KEY=VALUE for an index'))
     .addOption(list('--build-arg <name=value>', 'value of an ARG; without =value from the environment'))
+    .addOption(
+      list(
+        '--build-context <name=value>',
+        'files or an image for FROM and --from: a directory, docker-image://…, oci-layout://…, a URL',
+      ),
+    )
     .option('--target <stage>', 'stage to build')
     .addOption(list('--platform <platform>', 'such as linux/amd64'))
     .option('--no-cache', 'run every step')

@@ -1,4 +1,4 @@
-import { type Definition, isStep, type Vertex } from '#graph';
+import { type Definition, isStep, type Op, type Vertex } from '#graph';
 import type { Digest } from '#oci';
 import { imageResultId, scratchResultId } from './keys.ts';
 import type { CacheRecord, ResultId } from './record.ts';
@@ -67,14 +67,17 @@ function taintedVertices(definition: Definition): ReadonlySet<Digest> {
   return tainted;
 }
 
+/** Files that are read one by one, and no result: what a client sent, what was fetched. */
+const files: readonly Op['kind'][] = ['local', 'http', 'git'];
+
 /**
- * The inputs that a result names as parents: all but the trees that the client sent; in place of a merge, which has no
+ * The inputs that a result names as parents: all but files that no step made; in place of a merge, which has no
  * record of its own, what it merges, so that a hit above it fixes the results below it.
  */
 export function parentInputs(definition: Definition, vertex: Vertex): readonly Vertex[] {
   return vertex.inputs.flatMap((edge) => {
     const input = definition.vertices.get(edge.vertex);
-    if (input === undefined || input.op.kind === 'local') return [];
+    if (input === undefined || files.includes(input.op.kind)) return [];
     return input.op.kind === 'merge' ? parentInputs(definition, input) : [input];
   });
 }

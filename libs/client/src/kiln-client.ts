@@ -6,11 +6,20 @@ import { type EventOptions, followEvents } from './event-stream.ts';
 import { multipartBody } from './multipart.ts';
 import { type ExpectedBytes, verifyBytes } from './verify-output.ts';
 
+export interface NamedArchive {
+  /** as in the request's `contexts` */
+  readonly name: string;
+  /** called anew for every attempt */
+  readonly open: () => Bytes;
+}
+
 export interface SubmitOptions {
   /** makes a repeated submission the same build */
   readonly idempotencyKey: string;
   readonly signal?: AbortSignal | undefined;
-  /** told how many bytes of the context have been sent, of this attempt */
+  /** contexts that the request names, besides the main one */
+  readonly named?: readonly NamedArchive[] | undefined;
+  /** told how many bytes of the contexts have been sent, of this attempt */
   readonly onSent?: (bytes: number) => void;
 }
 
@@ -48,7 +57,12 @@ export class KilnClient {
     const json = JSON.stringify(request);
     const boundary = `kiln-${options.idempotencyKey}`;
     const attempt = async (): Promise<BuildView> => {
-      const body = multipartBody(json, counted(open(), options.onSent), boundary);
+      const count = counter(options.onSent);
+      const named = (options.named ?? []).map(({ name, open: openNamed }) => ({
+        field: `context:${name}`,
+        tar: count(openNamed()),
+      }));
+      const body = multipartBody(json, [{ field: 'context', tar: count(open()) }, ...named], boundary);
       try {
         return await this.#connection.json(BuildView, {
           method: 'POST',
@@ -142,12 +156,15 @@ export function isUnreachable(thrown: unknown): boolean {
   return isKilnError(thrown, 'FARM_UNREACHABLE');
 }
 
-async function* counted(source: Bytes, onSent: SubmitOptions['onSent']): Bytes {
+/** Tells of all bytes that went through any of its streams. */
+function counter(onSent: SubmitOptions['onSent']): (source: Bytes) => Bytes {
   let sent = 0;
-  for await (const chunk of source) {
-    yield chunk;
-    // Reached when the chunk has been taken.
-    sent += chunk.byteLength;
-    onSent?.(sent);
-  }
+  return async function* (source) {
+    for await (const chunk of source) {
+      yield chunk;
+      // Reached when the chunk has been taken.
+      sent += chunk.byteLength;
+      onSent?.(sent);
+    }
+  };
 }

@@ -23,6 +23,8 @@ export interface ContextFile {
 export interface WalkOptions {
   /** path in the context of the Dockerfile, which is sent whatever .dockerignore says, as are the ignore files */
   readonly dockerfile?: string | undefined;
+  /** for what is no build of its own: the first of these that exists says what is left out, and no Dockerfile is sent anyway */
+  readonly ignoreFiles?: readonly string[] | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -76,7 +78,11 @@ function describe(path: string, diskPath: Buffer): ContextFile | undefined {
 
 /** The rules that hold for a Dockerfile of the context in `directory`. */
 export function readIgnoreRules(directory: string, dockerfile: string): IgnoreRules {
-  for (const name of ignoreFilesFor(dockerfile)) {
+  return firstRules(directory, ignoreFilesFor(dockerfile));
+}
+
+function firstRules(directory: string, ignoreFiles: readonly string[]): IgnoreRules {
+  for (const name of ignoreFiles) {
     const text = look(name, () => readFileSync(Buffer.concat([Buffer.from(`${directory}/`), encodePath(name)])));
     if (text === undefined) continue;
     if (text.length > MAX_IGNORE_BYTES) {
@@ -145,16 +151,16 @@ async function* walk(directory: Directory, options: Walk): AsyncGenerator<Contex
  * @throws KilnError CONTEXT_INVALID naming what cannot be read; INVALID_ARGUMENT when `directory` is none
  */
 export async function* walkContext(directory: string, options: WalkOptions = {}): AsyncGenerator<ContextFile> {
-  const { dockerfile = 'Dockerfile', signal } = options;
+  const { dockerfile = 'Dockerfile', signal, ignoreFiles = ignoreFilesFor(dockerfile) } = options;
   const stats = look(directory, () => lstatSync(`${directory}/.`));
   if (stats === undefined || (stats.mode & constants.S_IFMT) !== constants.S_IFDIR) {
     throw new KilnError('INVALID_ARGUMENT', `the context ${JSON.stringify(directory)} is no directory`);
   }
   const always = new Set<string>();
-  for (const path of [dockerfile, ...ignoreFilesFor(dockerfile)]) {
+  for (const path of options.ignoreFiles === undefined ? [dockerfile, ...ignoreFiles] : ignoreFiles) {
     for (let at = path; at !== ''; at = parentOf(at)) always.add(at);
   }
-  const rules = readIgnoreRules(directory, dockerfile);
+  const rules = firstRules(directory, ignoreFiles);
   const diskPath = Buffer.from(directory);
   yield* walk({ path: '', diskPath, state: rules.root }, { rules, always, signal });
 }

@@ -6,7 +6,7 @@ export type { ContextFiles } from './lint/context-files.ts';
 export { explained, failureHint } from './lint/failure-hint.ts';
 export { ruleOf } from './lint/rules.ts';
 export { lowerDockerfile } from './lower/lower-dockerfile.ts';
-export type { LowerOptions } from './lower/lower-options.ts';
+export type { LowerOptions, NamedContext } from './lower/lower-options.ts';
 export { LoweringFailure } from './lower/lowering-failure.ts';
 export type { Dockerfile, Instruction, Stage } from './parse/ast.ts';
 export { parseDockerfile } from './parse/parse-dockerfile.ts';

@@ -10,18 +10,20 @@ import { isKilnError, KilnError } from '#std';
 import { contextFiles } from './context-files.ts';
 import { ContextTrees } from './context-trees.ts';
 import { DamagedBlobs } from './damaged-blobs.ts';
-import { type DockerfileSource, openContext } from './dockerfile-source.ts';
+import { type DockerfileSource, openContext, openNamedContext } from './dockerfile-source.ts';
 import { checkEntitlements } from './entitlements.ts';
 import { exportImage } from './export.ts';
 import { failureOf } from './failure.ts';
 import { checkOutputs } from './image-form.ts';
 import { Images } from './images.ts';
 import type { BuildJobInput, EngineNode } from './job.ts';
+import { mainContext } from './main-context.ts';
 import { plannedVertices } from './planned.ts';
 import type { LocalRef, Ref } from './ref.ts';
 import { reportOf } from './report.ts';
 import { EngineRunner } from './runner.ts';
 import { SecretMask } from './secret-mask.ts';
+import { Sources } from './sources.ts';
 import { StepLogs } from './step-logs.ts';
 import { Tally } from './tally.ts';
 import { TreeRefs } from './tree-refs.ts';
@@ -43,9 +45,16 @@ export async function build(node: EngineNode, job: BuildJobInput): Promise<Build
   let dockerfile: DockerfileSource | undefined;
   try {
     checkOutputs(job.request);
-    const context = await openContext(node.content, job.context, job.request, job.signal);
+    const startedAtMs = node.clock.nowMs();
+    const outside = outsideOf(node, job);
+    const context = await openContext(
+      node.content,
+      await mainContext(node, job, outside.sources),
+      job.request,
+      job.signal,
+    );
     dockerfile = context.dockerfile;
-    return { state: 'succeeded', result: await run(node, job, { ...context, logs }) };
+    return { state: 'succeeded', result: await run(node, job, { ...context, ...outside, logs, startedAtMs }) };
   } catch (thrown) {
     job.signal.throwIfAborted();
     if (isKilnError(thrown, 'FENCED') || (thrown instanceof VertexFailure && isKilnError(thrown.cause, 'FENCED')))
@@ -58,32 +67,47 @@ export async function build(node: EngineNode, job: BuildJobInput): Promise<Build
   }
 }
 
-interface Opened {
+/** What a build takes from outside of the farm, and what is told of it. */
+interface Outside {
+  readonly tally: Tally;
+  readonly report: (event: BuildEvent) => void;
+  readonly damaged: DamagedBlobs;
+  readonly images: Images;
+  readonly sources: Sources;
+}
+
+interface Opened extends Outside {
   readonly dockerfile: DockerfileSource;
   readonly local: LocalRef;
   readonly ignore: IgnoreRules;
   readonly logs: StepLogs;
+  readonly startedAtMs: number;
 }
 
-async function run(node: EngineNode, job: BuildJobInput, opened: Opened): Promise<BuildResult> {
-  const { dockerfile, local, logs } = opened;
-  const startedAtMs = node.clock.nowMs();
+function outsideOf(node: EngineNode, job: BuildJobInput): Outside {
   const tally = new Tally();
   const report = (event: BuildEvent): void => {
     tally.see(event);
     void job.emit(event);
   };
   const damaged = new DamagedBlobs(node.content);
+  const onPulled = (bytes: number): void => {
+    tally.pulledBytes += bytes;
+  };
   const images = new Images({
     ...job,
     ...node,
     content: damaged.watched,
     pull: job.request.pull,
     onStandIn: (name) => report({ type: 'warning', atMs: node.clock.nowMs(), message: standInMessage(name) }),
-    onPulled: (bytes) => {
-      tally.pulledBytes += bytes;
-    },
+    onPulled,
   });
+  const sources = new Sources({ node, job, images, contexts: job.contexts, onPulled });
+  return { tally, report, damaged, images, sources };
+}
+
+async function run(node: EngineNode, job: BuildJobInput, opened: Opened): Promise<BuildResult> {
+  const { dockerfile, local, logs, tally, report, damaged, images, sources, startedAtMs } = opened;
   const figures = (): Figures => ({
     steps: tally.counts(),
     bytes: { contextSent: job.contextSentBytes, pulled: tally.pulledBytes, pushed: tally.pushedBytes },
@@ -95,18 +119,32 @@ async function run(node: EngineNode, job: BuildJobInput, opened: Opened): Promis
   const options = optionsOf(node, job, opened);
   if (call !== 'build') {
     const note = (message: string): void => report({ type: 'warning', atMs: node.clock.nowMs(), message });
-    const given = await reportOf(call, { file: dockerfile, options, resolver: images, note, signal });
+    const given = await reportOf(call, { file: dockerfile, options, resolver: sources, note, signal });
     return { report: given, names: [], outputs: [], ...figures() };
   }
-  const lowered = await lowerDockerfile(parseDockerfile(dockerfile.text), options, images, signal);
+  const lowered = await lowerDockerfile(parseDockerfile(dockerfile.text), options, sources, signal);
   checkEntitlements(lowered.definition, { client: job.request.allow, farm: node.entitlements });
   for (const event of warningEvents(lowered.warnings, dockerfile, node.clock.nowMs())) report(event);
+  const locals = new Map([['context', local]]);
+  for (const [name, context] of job.contexts) {
+    // A layout is read as an image, never file by file.
+    if (job.request.contexts[name]?.type !== 'local') continue;
+    locals.set(`context:${name}`, await openNamedContext(node.content, context, signal));
+  }
   report({ type: 'planned', atMs: node.clock.nowMs(), vertices: plannedVertices(lowered.definition) });
   const { materialiser, clock } = node;
   await using contexts = new ContextTrees({ materialiser, clock, content: damaged.watched, signal: job.signal });
-  const exported = await whole(job, { node, damaged, report }, async (cache) => {
-    const solving = { images, damaged, cache, local, contexts, logs, report };
-    const root = await solveOnce(node, job, lowered.definition, solving);
+  const exported = await whole(job, { node, damaged, sources, report }, async (cache) => {
+    const root = await solveOnce(node, job, lowered.definition, {
+      images,
+      sources,
+      damaged,
+      cache,
+      locals,
+      contexts,
+      logs,
+      report,
+    });
     const results = [{ lowered, root }];
     return exportImage({ node: { ...node, content: damaged.watched }, job, results, images, report, tally });
   });
@@ -116,11 +154,11 @@ async function run(node: EngineNode, job: BuildJobInput, opened: Opened): Promis
 type Figures = Pick<BuildResult, 'steps' | 'bytes' | 'durationMs' | 'savedMs'>;
 
 function optionsOf(node: EngineNode, { request }: BuildJobInput, { local, ignore }: Opened): LowerOptions {
-  const { target, buildArgs, labels, noCache, noCacheFilter, network } = request;
+  const { target, buildArgs, labels, noCache, noCacheFilter, network, contexts } = request;
   const [asked] = request.platforms;
   const platform = asked === undefined ? node.platform : parsePlatform(asked);
   return {
-    ...{ target, buildArgs, labels, noCache, noCacheFilter, network, platform },
+    ...{ target, buildArgs, labels, noCache, noCacheFilter, network, platform, contexts },
     buildPlatform: node.platform,
     extraHosts: request.addHosts,
     limits: limitsOf(request),
@@ -140,6 +178,7 @@ function limitsOf({ memoryBytes, cpus, shmSizeBytes, ulimits }: StoredRequest): 
 interface Repairing {
   readonly node: EngineNode;
   readonly damaged: DamagedBlobs;
+  readonly sources: Sources;
   readonly report: (event: BuildEvent) => void;
 }
 
@@ -149,7 +188,7 @@ interface Repairing {
  */
 async function whole<T>(
   job: BuildJobInput,
-  { node, damaged, report }: Repairing,
+  { node, damaged, sources, report }: Repairing,
   attempt: (cache: CacheStore) => Promise<T>,
 ): Promise<T> {
   const cache = wholeRecords(job.cache, node.content);
@@ -160,6 +199,7 @@ async function whole<T>(
       const lost: ReadonlySet<Digest> = damaged.take();
       if (lost.size === 0 || repairs >= MAX_REPAIRS || job.signal.aborted) throw thrown;
       await cache.forget(lost, job.signal);
+      await sources.renew(lost, job.signal);
       const message = `${lost.size} cached blobs were lost or damaged: their steps run again`;
       report({ type: 'warning', atMs: node.clock.nowMs(), message });
     }
@@ -170,7 +210,8 @@ interface Solving {
   readonly images: Images;
   readonly damaged: DamagedBlobs;
   readonly cache: CacheStore;
-  readonly local: LocalRef;
+  readonly sources: Sources;
+  readonly locals: ReadonlyMap<string, LocalRef>;
   readonly contexts: ContextTrees;
   readonly logs: StepLogs;
   readonly report: (event: BuildEvent) => void;
@@ -180,13 +221,15 @@ function solveOnce(
   node: EngineNode,
   job: BuildJobInput,
   definition: Definition,
-  { images, damaged, cache, local, contexts, logs, report }: Solving,
+  { images, sources, damaged, cache, locals, contexts, logs, report }: Solving,
 ): Promise<Ref> {
   const refs = new TreeRefs(damaged.watched, cache, node.materialiser, images, job.signal);
-  const runner = new EngineRunner(
-    { ...node, ...job, refs, contexts, content: damaged.watched, locals: new Map([['context', local]]), logs },
-    () => local,
-  );
+  const runner = new EngineRunner({
+    ...node,
+    ...job,
+    ...{ refs, locals, sources, contexts, definition, logs },
+    content: damaged.watched,
+  });
   const { clock, parallelism } = node;
   return solve({ definition, runner, cache, clock, report, parallelism, signal: job.signal });
 }

@@ -1,6 +1,14 @@
 import { posix } from 'node:path';
-import type { ContentStore, TreeEntry } from '#content';
-import { type ContextManifest, filterManifest, ignoreFilesFor, type IgnoreRules, parseIgnore, treeOf } from '#context';
+import type { ContentStore, Tree, TreeEntry } from '#content';
+import {
+  type ContextManifest,
+  filterManifest,
+  ignoreFilesFor,
+  type IgnoreRules,
+  noRules,
+  parseIgnore,
+  treeOf,
+} from '#context';
 import type { StoredRequest } from '#protocol';
 import { collect, KilnError } from '#std';
 import type { LocalRef } from './ref.ts';
@@ -9,6 +17,13 @@ export interface DockerfileSource {
   /** as the user named it */
   readonly name: string;
   readonly text: string;
+}
+
+/** What is built: files, and which of them says how. */
+export interface BuildTree {
+  readonly context: ContextManifest;
+  /** path of the Dockerfile */
+  readonly dockerfile: string;
 }
 
 export interface OpenedContext {
@@ -23,36 +38,56 @@ const TEXT_LIMIT_BYTES = 4 * 1024 * 1024;
 /** The Dockerfile and the files of a context, `.dockerignore` applied (whatever the client already left out). */
 export async function openContext(
   content: ContentStore,
-  context: ContextManifest,
-  request: StoredRequest,
+  { context, dockerfile }: BuildTree,
+  { dockerfileText }: Pick<StoredRequest, 'dockerfileText'>,
   signal: AbortSignal,
 ): Promise<OpenedContext> {
-  const files = new Map(context.entries.map((entry) => [entry.path, entry]));
-  const read = async (path: string): Promise<string | undefined> => {
-    const entry = followLinks(files, path);
-    return entry?.digest === undefined
-      ? undefined
-      : (await collect(content.get(entry.digest, signal), TEXT_LIMIT_BYTES)).toString('utf8');
-  };
-  const name = request.dockerfile.replace(/^(\.?\/)+/, '');
-  const text = request.dockerfileText ?? (await read(name));
+  const files = treeOf(context);
+  const read = (path: string): Promise<string | undefined> => readText(content, files, path, signal);
+  const name = dockerfile.replace(/^(\.?\/)+/, '');
+  const text = dockerfileText ?? (await read(name));
   if (text === undefined) {
-    throw new KilnError('DOCKERFILE_INVALID', `there is no ${request.dockerfile} in the context`, {
+    throw new KilnError('DOCKERFILE_INVALID', `there is no ${dockerfile} in the context`, {
       hint: 'name it with --file, or run from the directory that holds it',
     });
   }
   const [own, common] = ignoreFilesFor(name);
-  const ignore = parseIgnore((await read(own)) ?? (await read(common)) ?? '');
-  const visible = filterManifest(context, ignore);
+  const local = withoutIgnored(context, (await read(own)) ?? (await read(common)) ?? '');
   return {
-    dockerfile: { name: request.dockerfile, text },
-    local: { kind: 'local', tree: treeOf(visible), unfiltered: treeOf(context), ignore },
-    ignore,
+    dockerfile: { name: dockerfile, text },
+    local,
+    ignore: local.ignore ?? noRules,
   };
 }
 
+/** What COPY --from sees of a named context: without what the `.dockerignore` in its root leaves out. */
+export async function openNamedContext(
+  content: ContentStore,
+  context: ContextManifest,
+  signal: AbortSignal,
+): Promise<LocalRef> {
+  return withoutIgnored(context, (await readText(content, treeOf(context), '.dockerignore', signal)) ?? '');
+}
+
+function withoutIgnored(context: ContextManifest, text: string): LocalRef {
+  const ignore = parseIgnore(text);
+  return { kind: 'local', tree: treeOf(filterManifest(context, ignore)), unfiltered: treeOf(context), ignore };
+}
+
+async function readText(
+  content: ContentStore,
+  files: Tree,
+  path: string,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const entry = followLinks(files, path);
+  return entry?.digest === undefined
+    ? undefined
+    : (await collect(content.get(entry.digest, signal), TEXT_LIMIT_BYTES)).toString('utf8');
+}
+
 /** The file at a path, links followed inside of the context. */
-function followLinks(files: ReadonlyMap<string, TreeEntry>, path: string): TreeEntry | undefined {
+function followLinks(files: Tree, path: string): TreeEntry | undefined {
   let current = path;
   for (let hops = 0; hops < 32; hops++) {
     const entry = files.get(current);

@@ -46,10 +46,16 @@ export interface ImagesOptions {
   readonly onPulled: (bytes: number) => void;
 }
 
+interface Known {
+  readonly image: PinnedImage;
+  /** `registry/repository`; undefined for what no registry has */
+  readonly reference: string | undefined;
+}
+
 /** The images of one build: resolves references, and opens the layers of what it resolved. */
 export class Images implements ImageResolver {
   readonly #pins = new Map<string, Promise<PinnedImage>>();
-  readonly #byDigest = new Map<Digest, { readonly image: PinnedImage; readonly reference: string }>();
+  readonly #byDigest = new Map<Digest, Known>();
 
   constructor(readonly options: ImagesOptions) {}
 
@@ -65,6 +71,12 @@ export class Images implements ImageResolver {
     const name = `${parsed.registry}/${parsed.repository}`;
     this.#byDigest.set(image.digest, { image, reference: name });
     return { reference: name, digest: image.digest, config: image.config };
+  }
+
+  /** An image whose blobs are all in the content store: nobody is asked for it. @param reference what it is called */
+  adopt(image: PinnedImage, reference: string): ResolvedImage {
+    this.#byDigest.set(image.digest, { image, reference: undefined });
+    return { reference, digest: image.digest, config: image.config };
   }
 
   /** @throws KilnError INTERNAL for an image that this build did not resolve */
@@ -84,11 +96,6 @@ export class Images implements ImageResolver {
     });
   }
 
-  /** `registry/repository` that an image of this build was resolved from. */
-  repositoryOf(digest: Digest): string {
-    return this.#known(digest).reference;
-  }
-
   /** A blob of one of this build's images: from the content store, else from its registry by way of the store. */
   async *open(image: Digest, descriptor: Descriptor, signal: AbortSignal): Bytes {
     await this.ensure(image, [descriptor], signal);
@@ -99,8 +106,11 @@ export class Images implements ImageResolver {
   async ensure(image: Digest, descriptors: readonly Descriptor[], signal: AbortSignal): Promise<void> {
     const { content, registry, onPulled } = this.options;
     const missing = await content.findMissing(new Set(descriptors.map((descriptor) => descriptor.digest)), signal);
-    const { registry: host, repository } = parseReference(this.repositoryOf(image));
-    const { standIn } = this.#known(image).image;
+    if (missing.size === 0) return;
+    const { reference, image: pinned } = this.#known(image);
+    if (reference === undefined) throw lostLayout(image, missing);
+    const { registry: host, repository } = parseReference(reference);
+    const { standIn } = pinned;
     for (const descriptor of descriptors.filter(({ digest }) => missing.has(digest))) {
       const source = { registry: host, repository, standIn };
       await registry.copyBlob(source, descriptor, { into: content, onBytes: onPulled }, signal);
@@ -125,9 +135,15 @@ export class Images implements ImageResolver {
     return image;
   }
 
-  #known(digest: Digest): { readonly image: PinnedImage; readonly reference: string } {
+  #known(digest: Digest): Known {
     const known = this.#byDigest.get(digest);
     if (known === undefined) throw new KilnError('INTERNAL', `the image ${digest} was not resolved by this build`);
     return known;
   }
+}
+
+function lostLayout(image: Digest, missing: ReadonlySet<Digest>): KilnError {
+  return new KilnError('BLOB_MISSING', `the image ${image} came with the build, and lacks ${[...missing].join(', ')}`, {
+    hint: 'build again: the layout is sent anew',
+  });
 }

@@ -12,5 +12,6 @@ export type { LayerVariantIndex } from './layer-variants.ts';
 export * from './materialiser.ts';
 export * from './run-exec.ts';
 export * from './session.ts';
+export * from './source-memory.ts';
 export * from './step-logs.ts';
 export * from './workspace.ts';

@@ -4,6 +4,7 @@ import type { ContextManifest } from '#context';
 import type { Descriptor, Platform } from '#oci';
 import type { Entitlement, StoredRequest } from '#protocol';
 import type { RegistryClient } from '#registry';
+import type { GitAuth, GitRepositories, WebClient } from '#remote';
 import type { Differ } from '#snapshot';
 import type { Clock } from '#std';
 import type { CacheMounts } from './cache-mounts.ts';
@@ -12,6 +13,7 @@ import type { LayerVariantIndex } from './layer-variants.ts';
 import type { Materialiser } from './materialiser.ts';
 import type { ExecSettings } from './run-exec.ts';
 import type { BuildSession } from './session.ts';
+import type { SourceMemory } from './source-memory.ts';
 import type { EventSink } from './step-logs.ts';
 
 /** What a node brings to every build. */
@@ -23,6 +25,9 @@ export interface EngineNode {
   readonly caches: CacheMounts;
   /** what steps may be given beyond the sandbox */
   readonly entitlements: readonly Entitlement[];
+  readonly web: WebClient;
+  readonly git: GitRepositories;
+  readonly fetchLimits: FetchLimits;
   readonly platform: Platform;
   readonly clock: Clock;
   /** steps of one build that run at a time */
@@ -35,9 +40,14 @@ export interface BuildJobInput {
   readonly request: StoredRequest;
   readonly context: ContextManifest;
   readonly contextSentBytes: number;
+  /** named contexts that came with the request, by name */
+  readonly contexts: ReadonlyMap<string, ContextManifest>;
   readonly producer: Producer;
   readonly cache: CacheStore;
   readonly tags: TagCache;
+  readonly sources: SourceMemory;
+  /** secrets for git repositories */
+  readonly gitAuth: GitAuth;
   readonly registry: RegistryClient;
   readonly grants: BlobGrants;
   readonly variants: LayerVariantIndex;
@@ -53,4 +63,10 @@ export interface BuildJobInput {
 /** Lets the project see blobs that its builds made. */
 export interface BlobGrants {
   grant(blobs: readonly Descriptor[], signal?: AbortSignal): Promise<void>;
+}
+
+/** Of each file and each repository that a build fetches. */
+export interface FetchLimits {
+  readonly maxBytes: number;
+  readonly maxFiles: number;
 }

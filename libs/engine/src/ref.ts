@@ -26,7 +26,7 @@ export interface TreeRef {
   snapshot(): Promise<string>;
 }
 
-/** A tree that the client sent: never unpacked, files are read from the content store as a COPY selects them. */
+/** A tree that the client sent, or that was fetched: never unpacked, files are read from the content store as a COPY selects them. */
 export interface LocalRef {
   readonly kind: 'local';
   readonly tree: Tree;

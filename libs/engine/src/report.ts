@@ -1,5 +1,5 @@
 import { checkDockerfile, instructionAt, listTargets, type LowerOptions, outlineDockerfile, ruleOf } from '#dockerfile';
-import type { ImageResolver } from '#graph';
+import type { SourceResolver } from '#graph';
 import type { BuildReport, BuildRequest, ReportOf } from '#protocol';
 import { unreachable } from '#std';
 import type { DockerfileSource } from './dockerfile-source.ts';
@@ -7,7 +7,7 @@ import type { DockerfileSource } from './dockerfile-source.ts';
 export interface Reporting {
   readonly file: DockerfileSource;
   readonly options: LowerOptions;
-  readonly resolver: ImageResolver;
+  readonly resolver: SourceResolver;
   /** something that is no part of the report */
   readonly note: (message: string) => void;
   readonly signal: AbortSignal;

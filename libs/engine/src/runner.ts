@@ -3,7 +3,7 @@ import { rm } from 'node:fs/promises';
 import type { CacheRecord, InputContent, Producer, Result } from '#cache';
 import type { ContentStore, Tree } from '#content';
 import { selectionDigest } from '#context';
-import type { Vertex } from '#graph';
+import type { Definition, Op, Vertex } from '#graph';
 import { type Digest, type Layer, mediaType } from '#oci';
 import type { Differ, Mount } from '#snapshot';
 import type { OpRunner } from '#solver';
@@ -18,6 +18,7 @@ import type { LocalRef, Ref, TreeRef } from './ref.ts';
 import type { BuildSession } from './session.ts';
 import { mountedSource, shownDigest } from './shown.ts';
 import { selectCopied } from './select-copied.ts';
+import type { Sources } from './sources.ts';
 import type { StepLogs } from './step-logs.ts';
 import { type PendingLayer, StepOutcome } from './step-outcome.ts';
 import type { TreeRefs } from './tree-refs.ts';
@@ -29,6 +30,9 @@ export interface RunnerOptions {
   readonly exec: ExecSettings;
   /** trees that the client sent, by name */
   readonly locals: ReadonlyMap<string, LocalRef>;
+  /** what was fetched */
+  readonly sources: Pick<Sources, 'httpRef' | 'gitRef'>;
+  readonly definition: Definition;
   readonly clock: Clock;
   readonly producer: Producer;
   readonly logs: StepLogs;
@@ -42,21 +46,17 @@ export interface RunnerOptions {
 export class EngineRunner implements OpRunner<Ref> {
   readonly #options: RunnerOptions;
   readonly #selections = new Map<string, Digest>();
-  readonly #localOf: (vertex: Vertex, input: number) => LocalRef;
 
-  /** @param localOf the tree behind an input whose files are known beforehand */
-  constructor(options: RunnerOptions, localOf: (vertex: Vertex, input: number) => LocalRef) {
+  constructor(options: RunnerOptions) {
     this.#options = options;
-    this.#localOf = localOf;
   }
 
   async source({ op }: Vertex): Promise<Ref> {
-    const { refs, locals } = this.#options;
+    const { refs, sources } = this.#options;
     if (op.kind === 'image') return refs.image(op);
     if (op.kind === 'scratch') return refs.scratch();
-    const local = op.kind === 'local' ? locals.get(op.name) : undefined;
-    if (local === undefined) throw new KilnError('INTERNAL', `a ${op.kind} is no source of this build`);
-    return local;
+    if (op.kind === 'git') return await sources.gitRef(op);
+    return this.#known(op);
   }
 
   combine({ op }: Vertex, [base, linked]: readonly Ref[]): Ref {
@@ -70,20 +70,16 @@ export class EngineRunner implements OpRunner<Ref> {
   }
 
   selection(vertex: Vertex, input: number): Digest {
-    const key = `${vertex.digest} ${input}`;
-    let digest = this.#selections.get(key);
-    if (digest === undefined) {
-      const local = this.#localOf(vertex, input);
-      digest = selectedDigest(vertex, input, local.tree, local);
-      this.#selections.set(key, digest);
-    }
-    return digest;
+    const edge = vertex.inputs[input];
+    const source = edge === undefined ? undefined : this.#options.definition.vertices.get(edge.vertex);
+    if (source === undefined) throw new KilnError('INTERNAL', `a step has no input ${input}`);
+    return this.#selected(vertex, input, () => this.#known(source.op));
   }
 
   contents(vertex: Vertex, inputs: readonly Ref[]): Promise<readonly InputContent[]> {
     return Promise.all(
       inputs.map(async (input, index): Promise<InputContent> => {
-        if (input.kind === 'local') return { selection: this.selection(vertex, index) };
+        if (input.kind === 'local') return { selection: this.#selected(vertex, index, () => input) };
         if (index > 0) return { selection: selectedDigest(vertex, index, await input.tree()) };
         return { tree: await input.digest() };
       }),
@@ -125,6 +121,26 @@ export class EngineRunner implements OpRunner<Ref> {
 
   isEmpty(value: Ref): Promise<boolean> {
     return outcomeOf(value).isEmpty();
+  }
+
+  /** Files that are known before anything runs. */
+  #known(op: Op): LocalRef {
+    const { locals, sources } = this.#options;
+    if (op.kind === 'http') return sources.httpRef(op);
+    const local = op.kind === 'local' ? locals.get(op.name) : undefined;
+    if (local === undefined) throw new KilnError('INTERNAL', `a ${op.kind} is no source of this build`);
+    return local;
+  }
+
+  #selected(vertex: Vertex, input: number, files: () => LocalRef): Digest {
+    const key = `${vertex.digest} ${input}`;
+    let digest = this.#selections.get(key);
+    if (digest === undefined) {
+      const local = files();
+      digest = selectedDigest(vertex, input, local.tree, local);
+      this.#selections.set(key, digest);
+    }
+    return digest;
   }
 
   async #execute(vertex: Vertex, inputs: readonly Ref[], mounts: readonly Mount[], signal: AbortSignal): Promise<void> {

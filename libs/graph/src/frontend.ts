@@ -1,4 +1,5 @@
 import type { Digest, ImageConfig, Platform, RunConfig } from '#oci';
+import type { GitSource } from './git-url.ts';
 import type { Definition } from './vertex.ts';
 
 /** What a reference stood for when it was asked. */
@@ -12,10 +13,43 @@ export interface ResolvedImage {
   readonly unresolved?: true | undefined;
 }
 
-/** The only I/O of a front end. */
+/** What images are called. */
 export interface ImageResolver {
   /** @throws KilnError IMAGE_NOT_FOUND, REGISTRY_* */
   resolve(reference: string, platform: Platform, signal?: AbortSignal): Promise<ResolvedImage>;
+}
+
+/** A file of the web, as it is now. */
+export interface FileQuery {
+  /** may hold credentials */
+  readonly url: string;
+  /** what its bytes have to be */
+  readonly checksum: Digest | undefined;
+}
+
+/** A git repository's ref, as it is now. */
+export interface RefAnswer {
+  /** in full */
+  readonly commit: string;
+  /** the full name of the ref, or the commit */
+  readonly ref: string;
+}
+
+/** The only I/O of a front end. */
+export interface SourceResolver extends ImageResolver {
+  /**
+   * An image in the layout that the client sent as the named context `context`.
+   * @param digest of the image's manifest or index
+   * @throws KilnError IMAGE_NOT_FOUND
+   */
+  layout(context: string, digest: Digest, platform: Platform, signal?: AbortSignal): Promise<ResolvedImage>;
+  /**
+   * The digest of a file's bytes.
+   * @throws KilnError SOURCE_NOT_FOUND, STEP_FAILED, LIMIT_EXCEEDED, UPSTREAM_UNAVAILABLE
+   */
+  file(query: FileQuery, signal?: AbortSignal): Promise<Digest>;
+  /** @throws KilnError SOURCE_NOT_FOUND, STEP_FAILED, UPSTREAM_UNAVAILABLE */
+  repository(source: GitSource, signal?: AbortSignal): Promise<RefAnswer>;
 }
 
 /** One line of an image's history; those without `emptyLayer` match the layers in number and order. */

@@ -1,4 +1,5 @@
 export * from './frontend.ts';
+export * from './git-url.ts';
 export * from './op.ts';
 export * from './symbolic-mode.ts';
 export * from './vertex.ts';

@@ -2,6 +2,8 @@ import { DigestSchema, parseReference } from '#oci';
 import { messageOf } from '#std';
 import { z } from 'zod';
 
+const MAX_CONTEXTS = 64;
+
 const name = z.string().min(1).max(255);
 
 /** As `parseReference` takes it. */
@@ -64,6 +66,15 @@ export const RegistryCredentials = z.union([
 ]);
 export type RegistryCredentials = z.infer<typeof RegistryCredentials>;
 
+/** Stored and shown, so nothing that is secret may stand in it. */
+const remoteUrl = z
+  .string()
+  .min(1)
+  .max(4096)
+  .refine((text) => !/^[a-z][a-z0-9+.-]*:\/\/[^/?#@]*:[^/?#@]+@/i.test(text), {
+    error: 'has a password; pass it as the secret GIT_AUTH_TOKEN',
+  });
+
 /** What `--build-context name=…` gives. */
 export const NamedContext = z.discriminatedUnion('type', [
   /** a tree that comes with the request, in the part `context:NAME` */
@@ -73,9 +84,9 @@ export const NamedContext = z.discriminatedUnion('type', [
   /** `oci-layout://…`: the layout comes as a tree in the part `context:NAME`; the digest is that of an index or manifest in it */
   z.strictObject({ type: z.literal('ociLayout'), digest: DigestSchema }),
   /** a git repository: URL with `#ref:subdirectory` */
-  z.strictObject({ type: z.literal('git'), url: z.string().min(1).max(4096) }),
-  /** an archive or a file by HTTP */
-  z.strictObject({ type: z.literal('http'), url: z.string().min(1).max(4096) }),
+  z.strictObject({ type: z.literal('git'), url: remoteUrl }),
+  /** a file by HTTP, called `context`; as the main context an archive is unpacked, and what is none is the Dockerfile */
+  z.strictObject({ type: z.literal('http'), url: remoteUrl }),
 ]);
 export type NamedContext = z.infer<typeof NamedContext>;
 
@@ -98,8 +109,14 @@ export const BuildRequest = z.strictObject({
   dockerfile: z.string().min(1).max(4096).default('Dockerfile'),
   /** the Dockerfile's text where it lies outside of the context (`-f -`, `-f ../x`) */
   dockerfileText: z.string().max(4_194_304).optional(),
-  /** by name, in lower case: what FROM and --from take instead of a stage or an image of that name */
-  contexts: z.record(name, NamedContext).default({}),
+  /**
+   * By name, in lower case: what FROM and --from take instead of a stage or an image of that name. `context` is the main
+   * context itself, for builds of a git repository or a URL; no part `context` has to come then.
+   */
+  contexts: z
+    .record(name, NamedContext)
+    .refine((all) => Object.keys(all).length <= MAX_CONTEXTS, { error: `at most ${MAX_CONTEXTS} contexts` })
+    .default({}),
   target: name.optional(),
   buildArgs: z.record(name, z.string().max(131_072)).default({}),
   labels: z.record(name, z.string().max(131_072)).default({}),

@@ -1,5 +1,6 @@
+export { choosePlatform } from './choose-platform.ts';
 export { Egress, type EgressPolicy, isPrivateAddress, openEgress } from './egress.ts';
-export type { HostLookup } from './connector.ts';
+export { ConnectFailure, guardedConnector, type HostLookup, lookupBySystem } from './connector.ts';
 export type { Mirror, RegistryAuth, RegistryOptions } from './options.ts';
 export { Reachability } from './reachability.ts';
 export type { PushOutcome } from './push-blob.ts';

@@ -70,6 +70,7 @@ export class BuildClaims {
           sizeBytes: row.context_bytes,
           sentBytes: row.context_sent_bytes,
         },
+        namedContexts: row.named_contexts,
         sealed: row.sealed,
         lastSeq: row.last_seq,
         cancelRequested: row.cancel_requested,

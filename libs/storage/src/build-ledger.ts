@@ -4,7 +4,7 @@ import { type Clock, KilnError, type Logger, silentLogger, systemClock } from '#
 import { BuildClaims } from './build-claims.ts';
 import { BuildRecovery } from './build-recovery.ts';
 import { buildColumns, BuildRow, type StoredBuild, storedBuild, wholeBuildColumns } from './build-row.ts';
-import type { Claim, StoredContext } from './claim.ts';
+import type { Claim, StoredContext, StoredNamedContext } from './claim.ts';
 import { bigintColumn, type Database, type Sql } from './database.ts';
 import { endBuild, type FinalEvent } from './end-build.ts';
 import { readSteps } from './fold-steps.ts';
@@ -17,6 +17,7 @@ export interface NewBuild extends ProjectIds {
   readonly id: string;
   readonly request: StoredRequest;
   readonly context: StoredContext;
+  readonly namedContexts?: readonly StoredNamedContext[] | undefined;
   readonly sealed: Uint8Array | null;
   readonly idempotencyKey?: string | undefined;
   /** tells two requests under one idempotency key apart */
@@ -185,8 +186,8 @@ export class BuildLedger {
     const [inserted] = await sql.query(
       Inserted,
       `INSERT INTO builds (project_id, id, scope_id, state, request, dockerfile_text, context_digest, context_files,
-         context_bytes, context_sent_bytes, sealed, idempotency_key, fingerprint, turn)
-       VALUES ($1, $2, $3, 'queued', $4, $5, $6, $7, $8, $9, $10, $11, $12,
+         context_bytes, context_sent_bytes, named_contexts, sealed, idempotency_key, fingerprint, turn)
+       VALUES ($1, $2, $3, 'queued', $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
          greatest(
            (SELECT max(turn) FROM builds WHERE started_at IS NOT NULL),
            (SELECT max(turn) + 1 FROM builds WHERE project_id = $1 AND (state = 'queued' OR started_at IS NOT NULL)), 0))
@@ -201,6 +202,7 @@ export class BuildLedger {
         context.files,
         context.sizeBytes,
         context.sentBytes,
+        JSON.stringify(build.namedContexts ?? []),
         build.sealed,
         build.idempotencyKey ?? null,
         build.fingerprint,

@@ -8,13 +8,21 @@ export type StoredBuild = Omit<BuildView, 'url'>;
 
 /** Columns of {@link BuildRow}, from `builds b`. */
 export const buildColumns = `b.id, b.project_id, b.scope_id, b.state, b.attempt, b.last_seq, b.request,
-  b.context_digest, b.context_files, b.context_bytes, b.context_sent_bytes,
+  b.context_digest, b.context_files, b.context_bytes, b.context_sent_bytes, b.named_contexts,
   b.created_at, b.started_at, b.finished_at, b.result, b.failure,
   (SELECT name FROM projects WHERE id = b.project_id) AS project,
   (SELECT name FROM scopes WHERE id = b.scope_id) AS scope`;
 
 /** A Dockerfile of its own can be megabytes: lists leave it out. */
 export const wholeBuildColumns = `${buildColumns}, b.dockerfile_text`;
+
+const NamedContextColumn = z.object({
+  name: z.string(),
+  digest: DigestSchema,
+  files: z.int(),
+  sizeBytes: z.int(),
+  sentBytes: z.int(),
+});
 
 export const BuildRow = z.object({
   id: z.string(),
@@ -31,6 +39,7 @@ export const BuildRow = z.object({
   context_files: z.int(),
   context_bytes: bigintColumn,
   context_sent_bytes: bigintColumn,
+  named_contexts: z.array(NamedContextColumn),
   created_at: z.date(),
   started_at: z.date().nullable(),
   finished_at: z.date().nullable(),

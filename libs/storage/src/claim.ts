@@ -17,6 +17,12 @@ export interface StoredContext {
   readonly sentBytes: number;
 }
 
+/** A named context as it was sent. */
+export interface StoredNamedContext extends StoredContext {
+  /** as the request has it */
+  readonly name: string;
+}
+
 /**
  * A builder's hold on a build. Everything that the build makes visible goes through it: once the build has gone to another
  * builder, or has ended, each such call throws KilnError FENCED.
@@ -31,6 +37,7 @@ export interface Claim extends BuildJob {
   readonly scopes: readonly [ScopeRef, ...ScopeRef[]];
   readonly request: StoredRequest;
   readonly context: StoredContext;
+  readonly namedContexts: readonly StoredNamedContext[];
   /** registry credentials, sealed for `build:<id>` */
   readonly sealed: Uint8Array | null;
   /** number of the last event, 0 for none */

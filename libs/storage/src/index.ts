@@ -16,3 +16,4 @@ export { Database, type DatabaseOptions, openDatabase, type Sql } from './databa
 export { openRedis, type RedisLink, type RedisOptions } from './redis.ts';
 export { type Migration, migrations } from './migrations/index.ts';
 export { type ProjectIds, ProjectStore } from './project-store.ts';
+export * from './fetched-sources.ts';

@@ -1,17 +1,19 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { ContentStore } from '#content';
-import { encodeManifest, type IngestedContext, ingestTar } from '#context';
+import { encodeManifest, type IngestedContext, ingestTar, makeManifest } from '#context';
 import { type BuildQueue, enqueue } from '#dispatch';
 import { digestOf } from '#oci';
 import type { SealedParts, StoredRequest } from '#protocol';
 import { type Bytes, canonicalJson, KilnError, type Logger, type Random, randomId, seal, single } from '#std';
-import type { BlobIndex, BuildLedger, Principal, StoredBuild, StoredContext } from '#storage';
+import type { BlobIndex, BuildLedger, Principal, StoredBuild, StoredContext, StoredNamedContext } from '#storage';
 import type { ApiConfig } from '../config.ts';
 import * as tokens from '../tokens.ts';
-import type { Submission } from './submission.ts';
+import { MAIN_CONTEXT, type Submission } from './submission.ts';
 
 const ID_LENGTH = 20;
 const PATH_BYTES = 4_096;
+/** Of a build whose context is elsewhere. */
+const nothing: IngestedContext = { manifest: makeManifest([]), digests: new Map(), bytesReceived: 0 };
 
 export interface AcceptOptions {
   readonly idempotencyKey: string | undefined;
@@ -49,9 +51,16 @@ export class AcceptBuild {
 
   /** @throws KilnError CONTEXT_INVALID, LIMIT_EXCEEDED, INVALID_ARGUMENT, CONFLICT, UNAVAILABLE */
   async accept(caller: Principal, submission: Submission, options: AcceptOptions): Promise<StoredBuild> {
-    const ingested = await this.#ingest(submission.context, options.signal);
-    await submission.finish();
-    const context = await this.#store(caller, ingested, options.signal);
+    const came = new Map<string, IngestedContext>();
+    for await (const { name, archive } of submission.contexts) {
+      came.set(name, await this.#ingest(archive, options.signal));
+    }
+    const context = await this.#store(caller, came.get(MAIN_CONTEXT) ?? nothing, options.signal);
+    came.delete(MAIN_CONTEXT);
+    const namedContexts: StoredNamedContext[] = [];
+    for (const [name, each] of came) {
+      namedContexts.push({ name, ...(await this.#store(caller, each, options.signal)) });
+    }
     const id = randomId(this.#random, ID_LENGTH);
     const { credentials, secrets, ...given } = submission.request;
     const request = { ...given, secretIds: Object.keys(secrets).sort() };
@@ -61,9 +70,10 @@ export class AcceptBuild {
       id,
       request,
       context,
+      namedContexts,
       sealed: this.#seal(id, { credentials, secrets }),
       idempotencyKey: options.idempotencyKey,
-      fingerprint: fingerprintOf(caller, request, context),
+      fingerprint: fingerprintOf(caller, request, [context, ...namedContexts]),
     });
     await this.#enqueue(build, turn);
     return build;
@@ -107,8 +117,13 @@ export class AcceptBuild {
 }
 
 /** Two requests under one idempotency key are the same when they ask for the same; credentials may have been renewed. */
-function fingerprintOf({ scopeId }: Principal, request: StoredRequest, { digest }: StoredContext): string {
-  return digestOf(canonicalJson({ scopeId, request, context: digest }));
+function fingerprintOf(
+  { scopeId }: Principal,
+  request: StoredRequest,
+  [context, ...named]: readonly StoredContext[],
+): string {
+  const others = named.length === 0 ? {} : { named: named.map(({ digest }) => digest) };
+  return digestOf(canonicalJson({ scopeId, request, context: context?.digest, ...others }));
 }
 
 /** However little an archive unpacks to, no more than what it may unpack to is read. */

@@ -9,13 +9,23 @@ import { invalid } from '../http/problem.ts';
 const REQUEST_BYTES = 16 * 1024 * 1024;
 const FIELDS = 8;
 
-/** A build as it comes in: what to do, and the context's archive, not read yet. */
+/** An archive of a build, not read yet. */
+export interface SubmittedContext {
+  /** `context` for the main one, else its name in the request's `contexts` */
+  readonly name: string;
+  readonly archive: Bytes;
+}
+
+/** A build as it comes in: what to do, and its archives. */
 export interface Submission {
   readonly request: BuildRequest;
-  readonly context: Bytes;
-  /** After the context was read: that nothing follows it. @throws KilnError INVALID_ARGUMENT */
-  finish(): Promise<void>;
+  /** Each has to be read before the next. @throws KilnError INVALID_ARGUMENT when one is missing or nobody asked for it */
+  readonly contexts: AsyncIterable<SubmittedContext>;
 }
+
+export const MAIN_CONTEXT = 'context';
+/** Before the names of others. */
+const NAMED = 'context:';
 
 /** Archives that may be the whole body. */
 export const archiveTypes = [
@@ -40,14 +50,19 @@ export async function readSubmission(request: FastifyRequest, query: string | un
       hint: 'send the parts request (JSON) and context (a tar), in this order',
     });
   }
-  return { request: parseRequest(query ?? '{}'), context: uploaded(request.raw), finish: async () => {} };
+  const parsed = parseRequest(query ?? '{}');
+  const only = async function* (): AsyncGenerator<SubmittedContext> {
+    yield { name: MAIN_CONTEXT, archive: uploaded(request.raw) };
+    checkAllCame(parsed, new Set([MAIN_CONTEXT]));
+  };
+  return { request: parsed, contexts: only() };
 }
 
 async function readMultipart(request: FastifyRequest): Promise<Submission> {
   const parts = request.parts({
     limits: { fieldSize: REQUEST_BYTES, fields: FIELDS, fileSize: Number.POSITIVE_INFINITY },
     // By its name alone: how a client declares its type is its own affair.
-    isPartAFile: (name) => name === 'context',
+    isPartAFile: (name) => name === MAIN_CONTEXT || name?.startsWith(NAMED) === true,
   });
   const next = async (): Promise<MultipartFile | MultipartValue | undefined> => {
     try {
@@ -59,19 +74,40 @@ async function readMultipart(request: FastifyRequest): Promise<Submission> {
   const first = await next();
   if (first?.fieldname !== 'request' || first.type !== 'field') throw misplaced('request', first?.fieldname);
   const parsed = parseRequest(first);
-  const second = await next();
-  if (second?.fieldname !== 'context' || second.type !== 'file') throw misplaced('context', second?.fieldname);
-  return {
-    request: parsed,
-    context: uploaded(second.file),
-    async finish() {
-      const more = await next();
-      if (more === undefined) return;
-      throw new KilnError('INVALID_ARGUMENT', `there is a part after the context: ${more.fieldname}`, {
-        field: more.fieldname,
-      });
-    },
+  const contexts = async function* (): AsyncGenerator<SubmittedContext> {
+    const came = new Set<string>();
+    for (let part = await next(); part !== undefined; part = await next()) {
+      const { fieldname: field } = part;
+      const name = field.startsWith(NAMED) ? field.slice(NAMED.length) : field;
+      const wanted = field.startsWith(NAMED) ? comes(parsed, name) : field === MAIN_CONTEXT;
+      if (part.type !== 'file' || !wanted || came.has(name)) throw unwanted(field);
+      came.add(name);
+      yield { name, archive: uploaded(part.file) };
+    }
+    checkAllCame(parsed, came);
   };
+  return { request: parsed, contexts: contexts() };
+}
+
+/** Whether a named context comes with the request. */
+function comes({ contexts }: BuildRequest, name: string): boolean {
+  const type = Object.hasOwn(contexts, name) ? contexts[name]?.type : undefined;
+  return name !== MAIN_CONTEXT && (type === 'local' || type === 'ociLayout');
+}
+
+function checkAllCame(request: BuildRequest, came: ReadonlySet<string>): void {
+  const main = request.contexts[MAIN_CONTEXT]?.type;
+  const elsewhere = main === 'git' || main === 'http';
+  if (!elsewhere && !came.has(MAIN_CONTEXT)) throw misplaced(MAIN_CONTEXT, undefined);
+  const missing = Object.keys(request.contexts).find((name) => comes(request, name) && !came.has(name));
+  if (missing !== undefined) throw misplaced(`${NAMED}${missing}`, undefined);
+}
+
+function unwanted(field: string): KilnError {
+  return new KilnError('INVALID_ARGUMENT', `there is a part that the request does not ask for: ${field}`, {
+    field,
+    hint: 'send context, then context:NAME for each local context that the request names',
+  });
 }
 
 function misplaced(expected: string, found: string | undefined): KilnError {

@@ -4,10 +4,11 @@ import { packContext } from '#client';
 import { type Bytes, KilnError, messageOf, single, systemCode } from '#std';
 import type { ContextCount } from '../progress/client-event.ts';
 import { usageError } from '../usage.ts';
+import { type RemoteContext, remoteContext } from './remote-context.ts';
 import { type Input, readContextInput, readDockerfile } from './stdin.ts';
 
 export interface ContextSource {
-  /** as given: a directory, or `-` for standard input */
+  /** as given: a directory, a URL, or `-` for standard input */
   readonly path: string;
   /** as given with --file: relative to the working directory, or `-` */
   readonly file: string | undefined;
@@ -25,6 +26,8 @@ export interface BuildContext extends AsyncDisposable {
   readonly dockerfileText: string | undefined;
   /** what the Dockerfile says, where this side can read it */
   readonly text: string | undefined;
+  /** where the farm finds it, when it does not come from here */
+  readonly remote?: RemoteContext | undefined;
   open(): Bytes;
 }
 
@@ -39,11 +42,10 @@ const nothing = async (): Promise<void> => {};
  */
 export async function openContext(source: ContextSource): Promise<BuildContext> {
   if (source.path === '-') return fromStandardInput(source);
-  if (/^[a-z][a-z0-9+.-]*:\/\//i.test(source.path) || source.path.startsWith('git@')) {
-    throw usageError(
-      `a context from a URL is not supported yet: ${source.path}`,
-      'name a directory, or - for a tar on standard input',
-    );
+  const remote = remoteContext(source.path);
+  if (remote !== undefined) return await fromElsewhere(remote, source);
+  if (/^[a-z][a-z0-9+.-]*:\/\//i.test(source.path)) {
+    throw usageError(`a context cannot be ${source.path}`, 'name a directory, a git repository, or a URL of http(s)');
   }
   const directory = resolve(source.cwd, source.path);
   const found = await stat(directory).catch((cause: unknown) => {
@@ -78,6 +80,20 @@ export async function openContext(source: ContextSource): Promise<BuildContext> 
 
 async function* again(pack: () => ReturnType<typeof packContext>): Bytes {
   yield* (await pack()).tar;
+}
+
+/** The farm fetches it; the Dockerfile is in it, or comes from standard input. */
+async function fromElsewhere(remote: RemoteContext, { file, stdin }: ContextSource): Promise<BuildContext> {
+  const text = file === '-' ? await readDockerfile(stdin) : undefined;
+  return {
+    remote,
+    count: { files: 0, sizeBytes: 0 },
+    dockerfile: text === undefined ? (file ?? 'Dockerfile').replace(/^(?:\.?\/)+/, '') : 'Dockerfile',
+    dockerfileText: text,
+    text,
+    open: () => single(EMPTY_TAR),
+    [Symbol.asyncDispose]: nothing,
+  };
 }
 
 async function fromStandardInput({ file, stdin }: ContextSource): Promise<BuildContext> {

@@ -2,6 +2,7 @@ import { type ProgressMode, progressModes } from '../progress/choose-renderer.ts
 import { type Call, parseCall } from '../call/parse-call.ts';
 import { usageError } from '../usage.ts';
 import { readAnnotations } from './annotations.ts';
+import { type GivenContext, readBuildContexts } from './named-contexts.ts';
 import { hasTag, type Outputs, parseOutputs } from './outputs.ts';
 import { readRunFlags, type RunFlags, type RunOptions } from './run-flags.ts';
 
@@ -13,6 +14,7 @@ export interface BuildFlags extends RunFlags {
   readonly load?: boolean;
   readonly annotation?: readonly string[];
   readonly buildArg?: readonly string[];
+  readonly buildContext?: readonly string[];
   readonly target?: string;
   readonly platform?: readonly string[];
   /** false for --no-cache */
@@ -38,6 +40,7 @@ export interface BuildOptions {
   readonly file: string | undefined;
   readonly tags: readonly string[];
   readonly buildArgs: Readonly<Record<string, string>>;
+  readonly buildContexts: ReadonlyMap<string, GivenContext>;
   readonly labels: Readonly<Record<string, string>>;
   /** by `TARGET:KEY` */
   readonly annotations: Readonly<Record<string, string>>;
@@ -82,6 +85,7 @@ export function checkFlags(
     file: flags.file,
     tags,
     buildArgs: readArguments(flags.buildArg ?? [], environment),
+    buildContexts: readBuildContexts(flags.buildContext ?? []),
     labels: readLabels(flags.label ?? []),
     annotations: readAnnotations(flags.annotation ?? []),
     target: flags.target,

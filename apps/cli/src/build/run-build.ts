@@ -18,6 +18,7 @@ import { imageId, metadataOf } from './metadata.ts';
 import { findLoadTarget } from './load-target.ts';
 import { readSecrets } from './secrets.ts';
 import type { AgentSurroundings, SshAgents } from './ssh-agents.ts';
+import { openNamedContexts } from './named-contexts.ts';
 import type { Input } from './stdin.ts';
 import { type Submission, submit } from './submit.ts';
 import { checkTarget, replaceWithText } from './write-file.ts';
@@ -55,6 +56,7 @@ export async function runBuild(options: BuildOptions, config: Config, around: Bu
     await using agents = await openAgents(options, outside);
     const secrets = await readSecrets(options.run.secrets, { ...outside, note });
     await using context = await openContext({ ...options, ...around, signal: interrupt.signal });
+    const named = await openNamedContexts(options.buildContexts, { cwd: around.cwd, signal: interrupt.signal });
     const start = (): Promise<void> => startEmbedded(options, config, around, interrupt.signal);
     const submission: Submission = {
       config,
@@ -62,6 +64,7 @@ export async function runBuild(options: BuildOptions, config: Config, around: Bu
       context,
       secrets,
       agents: agents?.ids ?? [],
+      named,
       renderer,
       nowMs: around.nowMs,
       interrupted: interrupt.signal,

@@ -8,6 +8,7 @@ import { isOutdated, readFarmFile } from '../farm/farm-file.ts';
 import type { Renderer } from '../progress/client-event.ts';
 import type { BuildContext } from './build-context.ts';
 import type { BuildOptions } from './build-flags.ts';
+import type { NamedContexts } from './named-contexts.ts';
 import { onAbort } from './interrupt.ts';
 import { registryHosts } from './registry-hosts.ts';
 
@@ -19,6 +20,7 @@ export interface Submission {
   readonly secrets: Readonly<Record<string, string>>;
   /** ids of the agents that are forwarded */
   readonly agents: readonly string[];
+  readonly named: NamedContexts;
   readonly renderer: Renderer;
   readonly nowMs: () => number;
   readonly interrupted: AbortSignal;
@@ -70,10 +72,11 @@ export async function submit(submission: Submission): Promise<Submitted> {
 }
 
 async function requestOf(submission: Submission): Promise<BuildRequestInput> {
-  const { config, options, context, interrupted, secrets, agents } = submission;
+  const { config, options, context, named, interrupted, secrets, agents } = submission;
   const { requests } = options.outputs;
+  const replaced = Object.values(named.requests).flatMap((each) => (each.type === 'image' ? each.reference : []));
   const names = [...options.tags, ...requests.flatMap((output) => ('names' in output ? (output.names ?? []) : []))];
-  const hosts = registryHosts(names, context.text, options.buildArgs);
+  const hosts = registryHosts([...names, ...replaced], context.text, options.buildArgs);
   const credentials = await dockerCredentials(hosts, { configDir: config.dockerConfigDir, signal: interrupted });
   return {
     ...(options.call === undefined ? {} : { call: options.call.method }),
@@ -81,6 +84,7 @@ async function requestOf(submission: Submission): Promise<BuildRequestInput> {
     ...(context.dockerfileText === undefined ? {} : { dockerfileText: context.dockerfileText }),
     ...(options.target === undefined ? {} : { target: options.target }),
     platforms: options.platform === undefined ? [] : [options.platform],
+    contexts: { ...named.requests, ...(context.remote === undefined ? {} : { context: context.remote }) },
     buildArgs: options.buildArgs,
     labels: options.labels,
     annotations: options.annotations,
@@ -103,7 +107,7 @@ interface Sending {
 }
 
 async function sendOnce(
-  { context, renderer, nowMs, interrupted }: Submission,
+  { context, named, renderer, nowMs, interrupted }: Submission,
   { client, request, idempotencyKey }: Sending,
 ): Promise<BuildView> {
   const beganMs = nowMs();
@@ -113,8 +117,15 @@ async function sendOnce(
   const open = async function* (): Bytes {
     whole = false;
     yield* context.open();
-    whole = true;
+    whole = named.archives.length === 0;
   };
+  const archives = named.archives.map(({ name, open: openNamed }, index) => ({
+    name,
+    open: async function* (): Bytes {
+      yield* openNamed();
+      whole = index === named.archives.length - 1;
+    },
+  }));
   const sending = new AbortController();
   let timer: NodeJS.Timeout | undefined;
   using _ = onAbort(interrupted, () => {
@@ -126,6 +137,7 @@ async function sendOnce(
     renderer.show({ type: 'sending', atMs: beganMs, context: context.count, sentBytes });
     const build = await client.submitBuild(request, open, {
       idempotencyKey,
+      named: archives,
       signal: sending.signal,
       onSent: (bytes) => {
         sentBytes = bytes;

@@ -3,7 +3,6 @@ import { usageError } from '../usage.ts';
 /** Flags of `docker buildx build` that are not here yet. They are refused by name, never ignored. */
 export const unsupportedFlags: readonly string[] = [
   '--attest <value>',
-  '--build-context <value>',
   '--builder <value>',
   '--cache-from <value>',
   '--cache-to <value>',

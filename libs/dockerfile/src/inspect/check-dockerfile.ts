@@ -1,4 +1,4 @@
-import type { ImageResolver } from '#graph';
+import type { SourceResolver } from '#graph';
 import { isKilnError, type KilnError } from '#std';
 import { explained } from '../lint/failure-hint.ts';
 import { lintFile } from '../lint/file-rules.ts';
@@ -26,7 +26,7 @@ export interface Checked {
 export async function checkDockerfile(
   text: string,
   options: LowerOptions,
-  resolver: ImageResolver,
+  resolver: SourceResolver,
   signal?: AbortSignal,
 ): Promise<Checked> {
   const forgiving = new ForgivingResolver(resolver);

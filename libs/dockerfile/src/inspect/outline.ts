@@ -1,4 +1,4 @@
-import type { ImageResolver } from '#graph';
+import type { SourceResolver } from '#graph';
 import { lintOfBuild } from '../lower/lint-of-build.ts';
 import { lowerStages } from '../lower/lower-dockerfile.ts';
 import type { LowerOptions } from '../lower/lower-options.ts';
@@ -32,7 +32,7 @@ export interface Outline {
 export async function outlineDockerfile(
   text: string,
   options: LowerOptions,
-  resolver: ImageResolver,
+  resolver: SourceResolver,
   signal?: AbortSignal,
 ): Promise<Outline> {
   const file = parseDockerfile(text);

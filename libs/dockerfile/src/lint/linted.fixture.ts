@@ -1,4 +1,4 @@
-import type { ImageResolver } from '#graph';
+import type { SourceResolver } from '#graph';
 import { checkDockerfile, type Checked } from '../inspect/check-dockerfile.ts';
 import { FakeRegistry, plainOptions } from '../lower/lowered.fixture.ts';
 import type { LowerOptions } from '../lower/lower-options.ts';
@@ -7,7 +7,7 @@ import type { ContextFiles } from './context-files.ts';
 export function check(
   text: string,
   options: Partial<LowerOptions> = {},
-  registry: ImageResolver = new FakeRegistry(),
+  registry: SourceResolver = new FakeRegistry(),
 ): Promise<Checked> {
   return checkDockerfile(text, { ...plainOptions, ...options }, registry);
 }
@@ -16,7 +16,7 @@ export function check(
 export async function found(
   text: string,
   options: Partial<LowerOptions> = {},
-  registry?: ImageResolver,
+  registry?: SourceResolver,
 ): Promise<readonly string[]> {
   const { findings, error } = await check(text, options, registry);
   if (error !== undefined) throw error;

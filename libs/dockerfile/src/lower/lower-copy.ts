@@ -1,8 +1,9 @@
-import type { CopyOp, Edge, VertexLabel } from '#graph';
-import { invalid, unsupported } from '../invalid.ts';
+import { type CopyOp, type Edge, type VertexLabel, withoutCredentials } from '#graph';
+import { invalid } from '../invalid.ts';
 import type { Copy } from '../parse/ast.ts';
 import { checkLinkedOwner, parseMode } from './copy-flags.ts';
-import { destination, pivotedPath, sourcePath } from './copy-paths.ts';
+import { copyInputs } from './copy-inputs.ts';
+import { destination } from './copy-paths.ts';
 import type { Source } from './stage-plan.ts';
 import { lintIgnored } from '../lint/copy-rules.ts';
 import { contextEdge, expandIn, expandText, type StageLowering } from './stage-lowering.ts';
@@ -22,16 +23,13 @@ interface Words {
 export function lowerCopy(copy: Copy, source: Source | undefined, lowering: StageLowering): void {
   const { state, names, onbuild, file } = lowering;
   const words = expandWords(copy, lowering);
-  const { sources } = words;
-  for (const each of sources) checkLocal(words.name, each);
-  lintIgnored(copy, sources, lowering);
-  if (copy.checksum !== '')
-    throw invalid('checksum requires HTTP(S) or Git sources', {
-      hint: 'leave --checksum out for files of the context',
-    });
-  const op = copyOp(copy, words, state.cwd);
-  const label = names.label(expandedName(copy, state.env, file.escape), { line: copy.line, onbuild });
-  const inputs = sources.length === 0 ? [] : [sourceEdge(source, lowering)];
+  lintIgnored(copy, words.sources, lowering);
+  const { from, inputs } = copyInputs(copy, words.sources, source, lowering);
+  const op = copyOp(copy, words, { from, cwd: state.cwd });
+  const label = names.label(withoutCredentials(expandedName(copy, state.env, file.escape)), {
+    line: copy.line,
+    onbuild,
+  });
   place(copy, { op, inputs, label }, lowering);
   state.commit(written(copy, words), true);
 }
@@ -48,7 +46,11 @@ function expandWords(copy: Copy, lowering: StageLowering): Words {
   return { name: copy.kind === 'copy' ? 'COPY' : 'ADD', sources, dest, chown, chmod, inline };
 }
 
-function copyOp(copy: Copy, { name, sources, dest, chown, chmod, inline }: Words, cwd: string): CopyOp {
+function copyOp(
+  copy: Copy,
+  { name, sources, dest, chown, chmod, inline }: Words,
+  { from, cwd }: { readonly from: CopyOp['from']; readonly cwd: string },
+): CopyOp {
   const target = destination(dest, cwd);
   if (sources.length + inline.length > 1 && !target.endsWith('/') && !copy.parents) {
     throw invalid(
@@ -56,11 +58,9 @@ function copyOp(copy: Copy, { name, sources, dest, chown, chmod, inline }: Words
       { hint: `write ${dest}/` },
     );
   }
-  const unpack = copy.unpack ?? copy.kind === 'add';
-  const patterns = sources.map(copy.parents ? pivotedPath : sourcePath);
   return {
     kind: 'copy',
-    from: sources.length === 0 ? [] : [{ input: 1, patterns, ...(unpack ? { unpack } : {}) }],
+    from,
     dest: target,
     ...(chown === '' ? {} : { chown }),
     ...(chmod === '' ? {} : { chmod: parseMode(chmod) }),
@@ -103,24 +103,5 @@ function written(copy: Copy, { name, sources, dest, chown, chmod, inline }: Word
     ...(chmod === '' ? [] : [`--chmod=${chmod}`]),
   ];
   const documents = inline.map(({ name: file }) => `<<${file}`);
-  return `${[name, ...flags, ...sources, ...documents, dest].join(' ')} # buildkit`;
-}
-
-function sourceEdge(source: Source | undefined, lowering: StageLowering): Edge {
-  return source === undefined ? contextEdge(lowering) : lowering.sourceOf(source);
-}
-
-function checkLocal(name: string, source: string): void {
-  const git =
-    /^(?:git|ssh):\/\//i.test(source) ||
-    /^[\w-]+@[\w.-]+:/.test(source) ||
-    /^https?:\/\/[^?#]*\.git(?:[?#].*)?$/i.test(source);
-  const url = /^https?:\/\//.test(source);
-  if (!git && !url) return;
-  const what = git ? 'a git repository' : 'a URL';
-  if (name === 'COPY')
-    throw invalid(`source can't be ${git ? 'a git ref' : 'a URL'} for COPY`, { hint: `write ADD ${source}` });
-  throw unsupported(`ADD of ${what}`, {
-    hint: git ? 'clone it in a RUN, or before the build' : 'fetch it in a RUN, or put the file in the context',
-  });
+  return `${[name, ...flags, ...sources.map(withoutCredentials), ...documents, dest].join(' ')} # buildkit`;
 }

@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest';
-import type { ImageResolver } from '#graph';
 import type { LowerOptions } from './lower-options.ts';
 import { FakeRegistry, lower, names, ops, path, vertices, warnings, created } from './lowered.fixture.ts';
 
@@ -33,13 +32,12 @@ describe('the graph', () => {
     const registry = new FakeRegistry();
     let waiting = 0;
     let most = 0;
-    const slow: ImageResolver = {
-      resolve: async (reference, platform) => {
-        most = Math.max(most, (waiting += 1));
-        await new Promise(setImmediate);
-        waiting -= 1;
-        return registry.resolve(reference, platform);
-      },
+    const slow = new FakeRegistry();
+    slow.resolve = async (reference, platform) => {
+      most = Math.max(most, (waiting += 1));
+      await new Promise(setImmediate);
+      waiting -= 1;
+      return registry.resolve(reference, platform);
     };
     const lowered = await lower(text, {}, slow);
     expect(registry.asked.toSorted()).toEqual([

@@ -1,4 +1,4 @@
-import type { ImageResolver, Lowered } from '#graph';
+import type { Lowered, SourceResolver } from '#graph';
 import { type Platform, type RunConfig, samePlatform } from '#oci';
 import { lintCopyOrder } from '../lint/copy-order.ts';
 import { lintFile } from '../lint/file-rules.ts';
@@ -16,6 +16,7 @@ import { LoweringFailure } from './lowering-failure.ts';
 import { StageLowerer } from './lower-stages.ts';
 import { triggerFailure } from './onbuild-failure.ts';
 import { checkOrder, StagePlanner } from './plan-stages.ts';
+import { RemoteBook } from './remote-book.ts';
 import { ImageBook } from './resolve-images.ts';
 import { sourceDateEpoch } from './source-date-epoch.ts';
 import { neededImages, reachable, type StagePlan } from './stage-plan.ts';
@@ -27,7 +28,7 @@ import { neededImages, reachable, type StagePlan } from './stage-plan.ts';
 export async function lowerDockerfile(
   file: Dockerfile,
   given: LowerOptions,
-  resolver: ImageResolver,
+  resolver: SourceResolver,
   signal?: AbortSignal,
 ): Promise<Lowered> {
   const findings = new Findings(lintOfBuild(file, given));
@@ -49,7 +50,7 @@ export async function lowerDockerfile(
       author: state.author,
       epochSeconds,
       base: state.image,
-      history: state.history,
+      history: state.wholeHistory,
       warnings: findings.warnings(),
     };
   } catch (thrown) {
@@ -60,7 +61,7 @@ export async function lowerDockerfile(
 export interface Lowering {
   readonly file: Dockerfile;
   readonly options: LowerOptions;
-  readonly resolver: ImageResolver;
+  readonly resolver: SourceResolver;
   readonly findings: Findings;
   /** every stage is lowered, whatever the target needs */
   readonly all?: boolean;
@@ -104,11 +105,15 @@ export async function lowerStages({
     if (stage !== undefined) lintCopyOrder(file, stage, options.contextFiles, findings);
   }
   const nameStages = plans.length > 1 || needed.some((plan) => neededImages(plan).some((image) => image !== plan.base));
-  const lowerer = new StageLowerer({ file, options, scope, findings, images, nameStages });
-  for (const plan of needed) {
-    signal?.throwIfAborted();
-    lowerer.lower(plan);
-  }
+  const remotes = new RemoteBook(resolver, signal);
+  let lowerer: StageLowerer;
+  do {
+    lowerer = new StageLowerer({ file, options, scope, findings, images, remotes, nameStages });
+    for (const plan of needed) {
+      signal?.throwIfAborted();
+      lowerer.lower(plan);
+    }
+  } while (await remotes.settle());
   return { lowerer, target, options, epochSeconds };
 }
 
@@ -135,7 +140,7 @@ async function resolveNeeded(
 /** ONBUILD of what a stage stands on; its own children do not get them again. */
 function triggersOf(plan: StagePlan, images: ImageBook): readonly Instruction[] {
   const { base, from } = plan;
-  if (base.kind === 'scratch') return [];
+  if (base.kind === 'scratch' || base.kind === 'context') return [];
   const texts =
     base.kind === 'image'
       ? (images.get(base).config.config?.OnBuild ?? [])

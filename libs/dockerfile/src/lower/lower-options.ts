@@ -1,6 +1,15 @@
 import type { ExecLimits, ExecOp, NetworkMode } from '#graph';
-import type { Platform } from '#oci';
+import type { Digest, Platform } from '#oci';
 import type { ContextFiles } from '../lint/context-files.ts';
+
+/** What stands for a stage or an image of some name. */
+export type NamedContext =
+  /** a tree that the client sent: the LocalOp `context:NAME` */
+  | { readonly type: 'local' }
+  | { readonly type: 'image'; readonly reference: string }
+  /** an image in a layout that the client sent */
+  | { readonly type: 'ociLayout'; readonly digest: Digest }
+  | { readonly type: 'git' | 'http'; readonly url: string };
 
 /** What a build adds to its Dockerfile. */
 export interface LowerOptions {
@@ -25,4 +34,6 @@ export interface LowerOptions {
   readonly contextName?: string | undefined;
   /** the context's files, for the checks that ask for them */
   readonly contextFiles?: ContextFiles | undefined;
+  /** by the names that FROM and --from have for them; `context` is the main one, and no concern of a Dockerfile */
+  readonly contexts?: Readonly<Record<string, NamedContext>> | undefined;
 }

@@ -8,8 +8,10 @@ import type { Findings } from '../lint/findings.ts';
 import { lowerInstruction } from './lower-instruction.ts';
 import type { LowerOptions } from './lower-options.ts';
 import { triggerFailure } from './onbuild-failure.ts';
+import type { RemoteBook } from './remote-book.ts';
+import { contextEdge } from './context-edge.ts';
 import type { ImageBook } from './resolve-images.ts';
-import type { ImageSource, Source, StagePlan } from './stage-plan.ts';
+import type { ContextSource, ImageSource, Source, StagePlan } from './stage-plan.ts';
 import { DEFAULT_PATH, StageState } from './stage-state.ts';
 import { VertexNames } from './vertex-names.ts';
 
@@ -19,6 +21,7 @@ export interface LoweringContext {
   readonly scope: Environment;
   readonly findings: Findings;
   readonly images: ImageBook;
+  readonly remotes: RemoteBook;
   /** the file has more than one stage, or takes files from an image: then the names of steps tell the stage */
   readonly nameStages: boolean;
 }
@@ -60,6 +63,7 @@ export class StageLowerer {
       const root = this.#scratch(target, { stage: from.name ?? String(index), line: from.line });
       return new StageState({ root, platform: target, image: undefined, config, author: undefined, meter });
     }
+    if (base.kind === 'context') return this.#onContext(base, platform, names);
     const image = this.#context.images.get(base);
     const stage = from.name ?? String(index);
     const root = this.#image(base, (text) => ({ ...names.label(text), stage, ignoreCache: false }));
@@ -73,6 +77,24 @@ export class StageLowerer {
     });
   }
 
+  /** The empty tree with a context's files in it, as one layer. */
+  #onContext(base: ContextSource, platform: Platform | undefined, names: VertexNames): StageState {
+    const target = platform ?? this.#context.options.platform;
+    const label = { ...names.label(`FROM ${base.name}`), ignoreCache: false };
+    const inputs = [this.#scratch(target, { stage: label.stage, line: base.line }), this.#tree(base)];
+    const op = { kind: 'copy', from: [{ input: 1, patterns: ['.'] }], dest: '/' } as const;
+    const state = new StageState({
+      root: this.builder.add(op, target, inputs, label),
+      platform: target,
+      image: undefined,
+      config: { WorkingDir: '/', Env: [`PATH=${DEFAULT_PATH}`] },
+      author: undefined,
+      meter: this.#context.scope.meter,
+    });
+    state.contextLayer = base.name;
+    return state;
+  }
+
   /** What COPY --from takes files from. */
   #tree(source: Source): Edge {
     switch (source.kind) {
@@ -80,6 +102,8 @@ export class StageLowerer {
         return this.done(source.plan).root;
       case 'scratch':
         return this.#scratch(this.#context.options.platform, { stage: '', line: 0 });
+      case 'context':
+        return contextEdge(source, { builder: this.builder, ...this.#context });
       case 'image':
         return this.#image(source, (name) => ({ name, stage: '', line: source.line, ignoreCache: false }));
     }

@@ -1,4 +1,4 @@
-import type { ImageResolver, Lowered, Vertex } from '#graph';
+import type { FileQuery, GitSource, Lowered, RefAnswer, SourceResolver, Vertex } from '#graph';
 import { type Digest, digestOf, formatPlatform, type Platform, type RunConfig } from '#oci';
 import { KilnError } from '#std';
 import { parseDockerfile } from '../parse/parse-dockerfile.ts';
@@ -9,7 +9,7 @@ export const amd64: Platform = { os: 'linux', architecture: 'amd64' };
 export const path = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /** Images by their full names; counts what is asked. */
-export class FakeRegistry implements ImageResolver {
+export class FakeRegistry implements SourceResolver {
   readonly asked: string[] = [];
   readonly #configs: Readonly<Record<string, RunConfig>>;
 
@@ -21,7 +21,7 @@ export class FakeRegistry implements ImageResolver {
     return digestOf(`${reference} ${formatPlatform(platform)}`);
   }
 
-  async resolve(reference: string, platform: Platform): ReturnType<ImageResolver['resolve']> {
+  async resolve(reference: string, platform: Platform): ReturnType<SourceResolver['resolve']> {
     this.asked.push(`${reference} ${formatPlatform(platform)}`);
     if (reference.includes('missing')) throw new KilnError('IMAGE_NOT_FOUND', `no ${reference}`);
     const config = this.#configs[reference] ?? { Env: [path], Cmd: ['/bin/sh'] };
@@ -30,6 +30,22 @@ export class FakeRegistry implements ImageResolver {
       digest: this.digest(reference, platform),
       config: { ...platform, config, rootfs: { type: 'layers', diff_ids: [digestOf(reference)] } },
     };
+  }
+
+  async layout(context: string, digest: Digest, platform: Platform): ReturnType<SourceResolver['resolve']> {
+    this.asked.push(`layout ${context} ${digest} ${formatPlatform(platform)}`);
+    return { reference: context, digest, config: { ...platform, rootfs: { type: 'layers', diff_ids: [digest] } } };
+  }
+
+  async file({ url, checksum }: FileQuery): Promise<Digest> {
+    this.asked.push(`file ${url}`);
+    if (url.includes('missing')) throw new KilnError('SOURCE_NOT_FOUND', `no ${url}`);
+    return checksum ?? digestOf(url);
+  }
+
+  async repository({ remote, ref }: GitSource): Promise<RefAnswer> {
+    this.asked.push(`git ${remote} ${ref}`);
+    return { commit: 'c'.repeat(40), ref: ref === '' ? 'refs/heads/main' : `refs/heads/${ref}` };
   }
 }
 
@@ -47,7 +63,7 @@ export const plainOptions: LowerOptions = {
 export async function lower(
   text: string,
   options: Partial<LowerOptions> = {},
-  registry: ImageResolver = new FakeRegistry(),
+  registry: SourceResolver = new FakeRegistry(),
 ): Promise<Lowered> {
   return lowerDockerfile(parseDockerfile(text), { ...plainOptions, ...options }, registry);
 }

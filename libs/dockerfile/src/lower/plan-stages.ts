@@ -1,11 +1,11 @@
-import { formatReference, parseReference, type Platform } from '#oci';
-import { isKilnError } from '#std';
+import type { Platform } from '#oci';
 import { expandWord, noVariables } from '../expand/expand-word.ts';
 import { invalid, onLine, unsupported } from '../invalid.ts';
 import type { Dockerfile, From, Instruction } from '../parse/ast.ts';
 import { didYouMean } from '../parse/suggest.ts';
 import type { Environment } from './environment.ts';
 import type { LowerOptions } from './lower-options.ts';
+import { imageSource, NamedContexts } from './named-contexts.ts';
 import { stagePlatform } from './stage-platform.ts';
 import {
   neededStages,
@@ -24,6 +24,7 @@ export class StagePlanner {
   readonly #file: Dockerfile;
   readonly #options: LowerOptions;
   readonly #scope: Environment;
+  readonly #contexts: NamedContexts;
   readonly #plans: StagePlan[] = [];
   readonly #byName = new Map<string, StagePlan>();
   #triggers = 0;
@@ -32,6 +33,7 @@ export class StagePlanner {
     this.#file = file;
     this.#options = options;
     this.#scope = scope;
+    this.#contexts = new NamedContexts(options);
   }
 
   /** @throws KilnError DOCKERFILE_INVALID */
@@ -39,7 +41,9 @@ export class StagePlanner {
     for (const { from } of this.#file.stages) this.#plans.push(onLine(from.line, () => this.#stage(from)));
     for (const [index, { instructions }] of this.#file.stages.entries()) {
       const plan = this.#plans[index];
-      if (plan !== undefined) plan.instructions = instructions.map((each) => this.#linked(each, false));
+      // A context stands for the whole stage.
+      if (plan !== undefined && !plan.replaced)
+        plan.instructions = instructions.map((each) => this.#linked(each, false));
     }
     if (hasCircle(this.#plans)) for (const plan of this.#plans) checkCircle(plan);
     return this.#plans;
@@ -77,12 +81,10 @@ export class StagePlanner {
       });
     }
     const platform = stagePlatform(from, this.#file, this.#scope, this.#options);
-    const earlier = this.#byName.get(value);
-    const base: Source =
-      earlier === undefined
-        ? imageSource(value, platform ?? this.#options.platform, from.line)
-        : { kind: 'stage', plan: earlier };
     const { name } = from;
+    const target = platform ?? this.#options.platform;
+    const instead = name === undefined ? undefined : this.#contexts.find(name, target, from.line);
+    const base = instead ?? this.#named(value, target, from.line);
     const ignoreCache =
       this.#options.noCache || this.#options.noCacheFilter.some((each) => each.toLowerCase() === (name ?? ''));
     const plan: StagePlan = {
@@ -91,7 +93,8 @@ export class StagePlanner {
       base,
       platform,
       instructions: [],
-      triggersKnown: false,
+      replaced: instead !== undefined,
+      triggersKnown: instead !== undefined,
       ignoreCache,
     };
     if (name !== undefined) this.#byName.set(name, plan);
@@ -129,21 +132,14 @@ export class StagePlanner {
       }
       return { kind: 'stage', plan };
     }
-    const plan = this.#byName.get(from.toLowerCase());
-    return plan === undefined ? imageSource(from, this.#options.platform, line) : { kind: 'stage', plan };
+    return this.#named(from, this.#options.platform, line);
   }
-}
 
-function imageSource(name: string, platform: Platform, line: number): Source {
-  if (name === 'scratch') return { kind: 'scratch' };
-  try {
-    return { kind: 'image', name, reference: formatReference(parseReference(name)), platform, line };
-  } catch (thrown) {
-    if (!isKilnError(thrown)) throw thrown;
-    throw invalid(`failed to parse stage name ${JSON.stringify(name)}: ${thrown.message}`, {
-      hint: thrown.hint,
-      cause: thrown,
-    });
+  /** A stage, else a context, else an image. */
+  #named(name: string, platform: Platform, line: number): Source {
+    const plan = this.#byName.get(name.toLowerCase());
+    if (plan !== undefined) return { kind: 'stage', plan };
+    return this.#contexts.find(name, platform, line) ?? imageSource(name, platform, line);
   }
 }
 

@@ -41,18 +41,6 @@ describe('refusals name the line', () => {
     expect((thrown as KilnError).message).toContain(message);
   });
 
-  test.each([
-    ['ADD https://x/y /z', 'ADD of a URL'],
-    ['ADD https://x/y.git#v1 /z', 'ADD of a git repository'],
-    ['ADD git@x.org:y/z /z', 'ADD of a git repository'],
-  ])('%s is not there yet', async (line, feature) => {
-    await expect(lower(`FROM a\n${line}`)).rejects.toMatchObject({
-      code: 'DOCKERFILE_UNSUPPORTED',
-      line: 2,
-      message: `${feature} is not supported`,
-    });
-  });
-
   test('an unknown target lists the stages', async () => {
     await expect(lower('FROM a AS build\nFROM b AS run', { target: 'buidl' })).rejects.toMatchObject({
       code: 'DOCKERFILE_INVALID',

@@ -1,6 +1,6 @@
 import pLimit from 'p-limit';
-import type { ImageResolver, ResolvedImage } from '#graph';
-import { formatPlatform } from '#oci';
+import type { SourceResolver, ResolvedImage } from '#graph';
+import { formatPlatform, parseReference } from '#oci';
 import { isKilnError, KilnError } from '#std';
 import { didYouMean } from '../parse/suggest.ts';
 import type { ImageSource } from './stage-plan.ts';
@@ -9,12 +9,12 @@ const PARALLEL = 8;
 
 /** The images of one build, each asked for once. */
 export class ImageBook {
-  readonly #resolver: ImageResolver;
+  readonly #resolver: SourceResolver;
   readonly #stageNames: readonly string[];
   readonly #signal: AbortSignal | undefined;
   readonly #known = new Map<string, ResolvedImage>();
 
-  constructor(resolver: ImageResolver, stageNames: readonly string[], signal: AbortSignal | undefined) {
+  constructor(resolver: SourceResolver, stageNames: readonly string[], signal: AbortSignal | undefined) {
     this.#resolver = resolver;
     this.#stageNames = stageNames;
     this.#signal = signal;
@@ -53,8 +53,12 @@ export class ImageBook {
     return image;
   }
 
-  async #one({ reference, platform, line, name }: ImageSource, signal: AbortSignal): Promise<ResolvedImage> {
+  async #one({ reference, platform, line, name, layout }: ImageSource, signal: AbortSignal): Promise<ResolvedImage> {
     try {
+      const { digest } = parseReference(reference);
+      if (layout !== undefined && digest !== undefined) {
+        return await this.#resolver.layout(layout, digest, platform, signal);
+      }
       return await this.#resolver.resolve(reference, platform, signal);
     } catch (thrown) {
       if (!isKilnError(thrown) || thrown.line !== undefined) throw thrown;
@@ -65,6 +69,6 @@ export class ImageBook {
   }
 }
 
-function keyOf({ reference, platform }: ImageSource): string {
-  return `${formatPlatform(platform)} ${reference}`;
+function keyOf({ reference, platform, layout = '' }: ImageSource): string {
+  return `${layout} ${formatPlatform(platform)} ${reference}`;
 }

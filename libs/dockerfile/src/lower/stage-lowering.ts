@@ -5,6 +5,7 @@ import { didYouMean } from '../parse/suggest.ts';
 import type { Environment } from './environment.ts';
 import type { Findings } from '../lint/findings.ts';
 import type { LowerOptions } from './lower-options.ts';
+import type { RemoteBook } from './remote-book.ts';
 import type { Source } from './stage-plan.ts';
 import type { StageState } from './stage-state.ts';
 import type { VertexNames } from './vertex-names.ts';
@@ -20,6 +21,8 @@ export interface StageLowering {
   readonly names: VertexNames;
   /** whether this instruction is a trigger of the base */
   readonly onbuild: boolean;
+  /** files and repositories that are not of the context */
+  readonly remotes: RemoteBook;
   /** the tree of a COPY --from */
   readonly sourceOf: (source: Source) => Edge;
 }

@@ -1,5 +1,6 @@
 import type { Platform } from '#oci';
 import type { From, Instruction } from '../parse/ast.ts';
+import type { NamedContext } from './lower-options.ts';
 
 /** An image by its name, for one platform. */
 export interface ImageSource {
@@ -11,10 +12,24 @@ export interface ImageSource {
   readonly platform: Platform;
   /** where the file names it */
   readonly line: number;
+  /** the named context that has it, where it comes from a layout that the client sent */
+  readonly layout?: string | undefined;
+}
+
+/** Files that are no image: a named context. */
+export interface ContextSource {
+  readonly kind: 'context';
+  readonly name: string;
+  readonly context: Extract<NamedContext, { readonly type: 'local' | 'git' | 'http' }>;
+  readonly line: number;
 }
 
 /** What a tree can be taken from. */
-export type Source = { readonly kind: 'stage'; readonly plan: StagePlan } | ImageSource | { readonly kind: 'scratch' };
+export type Source =
+  | { readonly kind: 'stage'; readonly plan: StagePlan }
+  | ImageSource
+  | ContextSource
+  | { readonly kind: 'scratch' };
 
 export interface PlannedInstruction {
   readonly instruction: Instruction;
@@ -35,6 +50,8 @@ export interface StagePlan {
   readonly platform: Platform | undefined;
   /** triggers come before these when the base is known */
   instructions: readonly PlannedInstruction[];
+  /** a named context stands for the stage: its instructions do not count */
+  readonly replaced: boolean;
   triggersKnown: boolean;
   readonly ignoreCache: boolean;
 }

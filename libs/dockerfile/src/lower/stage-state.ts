@@ -49,6 +49,8 @@ export class StageState {
   #historySize: number;
   readonly buildArgs: BuildArg[];
   workdirSet: boolean;
+  /** name of the context that the first layer has the files of; no instruction made it */
+  contextLayer: string | undefined;
   /** the stage has a CMD of its own */
   cmdSet = false;
 
@@ -72,6 +74,7 @@ export class StageState {
     this.#historySize = parent === undefined ? 0 : parent.#historySize;
     this.buildArgs = [...(parent?.buildArgs ?? [])];
     this.workdirSet = parent?.workdirSet ?? false;
+    this.contextLayer = parent?.contextLayer;
     if (config.WorkingDir) this.config = { ...config, WorkingDir: this.#resolved(config.WorkingDir) };
   }
 
@@ -113,6 +116,13 @@ export class StageState {
   setEnv(name: string, value: string): void {
     this.env.set(name, value);
     this.configEnv.set(name, value);
+  }
+
+  /** The instructions' entries; as in BuildKit, a layer that none of them made comes after. */
+  get wholeHistory(): readonly HistoryEntry[] {
+    if (this.contextLayer === undefined) return this.history;
+    const createdBy = `FROM ${this.contextLayer}`;
+    return [...this.history, { createdBy, emptyLayer: false, comment: 'buildkit.exporter.image.v0' }];
   }
 
   /**

@@ -19,7 +19,7 @@ export class VertexNames {
     this.#plan = plan;
     this.#name = name;
     const steps = plan.instructions.filter(({ instruction }) => counted.has(instruction.kind));
-    this.#total = steps.length + (plan.base.kind === 'image' ? 1 : 0);
+    this.#total = steps.length + (plan.base.kind === 'image' || plan.base.kind === 'context' ? 1 : 0);
   }
 
   /** @param line that of FROM by default */

@@ -3,6 +3,7 @@ import { fairQueue } from './0002-fair-queue.ts';
 import { eventArchives } from './0003-event-archives.ts';
 import { platforms } from './0004-platforms.ts';
 import { layerVariants } from './0005-layer-variants.ts';
+import { sources } from './0006-sources.ts';
 
 export interface Migration {
   /** from 1, without gaps */
@@ -12,4 +13,4 @@ export interface Migration {
 }
 
 /** Every step of the schema, in order. What has been released is never changed: only added to. */
-export const migrations: readonly Migration[] = [initial, fairQueue, eventArchives, platforms, layerVariants];
+export const migrations: readonly Migration[] = [initial, fairQueue, eventArchives, platforms, layerVariants, sources];

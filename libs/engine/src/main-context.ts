@@ -1,0 +1,90 @@
+import { type ContextManifest, ingestTar, makeManifest } from '#context';
+import { parseGitUrl, withoutCredentials } from '#graph';
+import { type Bytes, isKilnError, KilnError } from '#std';
+import { isArchive } from './archive.ts';
+import { decompress } from './decompress.ts';
+import type { BuildTree } from './dockerfile-source.ts';
+import type { BuildJobInput, EngineNode } from './job.ts';
+import type { Sources } from './sources.ts';
+
+/** What a file is called that is a context of its own, as BuildKit has it. */
+const FILE_NAME = 'context';
+const DEFAULT_DOCKERFILE = 'Dockerfile';
+const MAX_PATH_BYTES = 4_096;
+
+/**
+ * What a build is of: what the client sent, or where the request says that it is: a git repository, an archive by URL, or a
+ * Dockerfile by URL.
+ */
+export async function mainContext(node: EngineNode, job: BuildJobInput, sources: Sources): Promise<BuildTree> {
+  const { dockerfile, contexts, buildArgs } = job.request;
+  const main = contexts['context'];
+  if (main === undefined || main.type === 'local') return { context: job.context, dockerfile };
+  if (main.type === 'git') {
+    const kept = Object.hasOwn(buildArgs, 'BUILDKIT_CONTEXT_KEEP_GIT_DIR')
+      ? /^(?:1|t|true)$/i.test(buildArgs['BUILDKIT_CONTEXT_KEEP_GIT_DIR'] ?? '')
+      : false;
+    return { context: await gitContext(main.url, kept, sources), dockerfile };
+  }
+  if (main.type === 'http') {
+    const { context, archive } = await fileContext(main.url, { node, job, sources });
+    return { context, dockerfile: archive || dockerfile !== DEFAULT_DOCKERFILE ? dockerfile : FILE_NAME };
+  }
+  throw new KilnError('INVALID_ARGUMENT', `a build cannot be of an image (contexts.context is ${main.type})`, {
+    hint: 'name a directory, a git repository or an archive',
+  });
+}
+
+async function gitContext(url: string, kept: boolean, sources: Sources): Promise<ContextManifest> {
+  const source = parseGitUrl(url);
+  if (source === undefined) throw new KilnError('INVALID_ARGUMENT', `not a git URL: ${withoutCredentials(url)}`);
+  if (source.transport !== 'https' && source.transport !== 'http') {
+    throw new KilnError('DOCKERFILE_UNSUPPORTED', `a git repository by ${source.transport} is not supported`, {
+      hint: 'name it by https; for a private repository pass --secret id=GIT_AUTH_TOKEN',
+    });
+  }
+  const { commit, ref } = await sources.repository(source);
+  const { subdir, submodules } = source;
+  const keepGitDir = (kept || source.keepGitDir === true) && subdir === '';
+  return await sources.gitTree({
+    remote: withoutCredentials(source.remote),
+    ref,
+    commit,
+    subdir,
+    keepGitDir,
+    submodules,
+  });
+}
+
+interface Fetching {
+  readonly node: EngineNode;
+  readonly job: BuildJobInput;
+  readonly sources: Sources;
+}
+
+async function fileContext(
+  url: string,
+  { node, job, sources }: Fetching,
+): Promise<{ readonly context: ContextManifest; readonly archive: boolean }> {
+  const { content, fetchLimits } = node;
+  const { signal } = job;
+  const { digest, sizeBytes: size, mtime } = await sources.files.get({ url, checksum: undefined }, signal);
+  const shown = withoutCredentials(url);
+  const open = (): Bytes => content.get(digest, signal);
+  if (!(await isArchive({ name: shown, open }, signal))) {
+    const entry = { path: FILE_NAME, type: 'file', mode: 0o600, uid: 0, gid: 0, mtime, size, digest } as const;
+    return { context: makeManifest([entry]), archive: false };
+  }
+  const unpack = async (): Promise<ContextManifest> => {
+    const limits = { ...fetchLimits, maxPathBytes: MAX_PATH_BYTES };
+    try {
+      return (await ingestTar(decompress(open(), signal), content, limits, signal)).manifest;
+    } catch (thrown) {
+      if (!isKilnError(thrown, 'BLOB_CORRUPT', 'CONTEXT_INVALID')) throw thrown;
+      throw new KilnError('CONTEXT_INVALID', `the archive ${shown} cannot be unpacked: ${thrown.message}`, {
+        cause: thrown,
+      });
+    }
+  };
+  return { context: await sources.trees.get({ kind: 'archive', digest }, unpack, signal), archive: true };
+}

@@ -1,0 +1,107 @@
+import type { Tree } from '#content';
+import { type ContextManifest, treeOf } from '#context';
+import {
+  type FileQuery,
+  type GitOp,
+  type GitSource,
+  type HttpOp,
+  type RefAnswer,
+  type ResolvedImage,
+  type SourceResolver,
+  withoutCredentials,
+} from '#graph';
+import type { Digest, Platform } from '#oci';
+import { KilnError, once } from '#std';
+import { FetchedFiles, type FetchedFilesOptions } from './fetched-files.ts';
+import { FetchedTrees } from './fetched-trees.ts';
+import type { Images } from './images.ts';
+import { layoutImage } from './layout-image.ts';
+import type { LocalRef } from './ref.ts';
+
+export interface SourcesOptions extends FetchedFilesOptions {
+  readonly images: Images;
+  /** named contexts that came with the request, as they came */
+  readonly contexts: ReadonlyMap<string, ContextManifest>;
+}
+
+/** Everything that one build takes from outside: images, layouts, files of the web, git repositories. */
+export class Sources implements SourceResolver {
+  readonly files: FetchedFiles;
+  readonly trees: FetchedTrees;
+  readonly #options: SourcesOptions;
+  /** remotes with their credentials, by what is shown of them */
+  readonly #remotes = new Map<string, string>();
+  readonly #repositories = new Map<string, () => Promise<LocalRef>>();
+
+  constructor(options: SourcesOptions) {
+    this.#options = options;
+    this.files = new FetchedFiles(options);
+    const { node, job } = options;
+    this.trees = new FetchedTrees({ content: node.content, memory: job.sources, grants: job.grants });
+  }
+
+  resolve(reference: string, platform: Platform, signal?: AbortSignal): Promise<ResolvedImage> {
+    return this.#options.images.resolve(reference, platform, signal);
+  }
+
+  async layout(context: string, digest: Digest, platform: Platform, signal?: AbortSignal): Promise<ResolvedImage> {
+    const { contexts, node, job, images } = this.#options;
+    const manifest = contexts.get(context);
+    if (manifest === undefined)
+      throw new KilnError('IMAGE_NOT_FOUND', `the context ${context} did not come with the build`);
+    const found = await layoutImage(
+      { context, digest, platform, tree: treeOf(manifest), content: node.content },
+      signal ?? job.signal,
+    );
+    return images.adopt(found, `oci-layout/${context.toLowerCase()}`);
+  }
+
+  async file(query: FileQuery, signal?: AbortSignal): Promise<Digest> {
+    return (await this.files.get(query, signal ?? this.#options.job.signal)).digest;
+  }
+
+  async repository({ remote, ref, checksum }: GitSource, signal?: AbortSignal): Promise<RefAnswer> {
+    const { node, job } = this.#options;
+    this.#remotes.set(withoutCredentials(remote), remote);
+    return await node.git.resolve({ remote, ref, checksum }, job.gitAuth, signal ?? job.signal);
+  }
+
+  httpRef(op: HttpOp): LocalRef {
+    const tree = this.files.tree(op);
+    return { kind: 'local', tree, unfiltered: tree };
+  }
+
+  /** The files of a commit; fetched when first asked for. */
+  gitRef(op: GitOp): Promise<LocalRef> {
+    const key = JSON.stringify(op);
+    let made = this.#repositories.get(key);
+    if (made === undefined) {
+      made = once(async () => {
+        const tree: Tree = treeOf(await this.gitTree(op));
+        return { kind: 'local', tree, unfiltered: tree } as const;
+      });
+      this.#repositories.set(key, made);
+    }
+    return made();
+  }
+
+  /** What was lost of files that no step made is fetched anew. */
+  async renew(lost: ReadonlySet<Digest>, signal: AbortSignal): Promise<void> {
+    this.#repositories.clear();
+    await this.files.renew(lost, signal);
+  }
+
+  async gitTree(op: Omit<GitOp, 'kind'>): Promise<ContextManifest> {
+    const { node, job } = this.#options;
+    const { commit, subdir, submodules, keepGitDir, ref } = op;
+    const remote = this.#remotes.get(op.remote) ?? op.remote;
+    // The same commit is the same tree wherever it is; submodules and .git say where they are from.
+    const origin = keepGitDir || submodules ? { remote: op.remote } : {};
+    const what = { kind: 'git', commit, subdir, submodules, ...(keepGitDir ? { keepGitDir, ref } : {}), ...origin };
+    return await this.trees.get(
+      what,
+      () => node.git.fetch({ remote, ref, commit, subdir, keepGitDir, submodules }, job.gitAuth, job.signal),
+      job.signal,
+    );
+  }
+}
