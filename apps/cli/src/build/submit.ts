@@ -73,7 +73,7 @@ async function requestOf({ config, options, context, interrupted }: Submission):
     dockerfile: context.dockerfile,
     ...(context.dockerfileText === undefined ? {} : { dockerfileText: context.dockerfileText }),
     ...(options.target === undefined ? {} : { target: options.target }),
-    platforms: options.platform === undefined ? [] : [options.platform],
+    platforms: [...options.platforms],
     buildArgs: options.buildArgs,
     labels: options.labels,
     tags: [...options.tags],
