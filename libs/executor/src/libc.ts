@@ -3,7 +3,7 @@ import koffi from 'koffi';
 
 const libc = koffi.load('libc.so.6');
 
-const mount: (source: string, target: string, type: null, flags: number, data: null) => number = libc.func(
+const mount: (source: string, target: string, type: string | null, flags: number, data: null) => number = libc.func(
   'int mount(const char *source, const char *target, const char *type, unsigned long flags, const char *data)',
 );
 const umount2: (target: string, flags: number) => number = libc.func('int umount2(const char *target, int flags)');
@@ -32,8 +32,9 @@ const O_CLOEXEC = 0o2000000;
 
 /** The kernel's calls that Node does not offer. Each blocks for microseconds at most. */
 export const kernel = {
-  mount(source: string, target: string, flags: number): void {
-    checked(mount(source, target, null, flags, null), `mount '${target}'`);
+  /** @param type of a file system; undefined for a bind mount */
+  mount(source: string, target: string, flags: number, type?: string): void {
+    checked(mount(source, target, type ?? null, flags, null), `mount '${target}'`);
   },
   unmount(target: string, flags: number): void {
     checked(umount2(target, flags), `umount '${target}'`);
