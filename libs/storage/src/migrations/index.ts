@@ -2,6 +2,7 @@ import { initial } from './0001-initial.ts';
 import { fairQueue } from './0002-fair-queue.ts';
 import { eventArchives } from './0003-event-archives.ts';
 import { platforms } from './0004-platforms.ts';
+import { parts } from './0005-parts.ts';
 
 export interface Migration {
   /** from 1, without gaps */
@@ -11,4 +12,4 @@ export interface Migration {
 }
 
 /** Every step of the schema, in order. What has been released is never changed: only added to. */
-export const migrations: readonly Migration[] = [initial, fairQueue, eventArchives, platforms];
+export const migrations: readonly Migration[] = [initial, fairQueue, eventArchives, platforms, parts];
