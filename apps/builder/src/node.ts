@@ -1,8 +1,8 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ContentStore } from '#content';
-import { type EngineNode, Materialiser, nodePlatform, Workspace } from '#engine';
-import { RuncExecutor } from '#executor';
+import { type EngineNode, Materialiser, Workspace } from '#engine';
+import { findNodePlatforms, RuncExecutor } from '#executor';
 import { createDiffer, OverlaySnapshotter, resolveInRoot } from '#snapshot';
 import { type Clock, type Logger, type Random } from '#std';
 import { type BuilderConfig, resolvConfPath } from './config.ts';
@@ -40,6 +40,12 @@ export async function openNode(
     logger,
   });
   await executor.sweep();
+  const platforms = await findNodePlatforms({
+    arch: process.arch,
+    declared: config.KILN_BUILDER_PLATFORMS,
+    emulate: config.KILN_EMULATION === 'auto',
+    logger,
+  });
   const snapshotter = await OverlaySnapshotter.open({ root: join(dir, 'snapshots'), shift: ID_SHIFT });
   const differ = await createDiffer({ threads: DIFF_THREADS, tempDir: join(dir, 'layers') });
   return {
@@ -56,7 +62,7 @@ export async function openNode(
         },
         caBundle: config.KILN_CA_BUNDLE,
       },
-      platform: nodePlatform(process.arch),
+      platforms,
       clock,
       parallelism: config.KILN_BUILD_PARALLELISM,
       tagTtlMs: config.KILN_TAG_TTL_SECONDS * 1000,

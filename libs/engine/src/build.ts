@@ -2,8 +2,8 @@ import type { CacheStore } from '#cache';
 import { wholeRecords } from '#cache';
 import { lowerDockerfile, LoweringFailure, type LowerOptions, parseDockerfile } from '#dockerfile';
 import type { IgnoreRules } from '#context';
-import type { Definition } from '#graph';
-import { type Digest, parsePlatform, type Platform } from '#oci';
+import { type Definition, type Lowered, mergeDefinitions } from '#graph';
+import { type Digest, distinctPlatforms, parsePlatform, type Platform } from '#oci';
 import type { BuildEvent, BuildFailure, BuildResult } from '#protocol';
 import { solve, VertexFailure } from '#solver';
 import { isKilnError, KilnError } from '#std';
@@ -14,9 +14,11 @@ import { exportImage } from './export.ts';
 import { failureOf } from './failure.ts';
 import { Images } from './images.ts';
 import type { BuildJobInput, EngineNode } from './job.ts';
+import { Placement } from './placement.ts';
 import { plannedVertices } from './planned.ts';
 import type { LocalRef, Ref } from './ref.ts';
 import { reportOf } from './report.ts';
+import { partResult, resolveImages } from './run-part.ts';
 import { EngineRunner } from './runner.ts';
 import { StepLogs } from './step-logs.ts';
 import { Tally } from './tally.ts';
@@ -69,12 +71,18 @@ async function run(node: EngineNode, job: BuildJobInput, opened: Opened): Promis
     void job.emit(event);
   };
   const damaged = new DamagedBlobs(node.content);
+  const standIns = new Set<string>();
   const images = new Images({
     ...job,
     ...node,
     content: damaged.watched,
     pull: job.request.pull,
-    onStandIn: (name) => report({ type: 'warning', atMs: node.clock.nowMs(), message: standInMessage(name) }),
+    onStandIn: (name) => {
+      // Every platform of a build asks for it.
+      if (standIns.has(name)) return;
+      standIns.add(name);
+      report({ type: 'warning', atMs: node.clock.nowMs(), message: standInMessage(name) });
+    },
     onPulled: (bytes) => {
       tally.pulledBytes += bytes;
     },
@@ -85,20 +93,23 @@ async function run(node: EngineNode, job: BuildJobInput, opened: Opened): Promis
     durationMs: node.clock.nowMs() - startedAtMs,
     savedMs: tally.savedMs(),
   });
-  const { signal } = job;
+  const { part, signal } = job;
   const { call } = job.request;
-  const options = optionsOf(node, job, opened);
-  if (call !== 'build') {
+  if (part === undefined && call !== 'build') {
+    const [options] = optionsOf(job, opened);
     const note = (message: string): void => report({ type: 'warning', atMs: node.clock.nowMs(), message });
     const given = await reportOf(call, { file: dockerfile, options, resolver: images, note, signal });
     return { report: given, names: [], outputs: [], ...figures() };
   }
-  const lowered = await lowerDockerfile(parseDockerfile(dockerfile.text), options, images, signal);
-  for (const event of warningEvents(lowered.warnings, dockerfile, node.clock.nowMs())) report(event);
-  report({ type: 'planned', atMs: node.clock.nowMs(), vertices: plannedVertices(lowered.definition) });
+  if (part !== undefined) await resolveImages(part, images, signal);
+  const platforms = part === undefined ? await lowerAll(job, opened, images) : [];
+  for (const event of warningEvents(warningsOf(platforms), dockerfile, node.clock.nowMs())) report(event);
+  const definition = part?.definition ?? mergeDefinitions(platforms.map((lowered) => lowered.definition));
+  report({ type: 'planned', atMs: node.clock.nowMs(), vertices: plannedVertices(definition) });
   const exported = await whole(job, { node, damaged, report }, async (cache) => {
-    const root = await solveOnce(node, job, lowered.definition, { images, damaged, cache, local, logs, report });
-    const results = [{ lowered, root }];
+    const roots = await solveOnce(node, job, definition, { images, damaged, cache, local, logs, report });
+    if (part !== undefined) return partResult(part);
+    const results = platforms.map((lowered, index) => ({ lowered, root: rootAt(roots, index) }));
     return exportImage({ node: { ...node, content: damaged.watched }, job, results, images, report, tally });
   });
   return { ...exported, ...figures() };
@@ -106,15 +117,40 @@ async function run(node: EngineNode, job: BuildJobInput, opened: Opened): Promis
 
 type Figures = Pick<BuildResult, 'steps' | 'bytes' | 'durationMs' | 'savedMs'>;
 
-function optionsOf(node: EngineNode, { request }: BuildJobInput, { local, ignore }: Opened): LowerOptions {
+/** Of each platform, in their order. */
+function optionsOf(
+  { request, buildPlatform }: BuildJobInput,
+  { local, ignore }: Opened,
+): readonly [LowerOptions, ...LowerOptions[]] {
   const { target, buildArgs, labels, noCache, noCacheFilter, network } = request;
-  const [asked] = request.platforms;
-  const platform = asked === undefined ? node.platform : parsePlatform(asked);
-  return {
-    ...{ target, buildArgs, labels, noCache, noCacheFilter, network, platform },
-    buildPlatform: node.platform,
+  const [first = buildPlatform, ...more] = distinctPlatforms(request.platforms.map(parsePlatform));
+  const of = (platform: Platform): LowerOptions => ({
+    ...{ target, buildArgs, labels, noCache, noCacheFilter, network, platform, buildPlatform },
+    platformAsked: request.platforms.length > 0,
+    namePlatforms: more.length > 0,
     contextFiles: contextFiles(local, ignore),
-  };
+  });
+  return [of(first), ...more.map(of)];
+}
+
+/** The Dockerfile once for each platform. A failure is the same for all, or of the first that has it. */
+async function lowerAll(job: BuildJobInput, opened: Opened, images: Images): Promise<readonly Lowered[]> {
+  const all: Lowered[] = [];
+  for (const options of optionsOf(job, opened))
+    all.push(await lowerDockerfile(parseDockerfile(opened.dockerfile.text), options, images, job.signal));
+  return all;
+}
+
+/** What is wrong for every platform is told once. */
+function warningsOf(platforms: readonly Lowered[]): Lowered['warnings'] {
+  const all = platforms.flatMap(({ warnings }) => warnings);
+  return [...new Map(all.map((warning) => [`${warning.line} ${warning.message}`, warning])).values()];
+}
+
+function rootAt(roots: readonly Ref[], index: number): Ref {
+  const root = roots[index];
+  if (root === undefined) throw new KilnError('INTERNAL', 'a platform without a result');
+  return root;
 }
 
 interface Repairing {
@@ -160,23 +196,19 @@ function solveOnce(
   job: BuildJobInput,
   definition: Definition,
   { images, damaged, cache, local, logs, report }: Solving,
-): Promise<Ref> {
+): Promise<readonly Ref[]> {
   const refs = new TreeRefs(damaged.watched, cache, node.materialiser, images, job.signal);
+  const placement = new Placement(node.platforms, job.elsewhere, node.clock);
+  const locals = new Map([['context', local]]);
+  const { producer, part, signal } = job;
   const runner = new EngineRunner(
-    { ...node, refs, content: damaged.watched, locals: new Map([['context', local]]), producer: job.producer, logs },
+    { ...node, refs, content: damaged.watched, locals, producer, logs, placement, report },
     () => local,
   );
   const { clock, parallelism } = node;
-  return solve({ definition, runner, cache, clock, report, parallelism, signal: job.signal });
+  return solve({ definition, runner, cache, clock, report, parallelism, results: part?.results, signal });
 }
 
 function standInMessage(name: string): string {
   return `${name}: the registry cannot be reached; a stand-in made by the embedded farm is used`;
-}
-
-/** For callers that only have bytes of an unknown platform string. */
-export function nodePlatform(architecture: string): Platform {
-  const known = { x64: 'amd64', arm64: 'arm64' }[architecture];
-  if (known === undefined) throw new KilnError('INTERNAL', `no builder for the architecture ${architecture}`);
-  return { os: 'linux', architecture: known };
 }

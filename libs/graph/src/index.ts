@@ -2,3 +2,4 @@ export * from './frontend.ts';
 export * from './op.ts';
 export * from './symbolic-mode.ts';
 export * from './vertex.ts';
+export * from './wire.ts';
