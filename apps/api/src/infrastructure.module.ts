@@ -1,10 +1,11 @@
 import { BullModule, getQueueToken } from '@nestjs/bullmq';
 import { type DynamicModule, type FactoryProvider, Inject, Module, type OnApplicationShutdown } from '@nestjs/common';
 import { type ContentStore, openContentStore } from '#content';
-import { BUILD_QUEUE, bullQueue, producerOptions } from '#dispatch';
+import { BUILD_QUEUE, bullQueue, HEARTBEAT_TTL_MS, PartQueues, producerOptions, routedQueue } from '#dispatch';
 import type { Clock, Logger, Random } from '#std';
 import {
   BlobIndex,
+  BuilderRegistry,
   BuildLedger,
   type Database,
   EventArchive,
@@ -51,15 +52,29 @@ const stores: readonly FactoryProvider[] = [
 
 const queue: FactoryProvider = {
   provide: tokens.QUEUE,
-  inject: [getQueueToken(BUILD_QUEUE), tokens.CLOCK, tokens.LOGGER],
-  useFactory: (bull: QueueEvents, clock: Clock, logger: Logger) => {
+  inject: [getQueueToken(BUILD_QUEUE), PartQueues, tokens.CLOCK, tokens.LOGGER],
+  useFactory: (bull: QueueEvents, parts: PartQueues, clock: Clock, logger: Logger) => {
     let told = '';
     // Unheard, the event would end the process. Reconnecting says the same again and again.
     bull.on('error', ({ message }) => {
       if (message !== told) logger.warn('the queue cannot be reached', { error: message });
       told = message;
     });
-    return bullQueue(bull, clock);
+    return routedQueue(bullQueue(bull, clock), parts);
+  },
+};
+
+const parts: FactoryProvider = {
+  provide: PartQueues,
+  inject: [tokens.DATABASE, tokens.CONFIG, tokens.CLOCK, tokens.LOGGER],
+  useFactory: (db: Database, { KILN_REDIS_URL: redisUrl }: ApiConfig, clock: Clock, logger: Logger) => {
+    const builders = new BuilderRegistry(db);
+    return new PartQueues({
+      redisUrl,
+      clock,
+      logger,
+      fittest: (platform) => builders.fittest(platform, HEARTBEAT_TTL_MS),
+    });
   },
 };
 
@@ -68,10 +83,16 @@ const queue: FactoryProvider = {
 export class InfrastructureModule implements OnApplicationShutdown {
   readonly #db: Database;
   readonly #redis: RedisLink;
+  readonly #parts: PartQueues;
 
-  constructor(@Inject(tokens.DATABASE) db: Database, @Inject(tokens.REDIS) redis: RedisLink) {
+  constructor(
+    @Inject(tokens.DATABASE) db: Database,
+    @Inject(tokens.REDIS) redis: RedisLink,
+    @Inject(PartQueues) parts: PartQueues,
+  ) {
     this.#db = db;
     this.#redis = redis;
+    this.#parts = parts;
   }
 
   static for({ config, clock, random, logger }: Environment): DynamicModule {
@@ -99,12 +120,13 @@ export class InfrastructureModule implements OnApplicationShutdown {
         BullModule.forRoot(producerOptions(config.KILN_REDIS_URL)),
         BullModule.registerQueue({ name: BUILD_QUEUE }),
       ],
-      providers: [...values, ...stores, queue],
+      providers: [...values, ...stores, parts, queue],
       exports: [...values, ...stores, queue].map(({ provide }) => provide),
     };
   }
 
   async onApplicationShutdown(): Promise<void> {
+    await this.#parts[Symbol.asyncDispose]();
     await this.#redis[Symbol.asyncDispose]();
     await this.#db[Symbol.asyncDispose]();
   }

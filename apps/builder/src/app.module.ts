@@ -1,6 +1,6 @@
 import { BullModule, OnWorkerEvent, Processor, WorkerHost } from '@nestjs/bullmq';
 import { type DynamicModule, Inject, Module, type Provider } from '@nestjs/common';
-import { BUILD_QUEUE, postpone, type HeldJob, workerOptions } from '#dispatch';
+import { BUILD_QUEUE, partQueueName, postpone, type HeldJob, workerOptions } from '#dispatch';
 import { BuildJob } from '#protocol';
 import { type Logger, systemClock } from '#std';
 import { BuildRunner } from './build-runner.ts';
@@ -8,6 +8,7 @@ import { BuildRunner } from './build-runner.ts';
 export const LOGGER = Symbol('Logger');
 
 export interface BuilderModuleOptions {
+  readonly builderId: string;
   readonly redisUrl: string;
   /** builds at a time */
   readonly concurrency: number;
@@ -18,7 +19,7 @@ export interface BuilderModuleOptions {
 /** The end of the queue. */
 @Module({})
 export class BuilderModule {
-  static for({ redisUrl, concurrency, runner, logger }: BuilderModuleOptions): DynamicModule {
+  static for({ builderId, redisUrl, concurrency, runner, logger }: BuilderModuleOptions): DynamicModule {
     const { connection, ...worker } = workerOptions(redisUrl, concurrency);
     const values: readonly Provider[] = [
       { provide: BuildRunner, useValue: runner },
@@ -27,43 +28,60 @@ export class BuilderModule {
     return {
       module: BuilderModule,
       // Nest starts the workers of processors only beside a registered queue.
-      imports: [BullModule.forRoot({ connection }), BullModule.registerQueue({ name: BUILD_QUEUE })],
-      providers: [...values, buildProcessor(worker)],
+      imports: [
+        BullModule.forRoot({ connection }),
+        BullModule.registerQueue({ name: BUILD_QUEUE }, { name: partQueueName(builderId) }),
+      ],
+      providers: [...values, buildProcessor(worker), partProcessor(partQueueName(builderId), worker)],
     };
   }
 }
 
 type NestWorkerOptions = Omit<ReturnType<typeof workerOptions>, 'connection'>;
 
+/** What every worker does besides its work. */
+abstract class JobProcessor extends WorkerHost {
+  readonly runner: BuildRunner;
+  readonly #logger: Logger;
+  #told = '';
+
+  constructor(@Inject(BuildRunner) runner: BuildRunner, @Inject(LOGGER) logger: Logger) {
+    super();
+    this.runner = runner;
+    this.#logger = logger;
+  }
+
+  /** Unheard, the event would end the process. Reconnecting says the same again and again. */
+  @OnWorkerEvent('error')
+  onError({ message }: Error): void {
+    if (message !== this.#told) this.#logger.warn('the queue complains', { error: message });
+    this.#told = message;
+  }
+
+  @OnWorkerEvent('failed')
+  onFailed(_job: unknown, error: Error): void {
+    this.#logger.error('a job failed; its build is found again', { error });
+  }
+}
+
 /** A processor with these options: Nest reads them from the class, and they come from the environment. */
 function buildProcessor(options: NestWorkerOptions): Provider {
   @Processor(BUILD_QUEUE, options)
-  class BuildProcessor extends WorkerHost {
-    readonly #runner: BuildRunner;
-    readonly #logger: Logger;
-    #told = '';
-
-    constructor(@Inject(BuildRunner) runner: BuildRunner, @Inject(LOGGER) logger: Logger) {
-      super();
-      this.#runner = runner;
-      this.#logger = logger;
-    }
-
+  class BuildProcessor extends JobProcessor {
     override async process(job: HeldJob, token?: string): Promise<void> {
-      await this.#runner.run(BuildJob.parse(job.data), () => postpone(job, token, systemClock));
-    }
-
-    /** Unheard, the event would end the process. Reconnecting says the same again and again. */
-    @OnWorkerEvent('error')
-    onError({ message }: Error): void {
-      if (message !== this.#told) this.#logger.warn('the queue complains', { error: message });
-      this.#told = message;
-    }
-
-    @OnWorkerEvent('failed')
-    onFailed(_job: unknown, error: Error): void {
-      this.#logger.error('a job failed; its build is found again', { error });
+      await this.runner.run(BuildJob.parse(job.data), () => postpone(job, token, systemClock));
     }
   }
   return BuildProcessor;
+}
+
+/** The same for parts of builds that only this builder is fit for. */
+function partProcessor(queue: string, options: NestWorkerOptions): Provider {
+  @Processor(queue, options)
+  class PartProcessor extends JobProcessor {
+    override async process(job: HeldJob): Promise<void> {
+      await this.runner.runPart(BuildJob.parse(job.data));
+    }
+  }
+  return PartProcessor;
 }

@@ -1,9 +1,10 @@
 import type { Producer } from '#cache';
 import { type ContextManifest, decodeManifest } from '#context';
-import { HEARTBEAT_PERIOD_MS, HEARTBEAT_TTL_MS } from '#dispatch';
-import { build, type EngineNode } from '#engine';
+import { type BuildQueue, HEARTBEAT_PERIOD_MS, HEARTBEAT_TTL_MS } from '#dispatch';
+import { build, decodePart, type EngineNode } from '#engine';
+import { parsePlatform, runsOn } from '#oci';
 import { type BuildFailure, type BuildJob, SealedParts } from '#protocol';
-import { Bell, type Clock, collect, isDiskFull, isKilnError, type Logger, messageOf, unseal } from '#std';
+import { Bell, type Clock, collect, isDiskFull, isKilnError, type Logger, messageOf, type Random, unseal } from '#std';
 import {
   BlobIndex,
   type BuilderRegistry,
@@ -12,6 +13,7 @@ import {
   createCacheStore,
   type Database,
   FetchedSources,
+  type EventFeed,
   type FinalEvent,
   ImageTagCache,
   LayerVariantStore,
@@ -20,6 +22,7 @@ import {
 } from '#storage';
 import { clientSession } from './client-session.ts';
 import { EventWriter } from './event-writer.ts';
+import { FarmElsewhere } from './farm-elsewhere.ts';
 import { type Patience, patience, patientCacheStore } from './patience.ts';
 import type { Registries } from './registries.ts';
 
@@ -34,6 +37,10 @@ export interface BuildRunnerOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly builders: BuilderRegistry;
+  readonly feed: EventFeed;
+  /** the way of parts to other builders */
+  readonly parts: BuildQueue;
+  readonly random: Random;
   /** aborted when no more builds are to be taken */
   readonly draining: AbortSignal;
   /** aborted when running builds are to go to other builders */
@@ -78,6 +85,11 @@ export class BuildRunner {
     }
   }
 
+  /** The same for a part of another builder's build; these have slots of their own, and wait for nobody. */
+  async runPart(job: BuildJob): Promise<void> {
+    if (!this.#options.draining.aborted) await this.#claimAndRun(job);
+  }
+
   async #hasFreer(running: number): Promise<boolean> {
     const { builders, builderId, logger } = this.#options;
     try {
@@ -95,8 +107,17 @@ export class BuildRunner {
     const claim = await wait(() => ledger.claim(job.buildId, job.attempt, builderId));
     // Another builder has it, or it has ended: the queue may say things twice.
     if (claim === null) return;
+    if (claim.part !== null && !this.#isFit(claim.part.platform)) {
+      log.warn('a part is given back: its platform does not run here', { platform: claim.part.platform });
+      return await wait(() => ledger.release(claim));
+    }
     log.info('build claimed', { attempt: claim.attempt, fence: claim.fence });
     await new ClaimedBuild(this.#options, claim, log).run();
+  }
+
+  #isFit(platform: string): boolean {
+    const { native, emulated } = this.#options.engine.platforms;
+    return [...native, ...emulated].some((own) => runsOn(own, parsePlatform(platform)));
   }
 }
 
@@ -170,24 +191,32 @@ class ClaimedBuild {
   }
 
   async #build(): ReturnType<typeof build> {
-    const { engine, db, redis, registries, ledger, builderId, clock } = this.options;
+    const { engine, db, redis, registries, ledger, builders, builderId, clock } = this.options;
     const { claim, logger } = this;
     const signal = this.#signal;
     const wait = this.#wait;
+    const sealed = this.#sealedParts();
     const producer: Producer = { buildId: claim.buildId, builderId, scope: claim.scopes[0].name };
     const manifestOf = async ({ digest }: StoredContext): Promise<ContextManifest> =>
       decodeManifest(await collect(engine.content.get(digest, signal), MANIFEST_LIMIT_BYTES));
     const contexts = new Map<string, ContextManifest>();
     for (const named of claim.namedContexts) contexts.set(named.name, await manifestOf(named));
     const fetched = new FetchedSources(db, claim.projectId);
-    const { credentials, secrets } = this.#sealedParts();
+    const { credentials, secrets } = sealed;
+    const buildPlatform = await wait(() => builders.defaultPlatform());
     const tags = new ImageTagCache(db, claim.projectId);
     const blobs = new BlobIndex(db);
     const variants = new LayerVariantStore(db, claim);
-    using session = clientSession({ redis, clock, buildId: claim.buildId, ssh: claim.request.ssh, secrets });
+    // The client of a part is that of its build.
+    const clientOf = claim.part?.parentId ?? claim.buildId;
+    using session = clientSession({ redis, clock, buildId: clientOf, ssh: claim.request.ssh, secrets });
     await using registry = registries.client(credentials);
     return await build(engine, {
       request: claim.request,
+      buildPlatform: buildPlatform === null ? engine.platforms.native[0] : parsePlatform(buildPlatform),
+      ...(claim.part === null
+        ? { elsewhere: new FarmElsewhere({ ...this.options, claim, sealed, logger, wait }) }
+        : { part: decodePart(claim.part.text) }),
       context: await manifestOf(claim.context),
       contextSentBytes: [claim.context, ...claim.namedContexts].reduce((sum, { sentBytes }) => sum + sentBytes, 0),
       contexts,

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { totalmem } from 'node:os';
 import { z } from 'zod';
 import { parseStoreLocation } from '#content';
+import { parsePlatform } from '#oci';
 import { Entitlement } from '#protocol';
 import type { Mirror } from '#registry';
 import { KilnError } from '#std';
@@ -58,6 +59,10 @@ export const BuilderEnv = z.object({
   KILN_BUILDER_DRAIN_SECONDS: z.coerce.number().min(0).max(86_400).default(30),
   /** steps of one build that run at a time */
   KILN_BUILD_PARALLELISM: z.coerce.number().int().min(1).max(64).default(4),
+  /** platforms that steps run for as they are, the builder's own first; what the processor says when empty */
+  KILN_BUILDER_PLATFORMS: list.transform((items) => items.map(parsePlatform)),
+  /** other platforms by QEMU, where it is installed */
+  KILN_EMULATION: z.enum(['auto', 'off']).default('auto'),
   /** parent of the steps' control groups */
   KILN_CGROUP_PARENT: z.string().startsWith('/').default('/kiln'),
   KILN_REGISTRY_MIRRORS: list.transform((items) => items.map(parseMirror)),

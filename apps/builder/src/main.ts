@@ -1,9 +1,10 @@
 import 'reflect-metadata';
 import { NestFactory } from '@nestjs/core';
 import { openContentStore } from '#content';
-import { HEARTBEAT_PERIOD_MS } from '#dispatch';
+import { HEARTBEAT_PERIOD_MS, HEARTBEAT_TTL_MS, PartQueues } from '#dispatch';
+import { formatPlatform } from '#oci';
 import { Bell, type Clock, jsonLogger, type Logger, messageOf, once, systemClock, systemRandom } from '#std';
-import { BuilderRegistry, type BuilderState, BuildLedger, openDatabase, openRedis } from '#storage';
+import { BuilderRegistry, type BuilderState, BuildLedger, EventFeed, openDatabase, openRedis } from '#storage';
 import { BuilderModule } from './app.module.ts';
 import { BuildRunner } from './build-runner.ts';
 import { type BuilderConfig, readConfig } from './config.ts';
@@ -37,7 +38,20 @@ async function serve(config: BuilderConfig, { draining, shutdown }: Ending): Pro
   const { engine } = resources.use(await openNode(config, { content, trust, clock, random: systemRandom, logger }));
   const builders = new BuilderRegistry(db);
   const concurrency = config.KILN_BUILDER_CONCURRENCY;
-  await builders.register(builderId, { pid: process.pid, slots: concurrency });
+  await builders.register(builderId, {
+    pid: process.pid,
+    slots: concurrency,
+    platforms: engine.platforms.native.map(formatPlatform),
+    emulated: engine.platforms.emulated.map(formatPlatform),
+  });
+  const parts = resources.use(
+    new PartQueues({
+      redisUrl,
+      clock,
+      logger,
+      fittest: (platform) => builders.fittest(platform, HEARTBEAT_TTL_MS),
+    }),
+  );
   const gone = new AbortController();
   const beating = beat(builders, { builderId, clock, draining, gone: gone.signal, logger });
   resources.defer(async () => {
@@ -49,6 +63,9 @@ async function serve(config: BuilderConfig, { draining, shutdown }: Ending): Pro
     engine,
     ledger: new BuildLedger({ db, redis, clock, logger }),
     builders,
+    feed: new EventFeed({ db, redis, content, clock }),
+    parts,
+    random: systemRandom,
     db,
     redis,
     registries,
@@ -58,10 +75,13 @@ async function serve(config: BuilderConfig, { draining, shutdown }: Ending): Pro
     draining,
     shutdown: shutdown.signal,
   });
-  const app = await NestFactory.createApplicationContext(BuilderModule.for({ redisUrl, concurrency, runner, logger }), {
-    logger: ['error', 'fatal'],
-    abortOnError: false,
-  });
+  const app = await NestFactory.createApplicationContext(
+    BuilderModule.for({ builderId, redisUrl, concurrency, runner, logger }),
+    {
+      logger: ['error', 'fatal'],
+      abortOnError: false,
+    },
+  );
   // On every way out: nothing is taken any more, and what runs is given back.
   const close = once(() => app.close());
   resources.defer(async () => {

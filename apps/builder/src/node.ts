@@ -1,8 +1,8 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ContentStore } from '#content';
-import { CacheMounts, type EngineNode, Materialiser, nodePlatform, sweepContextTrees, Workspace } from '#engine';
-import { RuncExecutor } from '#executor';
+import { CacheMounts, type EngineNode, Materialiser, sweepContextTrees, Workspace } from '#engine';
+import { findNodePlatforms, RuncExecutor } from '#executor';
 import type { TrustStore } from '#registry';
 import { EgressProxy, GitRepositories, WebClient } from '#remote';
 import { createDiffer, OverlaySnapshotter, resolveInRoot } from '#snapshot';
@@ -53,6 +53,12 @@ export async function openNode(
     logger,
   });
   await executor.sweep();
+  const platforms = await findNodePlatforms({
+    arch: process.arch,
+    declared: config.KILN_BUILDER_PLATFORMS,
+    emulate: config.KILN_EMULATION === 'auto',
+    logger,
+  });
   const snapshotter = await OverlaySnapshotter.open({ root: join(dir, 'snapshots'), shift: ID_SHIFT });
   await sweepContextTrees(snapshotter);
   const caches = await CacheMounts.open({
@@ -94,7 +100,7 @@ export async function openNode(
       },
       caches,
       entitlements: config.KILN_ENTITLEMENTS,
-      platform: nodePlatform(process.arch),
+      platforms,
       clock,
       parallelism: config.KILN_BUILD_PARALLELISM,
       tagTtlMs: config.KILN_TAG_TTL_SECONDS * 1000,

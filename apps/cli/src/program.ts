@@ -61,7 +61,7 @@ function addBuild(program: Command): void {
       ),
     )
     .option('--target <stage>', 'stage to build')
-    .addOption(list('--platform <platform>', 'such as linux/amd64'))
+    .addOption(list('--platform <platform>', 'such as linux/amd64,linux/arm64'))
     .option('--no-cache', 'run every step')
     .addOption(list('--no-cache-filter <stage>', 'run every step of a stage').default([], 'none'))
     .option('--pull', 'ask the registries anew what tags stand for')

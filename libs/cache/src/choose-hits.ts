@@ -11,7 +11,7 @@ export interface Choice {
 }
 
 /**
- * Takes the hits of a graph from one consistent chain: the nearest record to the root wins and fixes the results of its
+ * Takes the hits of a graph from one consistent chain: the nearest record to a root wins and fixes the results of its
  * inputs, so that no two parts of a build stand on two different runs of the same step.
  * @param candidates by vertex, the preferred first
  */
@@ -35,7 +35,7 @@ function attempt(
   refused: ReadonlySet<CacheRecord>,
 ): Round {
   const hits = new Map<Digest, CacheRecord>();
-  const needed = new Set<Digest>([definition.root.vertex]);
+  const needed = new Set(definition.roots.map(({ vertex }) => vertex));
   const pins = new Map<Digest, { id: ResultId; by: Set<CacheRecord> }>();
   const conflicts = new Set<CacheRecord>();
   const tainted = taintedVertices(definition);

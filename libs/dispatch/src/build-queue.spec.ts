@@ -1,6 +1,8 @@
+import type { QueuedBuild } from '#protocol';
 import { isKilnError, systemClock } from '#std';
 import { describe, expect, it } from 'vitest';
 import { bullQueue, jobId, jobOptions } from './build-queue.ts';
+import { routedQueue } from './part-queues.ts';
 
 const quick = { ...systemClock, sleep: (_ms: number, signal?: AbortSignal) => systemClock.sleep(20, signal) };
 const job = { buildId: 'b1', attempt: 2, turn: 0 };
@@ -26,5 +28,16 @@ describe('the build queue', () => {
 
   it('asks nothing for no jobs', async () => {
     await bullQueue({ addBulk: () => Promise.reject(new Error('asked')) }, quick).add([]);
+  });
+});
+
+describe('the routed queue', () => {
+  it('gives builds to whoever is free and parts to who is fit, in their order', async () => {
+    const [builds, parts]: [QueuedBuild[], QueuedBuild[]] = [[], []];
+    const into = (list: QueuedBuild[]) => ({ add: async (all: readonly QueuedBuild[]) => void list.push(...all) });
+    const part = { ...job, buildId: 'p', platform: 'linux/arm64' };
+    await routedQueue(into(builds), into(parts)).add([job, part, { ...job, buildId: 'b2' }]);
+    expect(builds.map(({ buildId }) => buildId)).toEqual(['b1', 'b2']);
+    expect(parts).toEqual([part]);
   });
 });

@@ -2,3 +2,4 @@ export * from './build-queue.ts';
 export * from './connection.ts';
 export * from './postpone.ts';
 export * from './reconciler.ts';
+export * from './part-queues.ts';

@@ -2,8 +2,8 @@ import type { CacheStore } from '#cache';
 import { wholeRecords } from '#cache';
 import { lowerDockerfile, LoweringFailure, type LowerOptions, parseDockerfile } from '#dockerfile';
 import type { IgnoreRules } from '#context';
-import type { Definition, ExecLimits } from '#graph';
-import { type Digest, parsePlatform, type Platform } from '#oci';
+import { type Definition, type ExecLimits, type Lowered, mergeDefinitions } from '#graph';
+import { type Digest, distinctPlatforms, parsePlatform, type Platform } from '#oci';
 import type { BuildEvent, BuildFailure, BuildResult, StoredRequest } from '#protocol';
 import { solve, VertexFailure } from '#solver';
 import { isKilnError, KilnError } from '#std';
@@ -18,9 +18,11 @@ import { checkOutputs } from './image-form.ts';
 import { Images } from './images.ts';
 import type { BuildJobInput, EngineNode } from './job.ts';
 import { mainContext } from './main-context.ts';
+import { Placement } from './placement.ts';
 import { plannedVertices } from './planned.ts';
 import type { LocalRef, Ref } from './ref.ts';
 import { reportOf } from './report.ts';
+import { partResult, resolvePart } from './run-part.ts';
 import { EngineRunner } from './runner.ts';
 import { SecretMask } from './secret-mask.ts';
 import { Sources } from './sources.ts';
@@ -94,12 +96,18 @@ function outsideOf(node: EngineNode, job: BuildJobInput): Outside {
   const onPulled = (bytes: number): void => {
     tally.pulledBytes += bytes;
   };
+  const standIns = new Set<string>();
   const images = new Images({
     ...job,
     ...node,
     content: damaged.watched,
     pull: job.request.pull,
-    onStandIn: (name) => report({ type: 'warning', atMs: node.clock.nowMs(), message: standInMessage(name) }),
+    onStandIn: (name) => {
+      // Every platform of a build asks for it.
+      if (standIns.has(name)) return;
+      standIns.add(name);
+      report({ type: 'warning', atMs: node.clock.nowMs(), message: standInMessage(name) });
+    },
     onPulled,
   });
   const sources = new Sources({ node, job, images, contexts: job.contexts, onPulled });
@@ -114,28 +122,30 @@ async function run(node: EngineNode, job: BuildJobInput, opened: Opened): Promis
     durationMs: node.clock.nowMs() - startedAtMs,
     savedMs: tally.savedMs(),
   });
-  const { signal } = job;
+  const { part, signal } = job;
   const { call } = job.request;
-  const options = optionsOf(node, job, opened);
-  if (call !== 'build') {
+  if (part === undefined && call !== 'build') {
+    const [options] = optionsOf(job, opened);
     const note = (message: string): void => report({ type: 'warning', atMs: node.clock.nowMs(), message });
     const given = await reportOf(call, { file: dockerfile, options, resolver: sources, note, signal });
     return { report: given, names: [], outputs: [], ...figures() };
   }
-  const lowered = await lowerDockerfile(parseDockerfile(dockerfile.text), options, sources, signal);
-  checkEntitlements(lowered.definition, { client: job.request.allow, farm: node.entitlements });
-  for (const event of warningEvents(lowered.warnings, dockerfile, node.clock.nowMs())) report(event);
+  if (part !== undefined) await resolvePart(part, sources, signal);
+  const platforms = part === undefined ? await lowerAll(job, opened) : [];
+  const definition = part?.definition ?? mergeDefinitions(platforms.map((lowered) => lowered.definition));
+  checkEntitlements(definition, { client: job.request.allow, farm: node.entitlements });
+  for (const event of warningEvents(warningsOf(platforms), dockerfile, node.clock.nowMs())) report(event);
   const locals = new Map([['context', local]]);
   for (const [name, context] of job.contexts) {
     // A layout is read as an image, never file by file.
     if (job.request.contexts[name]?.type !== 'local') continue;
     locals.set(`context:${name}`, await openNamedContext(node.content, context, signal));
   }
-  report({ type: 'planned', atMs: node.clock.nowMs(), vertices: plannedVertices(lowered.definition) });
+  report({ type: 'planned', atMs: node.clock.nowMs(), vertices: plannedVertices(definition) });
   const { materialiser, clock } = node;
   await using contexts = new ContextTrees({ materialiser, clock, content: damaged.watched, signal: job.signal });
   const exported = await whole(job, { node, damaged, sources, report }, async (cache) => {
-    const root = await solveOnce(node, job, lowered.definition, {
+    const roots = await solveOnce(node, job, definition, {
       images,
       sources,
       damaged,
@@ -145,7 +155,8 @@ async function run(node: EngineNode, job: BuildJobInput, opened: Opened): Promis
       logs,
       report,
     });
-    const results = [{ lowered, root }];
+    if (part !== undefined) return partResult(part);
+    const results = platforms.map((lowered, index) => ({ lowered, root: rootAt(roots, index) }));
     return exportImage({ node: { ...node, content: damaged.watched }, job, results, images, report, tally });
   });
   return { ...exported, ...figures() };
@@ -153,17 +164,42 @@ async function run(node: EngineNode, job: BuildJobInput, opened: Opened): Promis
 
 type Figures = Pick<BuildResult, 'steps' | 'bytes' | 'durationMs' | 'savedMs'>;
 
-function optionsOf(node: EngineNode, { request }: BuildJobInput, { local, ignore }: Opened): LowerOptions {
+/** Of each platform, in their order. */
+function optionsOf(
+  { request, buildPlatform }: BuildJobInput,
+  { local, ignore }: Opened,
+): readonly [LowerOptions, ...LowerOptions[]] {
   const { target, buildArgs, labels, noCache, noCacheFilter, network, contexts } = request;
-  const [asked] = request.platforms;
-  const platform = asked === undefined ? node.platform : parsePlatform(asked);
-  return {
-    ...{ target, buildArgs, labels, noCache, noCacheFilter, network, platform, contexts },
-    buildPlatform: node.platform,
+  const [first = buildPlatform, ...more] = distinctPlatforms(request.platforms.map(parsePlatform));
+  const of = (platform: Platform): LowerOptions => ({
+    ...{ target, buildArgs, labels, noCache, noCacheFilter, network, platform, buildPlatform, contexts },
+    platformAsked: request.platforms.length > 0,
+    namePlatforms: more.length > 0,
     extraHosts: request.addHosts,
     limits: limitsOf(request),
     contextFiles: contextFiles(local, ignore),
-  };
+  });
+  return [of(first), ...more.map(of)];
+}
+
+/** The Dockerfile once for each platform. A failure is the same for all, or of the first that has it. */
+async function lowerAll(job: BuildJobInput, opened: Opened): Promise<readonly Lowered[]> {
+  const all: Lowered[] = [];
+  for (const options of optionsOf(job, opened))
+    all.push(await lowerDockerfile(parseDockerfile(opened.dockerfile.text), options, opened.sources, job.signal));
+  return all;
+}
+
+/** What is wrong for every platform is told once. */
+function warningsOf(platforms: readonly Lowered[]): Lowered['warnings'] {
+  const all = platforms.flatMap(({ warnings }) => warnings);
+  return [...new Map(all.map((warning) => [`${warning.line} ${warning.message}`, warning])).values()];
+}
+
+function rootAt(roots: readonly Ref[], index: number): Ref {
+  const root = roots[index];
+  if (root === undefined) throw new KilnError('INTERNAL', 'a platform without a result');
+  return root;
 }
 
 function limitsOf({ memoryBytes, cpus, shmSizeBytes, ulimits }: StoredRequest): ExecLimits {
@@ -222,25 +258,20 @@ function solveOnce(
   job: BuildJobInput,
   definition: Definition,
   { images, sources, damaged, cache, locals, contexts, logs, report }: Solving,
-): Promise<Ref> {
+): Promise<readonly Ref[]> {
   const refs = new TreeRefs(damaged.watched, cache, node.materialiser, images, job.signal);
+  const placement = new Placement(node.platforms, job.elsewhere, node.clock);
+  const { part, signal } = job;
   const runner = new EngineRunner({
     ...node,
     ...job,
-    ...{ refs, locals, sources, contexts, definition, logs },
+    ...{ refs, locals, sources, contexts, definition, logs, placement, report },
     content: damaged.watched,
   });
   const { clock, parallelism } = node;
-  return solve({ definition, runner, cache, clock, report, parallelism, signal: job.signal });
+  return solve({ definition, runner, cache, clock, report, parallelism, results: part?.results, signal });
 }
 
 function standInMessage(name: string): string {
   return `${name}: the registry cannot be reached; a stand-in made by the embedded farm is used`;
-}
-
-/** For callers that only have bytes of an unknown platform string. */
-export function nodePlatform(architecture: string): Platform {
-  const known = { x64: 'amd64', arm64: 'arm64' }[architecture];
-  if (known === undefined) throw new KilnError('INTERNAL', `no builder for the architecture ${architecture}`);
-  return { os: 'linux', architecture: known };
 }

@@ -1,16 +1,19 @@
 import type { CacheStore, Producer } from '#cache';
 import type { ContentStore } from '#content';
 import type { ContextManifest } from '#context';
+import type { NodePlatforms } from '#executor';
 import type { Descriptor, Platform } from '#oci';
 import type { Entitlement, StoredRequest } from '#protocol';
 import type { RegistryClient } from '#registry';
 import type { GitAuth, GitRepositories, WebClient } from '#remote';
 import type { Differ } from '#snapshot';
+import type { Part } from '#solver';
 import type { Clock } from '#std';
 import type { CacheMounts } from './cache-mounts.ts';
 import type { TagCache } from './images.ts';
 import type { LayerVariantIndex } from './layer-variants.ts';
 import type { Materialiser } from './materialiser.ts';
+import type { Elsewhere } from './placement.ts';
 import type { ExecSettings } from './run-exec.ts';
 import type { BuildSession } from './session.ts';
 import type { SourceMemory } from './source-memory.ts';
@@ -28,7 +31,7 @@ export interface EngineNode {
   readonly web: WebClient;
   readonly git: GitRepositories;
   readonly fetchLimits: FetchLimits;
-  readonly platform: Platform;
+  readonly platforms: NodePlatforms;
   readonly clock: Clock;
   /** steps of one build that run at a time */
   readonly parallelism: number;
@@ -38,6 +41,12 @@ export interface EngineNode {
 /** One build, with what it may use and where it reports. */
 export interface BuildJobInput {
   readonly request: StoredRequest;
+  /** BUILDPLATFORM, and what the image is for when the request names nothing */
+  readonly buildPlatform: Platform;
+  /** only these steps of another build, which runs elsewhere; undefined for a build of its own */
+  readonly part?: Part | undefined;
+  /** the rest of the farm; undefined for a part */
+  readonly elsewhere?: Elsewhere | undefined;
   readonly context: ContextManifest;
   readonly contextSentBytes: number;
   /** named contexts that came with the request, by name */

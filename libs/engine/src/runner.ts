@@ -1,18 +1,21 @@
 import { createReadStream } from 'node:fs';
 import { rm } from 'node:fs/promises';
-import type { CacheRecord, InputContent, Producer, Result } from '#cache';
+import type { CacheRecord, InputContent, Producer, Result, ResultId } from '#cache';
 import type { ContentStore, Tree } from '#content';
 import { selectionDigest } from '#context';
 import type { Definition, Op, Vertex } from '#graph';
 import { type Digest, type Layer, mediaType } from '#oci';
+import type { BuildEvent } from '#protocol';
 import type { Differ, Mount } from '#snapshot';
-import type { OpRunner } from '#solver';
+import type { OpRunner, Part } from '#solver';
 import { type Clock, KilnError } from '#std';
 import type { CacheMounts } from './cache-mounts.ts';
 import type { ContextTrees } from './context-trees.ts';
 import { StepMounts } from './exec-mounts.ts';
+import type { Placement } from './placement.ts';
 import { runCopy, type SourceTree } from './run-copy.ts';
 import { type ExecSettings, runExec } from './run-exec.ts';
+import { delegatePart } from './run-part.ts';
 import { runMkdir } from './run-mkdir.ts';
 import type { LocalRef, Ref, TreeRef } from './ref.ts';
 import type { BuildSession } from './session.ts';
@@ -40,6 +43,8 @@ export interface RunnerOptions {
   readonly cacheOwner: string;
   readonly contexts: ContextTrees;
   readonly session: BuildSession;
+  readonly placement: Placement;
+  readonly report: (event: BuildEvent) => void;
 }
 
 /** Runs a build's operations on this node. */
@@ -74,6 +79,22 @@ export class EngineRunner implements OpRunner<Ref> {
     const source = edge === undefined ? undefined : this.#options.definition.vertices.get(edge.vertex);
     if (source === undefined) throw new KilnError('INTERNAL', `a step has no input ${input}`);
     return this.#selected(vertex, input, () => this.#known(source.op));
+  }
+
+  async place({ op, platform }: Vertex): Promise<'here' | 'elsewhere'> {
+    return op.kind === 'exec' ? this.#options.placement.of(platform) : 'here';
+  }
+
+  async delegate(part: Part, signal: AbortSignal): Promise<boolean> {
+    const { placement, logs, report } = this.#options;
+    const { elsewhere } = placement;
+    const ran = elsewhere !== undefined && (await delegatePart(part, { elsewhere, logs, report, signal }));
+    if (!ran) placement.forget();
+    return ran;
+  }
+
+  resultIds(values: readonly Ref[]): Promise<readonly ResultId[]> {
+    return Promise.all(values.flatMap((value) => (value.kind === 'tree' ? [value.id()] : [])));
   }
 
   contents(vertex: Vertex, inputs: readonly Ref[]): Promise<readonly InputContent[]> {

@@ -24,6 +24,9 @@ export interface SourcesOptions extends FetchedFilesOptions {
   readonly contexts: ReadonlyMap<string, ContextManifest>;
 }
 
+/** What the images of layouts are called, in place of a registry. */
+const LAYOUT = 'oci-layout/';
+
 /** Everything that one build takes from outside: images, layouts, files of the web, git repositories. */
 export class Sources implements SourceResolver {
   readonly files: FetchedFiles;
@@ -53,7 +56,16 @@ export class Sources implements SourceResolver {
       { context, digest, platform, tree: treeOf(manifest), content: node.content },
       signal ?? job.signal,
     );
-    return images.adopt(found, `oci-layout/${context.toLowerCase()}`);
+    return images.adopt(found, `${LAYOUT}${context.toLowerCase()}`);
+  }
+
+  /** The same for an image of a definition that came from elsewhere. @returns false for one that is of no layout */
+  async adoptLayout(reference: string, digest: Digest, platform: Platform, signal: AbortSignal): Promise<boolean> {
+    if (!reference.startsWith(LAYOUT)) return false;
+    const wanted = reference.slice(LAYOUT.length);
+    const context = [...this.#options.contexts.keys()].find((name) => name.toLowerCase() === wanted);
+    await this.layout(context ?? wanted, digest, platform, signal);
+    return true;
   }
 
   async file(query: FileQuery, signal?: AbortSignal): Promise<Digest> {

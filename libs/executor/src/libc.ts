@@ -36,6 +36,10 @@ export const kernel = {
   bind(source: string, target: string, flags: number): void {
     checked(mount(source, target, null, flags, null), `mount '${target}'`);
   },
+  /** A file system that has no device, under its own name. */
+  mountVirtual(type: string, target: string): void {
+    checked(mount(type, target, type, 0, null), `mount '${target}'`);
+  },
   /** @param options such as `size=64m,mode=700` */
   mountTmpfs(target: string, flags: number, options: string): void {
     checked(mount('tmpfs', target, 'tmpfs', flags, options), `mount '${target}'`);

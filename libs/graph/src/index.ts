@@ -3,3 +3,4 @@ export * from './git-url.ts';
 export * from './op.ts';
 export * from './symbolic-mode.ts';
 export * from './vertex.ts';
+export * from './wire.ts';

@@ -32,7 +32,36 @@ export interface Vertex {
 export interface Definition {
   /** inputs come before what uses them */
   readonly vertices: ReadonlyMap<Digest, Vertex>;
-  readonly root: Edge;
+  /** what is wanted, at least one: a build for several platforms has one for each */
+  readonly roots: readonly Edge[];
+}
+
+/** Several definitions as one, their roots in this order: what they share is there once. */
+export function mergeDefinitions(definitions: readonly Definition[]): Definition {
+  const vertices = new Map<Digest, Vertex>();
+  for (const definition of definitions) for (const vertex of definition.vertices.values()) addVertex(vertices, vertex);
+  return { vertices, roots: definitions.flatMap(({ roots }) => roots) };
+}
+
+/** Of two equal vertices the first is shown; where one may not use what is cached, neither may. */
+function addVertex(vertices: Map<Digest, Vertex>, vertex: Vertex): void {
+  const known = vertices.get(vertex.digest);
+  if (known === undefined) vertices.set(vertex.digest, vertex);
+  else if (vertex.label.ignoreCache && !known.label.ignoreCache) {
+    vertices.set(vertex.digest, { ...known, label: vertex.label });
+  }
+}
+
+/** The part of a definition that some of its vertices need, with these as its roots. */
+export function subgraph(definition: Pick<Definition, 'vertices'>, roots: readonly Edge[]): Definition {
+  const needed = new Set<Digest>();
+  const visit = (edge: Edge): void => {
+    if (needed.has(edge.vertex)) return;
+    needed.add(edge.vertex);
+    definition.vertices.get(edge.vertex)?.inputs.forEach(visit);
+  };
+  roots.forEach(visit);
+  return { roots, vertices: new Map([...definition.vertices].filter(([digest]) => needed.has(digest))) };
 }
 
 /** RUN, COPY, ADD and WORKDIR are the steps that a user counts; images and contexts are not. */
@@ -52,21 +81,12 @@ export class DefinitionBuilder {
         inputs: inputs.map(({ vertex, output }) => ({ vertex, output })),
       }),
     );
-    const known = this.#vertices.get(digest);
-    if (known === undefined) this.#vertices.set(digest, { digest, op, platform, inputs, label });
-    else if (label.ignoreCache && !known.label.ignoreCache) this.#vertices.set(digest, { ...known, label });
+    addVertex(this.#vertices, { digest, op, platform, inputs, label });
     return { vertex: digest, output: 0 };
   }
 
-  /** The part of the graph that `root` needs. */
-  finish(root: Edge): Definition {
-    const needed = new Set<Digest>();
-    const visit = (edge: Edge): void => {
-      if (needed.has(edge.vertex)) return;
-      needed.add(edge.vertex);
-      this.#vertices.get(edge.vertex)?.inputs.forEach(visit);
-    };
-    visit(root);
-    return { root, vertices: new Map([...this.#vertices].filter(([digest]) => needed.has(digest))) };
+  /** The part of the graph that the roots need. */
+  finish(...roots: readonly Edge[]): Definition {
+    return subgraph({ vertices: this.#vertices }, roots);
   }
 }

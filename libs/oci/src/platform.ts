@@ -21,6 +21,25 @@ export function parsePlatform(text: string): Platform {
   return normalisePlatform({ os: match[1], architecture: match[2], variant: match[3] });
 }
 
+const systems = ['linux', 'windows', 'darwin', 'freebsd', 'wasip1'];
+
+/**
+ * As people write it: one word alone is a system or an architecture, and the rest is `own`'s.
+ * @throws KilnError INVALID_ARGUMENT
+ */
+export function parseShortPlatform(text: string, own: Platform): Platform {
+  const lower = text.toLowerCase();
+  if (lower.includes('/')) return parsePlatform(lower);
+  return parsePlatform(systems.includes(lower) ? `${lower}/${own.architecture}` : `${own.os}/${lower}`);
+}
+
+/** Normalised, each once, in the order in which they come first. */
+export function distinctPlatforms(platforms: readonly Platform[]): readonly Platform[] {
+  return [
+    ...new Map(platforms.map((each) => [formatPlatform(normalisePlatform(each)), normalisePlatform(each)])).values(),
+  ];
+}
+
 /** The names that containerd gives: `x86_64` is `amd64`, `arm64/v8` is `arm64`, `arm` is `arm/v7`. */
 export function normalisePlatform({ os, architecture, variant }: Platform): Platform {
   const arch =
@@ -33,6 +52,15 @@ export function normalisePlatform({ os, architecture, variant }: Platform): Plat
 
 export function formatPlatform({ os, architecture, variant }: Platform): string {
   return variant === undefined ? `${os}/${architecture}` : `${os}/${architecture}/${variant}`;
+}
+
+/** Whether a machine of the platform `own` runs programs of another: older variants, too. */
+export function runsOn(own: Platform, wanted: Platform): boolean {
+  const [have, need] = [normalisePlatform(own), normalisePlatform(wanted)];
+  if (have.os !== need.os || have.architecture !== need.architecture) return false;
+  // How new an amd64 or arm64 machine is, nobody says of their nodes.
+  if (have.architecture !== 'arm') return true;
+  return (need.variant ?? '') <= (have.variant ?? '');
 }
 
 export function samePlatform(a: Platform, b: Platform): boolean {

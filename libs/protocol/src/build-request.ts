@@ -1,4 +1,4 @@
-import { DigestSchema, parseReference } from '#oci';
+import { DigestSchema, parsePlatform, parseReference } from '#oci';
 import { messageOf } from '#std';
 import { z } from 'zod';
 
@@ -14,6 +14,18 @@ const reference = z
   .superRefine((text, context) => {
     try {
       parseReference(text);
+    } catch (thrown) {
+      context.addIssue({ code: 'custom', message: messageOf(thrown) });
+    }
+  });
+
+/** As `parsePlatform` takes it. */
+const platform = z
+  .string()
+  .max(64)
+  .superRefine((text, context) => {
+    try {
+      parsePlatform(text);
     } catch (thrown) {
       context.addIssue({ code: 'custom', message: messageOf(thrown) });
     }
@@ -124,7 +136,7 @@ export const BuildRequest = z.strictObject({
   annotations: z.record(z.string().min(1).max(512), z.string().max(65_536)).default({}),
   tags: z.array(reference).max(64).default([]),
   /** such as linux/amd64; several make an index. The builder's own when empty */
-  platforms: z.array(z.string().max(64)).max(32).default([]),
+  platforms: z.array(platform).max(32).default([]),
   noCache: z.boolean().default(false),
   noCacheFilter: z.array(name).max(256).default([]),
   /** ask the registries anew what tags stand for */

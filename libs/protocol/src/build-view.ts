@@ -67,4 +67,6 @@ export type BuildJob = z.infer<typeof BuildJob>;
 export interface QueuedBuild extends BuildJob {
   /** the lowest goes first; among equals who came first */
   readonly turn: number;
+  /** of a part: only a builder that runs this platform may have it */
+  readonly platform?: string | undefined;
 }

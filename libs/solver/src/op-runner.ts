@@ -1,6 +1,7 @@
-import type { CacheRecord, InputContent, Result } from '#cache';
+import type { CacheRecord, InputContent, Result, ResultId } from '#cache';
 import type { Vertex } from '#graph';
 import type { Digest } from '#oci';
+import type { Part } from './part.ts';
 
 /** What the solver needs to know of operations. One runner serves one build; R is a tree in whatever form it likes. */
 export interface OpRunner<R> {
@@ -16,6 +17,18 @@ export interface OpRunner<R> {
    * The contents of the inputs as a content key takes them. May wait for the inputs' layers to be digested.
    */
   contents(vertex: Vertex, inputs: readonly R[], signal: AbortSignal): Promise<readonly InputContent[]>;
+  /**
+   * Where a step has to run.
+   * @throws KilnError PLATFORM_UNAVAILABLE when nobody can run it
+   */
+  place(vertex: Vertex, signal: AbortSignal): Promise<'here' | 'elsewhere'>;
+  /**
+   * Has steps run somewhere else, and reports them; resolves when their results are recorded.
+   * @returns false when it turned out that nobody else is there
+   */
+  delegate(part: Part, signal: AbortSignal): Promise<boolean>;
+  /** Of those values that are results, in their order; waits until they are recorded. */
+  resultIds(values: readonly R[]): Promise<readonly ResultId[]>;
   /** Executes the vertex; resolves as soon as the next step can stand on the result. */
   run(vertex: Vertex, inputs: readonly R[], signal: AbortSignal): Promise<R>;
   /**

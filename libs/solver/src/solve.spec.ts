@@ -9,7 +9,7 @@ import {
   stepResultId,
 } from '#cache';
 import { type Definition, DefinitionBuilder, type Edge, type Vertex } from '#graph';
-import { type Digest, digestOf } from '#oci';
+import { type Digest, digestOf, samePlatform } from '#oci';
 import type { BuildEvent } from '#protocol';
 import { KilnError, systemClock } from '#std';
 import { describe, expect, it } from 'vitest';
@@ -17,6 +17,7 @@ import type { OpRunner } from './op-runner.ts';
 import { solve, VertexFailure } from './solve.ts';
 
 const platform = { os: 'linux', architecture: 'amd64' };
+const arm64 = { os: 'linux', architecture: 'arm64' };
 const label = { stage: '', line: 1, ignoreCache: false };
 
 /** A tree in these tests is a text; a step gives its own name and its inputs' texts. */
@@ -40,12 +41,15 @@ class Graph {
   }
   /** A linked copy of `name` on top of `on`. */
   link(name: string, on: Edge, ignoreCache = false): Edge {
-    const copied = this.run(name, [this.image('empty')], ignoreCache);
+    const copied = this.run(name, [this.image('empty')], { ignoreCache });
     return this.builder.add({ kind: 'merge' }, platform, [on, copied], { ...label, name: `LINK ${name}` });
   }
-  run(name: string, on: readonly Edge[], ignoreCache = false): Edge {
+  run(name: string, on: readonly Edge[], { ignoreCache = false, on: where = platform } = {}): Edge {
     const op = { kind: 'exec', args: [name], env: [], cwd: '/', user: '', network: 'none' } as const;
-    return this.builder.add(op, platform, on, { ...label, name, ignoreCache });
+    return this.builder.add(op, where, on, { ...label, name, ignoreCache });
+  }
+  make(path: string, on: Edge): Edge {
+    return this.builder.add({ kind: 'mkdir', path, mode: 0o755 }, arm64, [on], { ...label, name: path });
   }
 }
 
@@ -70,6 +74,9 @@ class TextRunner implements OpRunner<Text> {
   });
   load = (_vertex: Vertex, { result }: CacheRecord): Text => ({ text: `loaded ${result.tree}`, id: result.id });
   selection = (): Digest => digestOf('selection');
+  place: OpRunner<Text>['place'] = async () => 'here';
+  delegate: OpRunner<Text>['delegate'] = async () => false;
+  resultIds = async (values: readonly Text[]): Promise<ResultId[]> => values.map(({ id }) => id);
   contents = async (_vertex: Vertex, inputs: readonly Text[]): Promise<InputContent[]> =>
     inputs.map((input) => ({ tree: treeOf(input) }));
   run = async ({ label: { name } }: Vertex, inputs: readonly Text[]): Promise<Text> => {
@@ -127,6 +134,7 @@ function memoryCache(): CacheStore & { lookups: number } {
 
 interface Solved {
   readonly root: Text;
+  readonly roots: readonly Text[];
   readonly ran: readonly string[];
   readonly events: readonly BuildEvent[];
 }
@@ -140,14 +148,16 @@ async function run(
   const runner = new TextRunner(commands);
   const events: BuildEvent[] = [];
   const report = (event: BuildEvent): void => void events.push(event);
-  const root = await solve({ definition, runner, cache, clock: systemClock, report, parallelism: 4, signal });
-  return { root, ran: runner.ran, events };
+  const roots = await solve({ definition, runner, cache, clock: systemClock, report, parallelism: 4, signal });
+  const [root] = roots;
+  if (root === undefined) throw new Error('no root');
+  return { root, roots, ran: runner.ran, events };
 }
 
 function chain(names: readonly string[], options: { base?: string; ignore?: string } = {}): Definition {
   const graph = new Graph();
   const root = names.reduce(
-    (edge, name) => graph.run(name, [edge], name === options.ignore),
+    (edge, name) => graph.run(name, [edge], { ignoreCache: name === options.ignore }),
     graph.image(options.base),
   );
   return graph.builder.finish(root);
@@ -265,8 +275,8 @@ describe('solve', () => {
     /** base → a → LINK f → b → LINK g */
     const linked = (options: { base?: string; a?: string; ignore?: string } = {}): Definition => {
       const graph = new Graph();
-      const a = graph.run(options.a ?? 'a', [graph.image(options.base)], options.ignore === 'a');
-      const b = graph.run('b', [graph.link('f', a, options.ignore === 'f')], options.ignore === 'b');
+      const a = graph.run(options.a ?? 'a', [graph.image(options.base)], { ignoreCache: options.ignore === 'a' });
+      const b = graph.run('b', [graph.link('f', a, options.ignore === 'f')], { ignoreCache: options.ignore === 'b' });
       return graph.builder.finish(graph.link('g', b));
     };
 
@@ -315,5 +325,130 @@ describe('solve', () => {
       expect((await run(linked({ ignore: 'f' }), cache, commands)).ran).toEqual(['f', 'b']);
       expect((await run(linked({ ignore: 'a' }), cache, commands)).ran).toEqual(['a', 'b']);
     });
+  });
+});
+
+describe('steps that run elsewhere', () => {
+  interface Delegated {
+    readonly steps: readonly string[];
+    readonly ran: readonly string[];
+  }
+
+  /** Solves with another node for arm64, which is there as long as `there` says. */
+  async function farm(
+    definition: Definition,
+    cache: CacheStore,
+    there: () => boolean = () => true,
+    commands?: Commands,
+  ) {
+    const here = new TextRunner(commands);
+    const parts: Delegated[] = [];
+    here.place = async ({ op, platform: wanted }) =>
+      op.kind === 'exec' && samePlatform(wanted, arm64) && there() ? 'elsewhere' : 'here';
+    here.delegate = async (part, signal) => {
+      if (!there()) return false;
+      const runner = new TextRunner(commands);
+      const { definition: below, results, steps } = part;
+      const report = (): void => undefined;
+      await solve({ definition: below, runner, cache, clock: systemClock, report, parallelism: 4, results, signal });
+      const names = [...below.vertices.values()]
+        .filter(({ digest }) => steps.has(digest))
+        .map((each) => each.label.name);
+      parts.push({ steps: names, ran: runner.ran });
+      return true;
+    };
+    const signal = new AbortController().signal;
+    const report = (): void => undefined;
+    const roots = await solve({ definition, runner: here, cache, clock: systemClock, report, parallelism: 4, signal });
+    return { roots, ran: here.ran, parts };
+  }
+
+  /** A stage for each platform, on tools that are made once. */
+  function cross(ignoreCache = false): Definition {
+    const graph = new Graph();
+    const tools = graph.run('tools', [graph.image()], { ignoreCache });
+    const own = graph.run('test', [graph.run('build', [graph.image(), tools])]);
+    const first = graph.run('arm one', [graph.image('arm base')], { on: arm64, ignoreCache });
+    const second = graph.run('arm two', [graph.make('/between', first), tools], { on: arm64, ignoreCache });
+    return graph.builder.finish(own, graph.make('/last', second));
+  }
+
+  it('go in as few parts as their inputs allow, and what everyone can do stays', async () => {
+    const cache = memoryCache();
+    const wait = { tools: () => systemClock.sleep(20).then(() => 'tools') };
+    const { ran, parts } = await farm(cross(), cache, undefined, wait);
+    // While the tools are not there, only the first can go; what is between runs where it is needed.
+    expect(ran.toSorted()).toEqual(['/between', '/last', 'build', 'test', 'tools'].toSorted());
+    expect(parts).toEqual([
+      { steps: ['arm one'], ran: ['arm one'] },
+      { steps: ['arm two'], ran: ['arm two'] },
+    ]);
+  });
+
+  it('go together where nothing else is waited for', async () => {
+    const graph = new Graph();
+    const first = graph.run('one', [graph.image('arm base')], { on: arm64 });
+    const second = graph.run('two', [graph.make('/between', first)], { on: arm64 });
+    const { ran, parts } = await farm(graph.builder.finish(graph.make('/last', second)), memoryCache());
+    expect(ran).toEqual(['/last']);
+    expect(parts).toEqual([{ steps: ['one', '/between', 'two'], ran: ['one', '/between', 'two'] }]);
+  });
+
+  it('are hits for the next build, which asks nobody', async () => {
+    const cache = memoryCache();
+    await farm(cross(), cache);
+    const again = await farm(cross(), cache);
+    expect([again.ran, again.parts]).toEqual([[], []]);
+  });
+
+  it('without the cache run once more, each once, on what this build made', async () => {
+    const cache = memoryCache();
+    let round = 0;
+    const commands = { tools: () => `tools ${round}`, 'arm two': (on: readonly string[]) => `two on ${on.join()}` };
+    await farm(cross(), cache, undefined, commands);
+    round = 1;
+    const { ran, parts } = await farm(cross(true), cache, undefined, commands);
+    expect(ran).toContain('tools');
+    expect(parts.flatMap((part) => part.ran).toSorted()).toEqual(['arm one', 'arm two'].toSorted());
+  });
+
+  it('run here when the other node has gone', async () => {
+    let asked = 0;
+    const { ran, parts } = await farm(cross(), memoryCache(), () => asked++ === 0);
+    expect(parts).toEqual([]);
+    expect(ran).toContain('arm two');
+  });
+
+  it('are refused before anything runs where nobody can run them', async () => {
+    const runner = new TextRunner();
+    runner.place = ({ platform: { architecture } }) =>
+      architecture === 'arm64'
+        ? Promise.reject(new KilnError('PLATFORM_UNAVAILABLE', 'nobody'))
+        : Promise.resolve('here');
+    const solving = solve({
+      definition: cross(),
+      runner,
+      cache: memoryCache(),
+      clock: systemClock,
+      report: () => undefined,
+      parallelism: 4,
+      signal: new AbortController().signal,
+    });
+    await expect(solving).rejects.toMatchObject({
+      vertex: { label: { name: 'arm one' } },
+      cause: { message: 'nobody' },
+    });
+    expect(runner.ran).toEqual([]);
+  });
+});
+
+describe('several roots', () => {
+  it('are solved in their order, and what they share runs once', async () => {
+    const graph = new Graph();
+    const shared = graph.run('shared', [graph.image()]);
+    const definition = graph.builder.finish(graph.run('two', [shared]), graph.run('one', [shared]), shared);
+    const { roots, ran } = await run(definition, memoryCache());
+    expect(roots.map(({ text }) => text)).toEqual(['two(shared(base))', 'one(shared(base))', 'shared(base)']);
+    expect(ran.filter((name) => name === 'shared')).toHaveLength(1);
   });
 });

@@ -8,6 +8,7 @@ import {
   type ExplainedKey,
   opKey,
   type OpKey,
+  type ResultId,
 } from '#cache';
 import { type Definition, isStep, type Vertex } from '#graph';
 import type { Digest } from '#oci';
@@ -15,6 +16,7 @@ import type { BuildEvent, HitSource } from '#protocol';
 import { type Clock, KilnError, messageOf } from '#std';
 import pLimit, { type LimitFunction } from 'p-limit';
 import type { OpRunner } from './op-runner.ts';
+import { partOf, standsOn, stepsFrom } from './part.ts';
 
 export interface SolveOptions<R> {
   readonly definition: Definition;
@@ -24,6 +26,8 @@ export interface SolveOptions<R> {
   readonly report: (event: BuildEvent) => void;
   /** how many steps run at a time */
   readonly parallelism: number;
+  /** results that are given, by vertex: no other record of these is used */
+  readonly results?: ReadonlyMap<Digest, ResultId> | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -39,19 +43,19 @@ export class VertexFailure extends Error {
 }
 
 /**
- * Brings a definition to its root's result: one look-up of all definition keys, then what is not hit from the leaves up,
+ * Brings a definition to its roots' results, in their order: one look-up of all definition keys, then what is not hit from the leaves up,
  * independent parts in parallel, content keys before every run. Resolves when every result is stored and recorded.
  * @throws VertexFailure for the first vertex that fails; all others have ended by then
  */
-export async function solve<R>(options: SolveOptions<R>): Promise<R> {
+export async function solve<R>(options: SolveOptions<R>): Promise<readonly R[]> {
   const stop = new AbortController();
   const signal = AbortSignal.any([options.signal, stop.signal]);
   const solver = new GraphSolver({ ...options, signal });
   try {
     await solver.plan();
-    const root = await solver.value(options.definition.root.vertex);
+    const roots = await Promise.all(options.definition.roots.map(({ vertex }) => solver.value(vertex)));
     await solver.settled();
-    return root;
+    return roots;
   } catch (thrown) {
     stop.abort(thrown);
     await solver.ended();
@@ -64,7 +68,11 @@ class GraphSolver<R> {
   readonly #options: SolveOptions<R>;
   readonly #limit: LimitFunction;
   readonly #values = new Map<Digest, Promise<R>>();
+  readonly #done = new Map<Digest, R>();
+  /** steps that another node ran for this solve */
+  readonly #delegated = new Set<Digest>();
   readonly #background: Promise<void>[] = [];
+  readonly #saved = new Map<Digest, Promise<void>>();
   #choice: Choice = { hits: new Map(), needed: new Set() };
   #keys: ReadonlyMap<Digest, ExplainedKey> = new Map();
   #records: ReadonlyMap<Digest, readonly CacheRecord[]> = new Map();
@@ -93,9 +101,31 @@ class GraphSolver<R> {
       signal,
     );
     this.#knownOps = answer.ops;
-    this.#records = new Map(steps.map((step) => [step.digest, answer.records.get(keyOf(step).key) ?? []]));
+    this.#records = new Map(
+      steps.map((step) => [step.digest, this.#allowed(step, answer.records.get(keyOf(step).key))]),
+    );
     this.#choice = chooseHits(definition, this.#records);
     this.#reportHits();
+    for (const step of steps) if (this.#isSureToRun(step)) await this.#place(step);
+  }
+
+  #allowed({ digest }: Vertex, records: readonly CacheRecord[] = []): readonly CacheRecord[] {
+    const given = this.#options.results?.get(digest);
+    return given === undefined ? records : records.filter(({ result }) => result.id === given);
+  }
+
+  /** No later look-up can find it, so that what cannot run is told before anything does. */
+  #isSureToRun(vertex: Vertex): boolean {
+    return this.#isOpen(vertex) && (vertex.label.ignoreCache || !this.#knownOps.has(opKey(vertex)));
+  }
+
+  #isOpen({ digest }: Vertex): boolean {
+    return this.#choice.needed.has(digest) && !this.#choice.hits.has(digest);
+  }
+
+  #place(vertex: Vertex): Promise<'here' | 'elsewhere'> {
+    const { runner, clock, signal } = this.#options;
+    return this.#named(vertex, clock.nowMs(), () => runner.place(vertex, signal));
   }
 
   /** The value of a vertex; made at the first call. */
@@ -104,7 +134,10 @@ class GraphSolver<R> {
     if (value === undefined) {
       value = this.#solve(this.#vertex(digest));
       // Its failure reaches whoever needs it; a sibling may fail first.
-      value.catch(() => {});
+      value.then(
+        (found) => this.#done.set(digest, found),
+        () => {},
+      );
       this.#values.set(digest, value);
     }
     return value;
@@ -130,7 +163,49 @@ class GraphSolver<R> {
     const inputs = await Promise.all(vertex.inputs.map((edge) => this.value(edge.vertex)));
     signal.throwIfAborted();
     if (!isStep(vertex)) return this.#unstepped(vertex, async () => runner.combine(vertex, inputs));
-    return (await this.#byContent(vertex, inputs)) ?? this.#limit(() => this.#run(vertex, inputs));
+    return (
+      (await this.#ranElsewhere(vertex, inputs)) ??
+      (await this.#byContent(vertex, inputs)) ??
+      (await this.#elsewhere(vertex, inputs)) ??
+      this.#limit(() => this.#run(vertex, inputs))
+    );
+  }
+
+  /** Has a step that has no place here, and those that follow, run on another node. */
+  async #elsewhere(vertex: Vertex, inputs: readonly R[]): Promise<R | undefined> {
+    if ((await this.#place(vertex)) === 'here') return undefined;
+    const { definition, runner, clock, signal } = this.#options;
+    return this.#named(vertex, clock.nowMs(), async () => {
+      const open = (each: Vertex): boolean => this.#isOpen(each);
+      const steps = stepsFrom(vertex, { definition, done: new Set(this.#done.keys()), open });
+      const results = new Map<Digest, ResultId>();
+      for (const below of standsOn(definition, steps)) {
+        const [id] = await runner.resultIds([await this.value(below)]);
+        await this.#saved.get(below);
+        if (id !== undefined) results.set(below, id);
+      }
+      const ran = await runner.delegate(partOf(definition, { platform: vertex.platform, steps, results }), signal);
+      // Nobody is there any more: it runs here, or fails by name.
+      if (!ran) return this.#elsewhere(vertex, inputs);
+      for (const step of steps) this.#delegated.add(step);
+      const found = await this.#ranElsewhere(vertex, inputs);
+      if (found === undefined) throw new KilnError('INTERNAL', 'the builder that ran this step has not recorded it');
+      return found;
+    });
+  }
+
+  async #ranElsewhere(vertex: Vertex, inputs: readonly R[]): Promise<R | undefined> {
+    if (!this.#delegated.has(vertex.digest)) return undefined;
+    const { runner, cache, signal } = this.#options;
+    const { key } = this.#keyOf(vertex);
+    const [parents, answer] = await Promise.all([runner.resultIds(inputs), cache.lookup([key], [], signal)]);
+    const record = answer.records
+      .get(key)
+      ?.find(
+        ({ result }) =>
+          result.parents.length === parents.length && result.parents.every((id, at) => id === parents[at]),
+      );
+    return record === undefined ? undefined : runner.load(vertex, record);
   }
 
   /** What nobody counts as a step: it has no key to look up and nothing to record. */
@@ -175,6 +250,7 @@ class GraphSolver<R> {
     report({ ...done, ...empty, miss, atMs });
     const saved = this.#save(vertex, value, inputs);
     saved.catch(() => {});
+    this.#saved.set(vertex.digest, saved);
     this.#background.push(saved);
     return value;
   }

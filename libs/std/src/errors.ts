@@ -23,6 +23,8 @@ export const errorTraits = {
   DOCKERFILE_UNSUPPORTED: { fault: 'caller', retryable: false, http: 422, exit: 1 },
   /** A step ran and failed. */
   STEP_FAILED: { fault: 'caller', retryable: false, http: 422, exit: 1 },
+  /** No builder of the farm runs programs of a step's platform. */
+  PLATFORM_UNAVAILABLE: { fault: 'farm', retryable: false, http: 422, exit: 1 },
   /** A COPY or ADD source is not in its context or stage. */
   SOURCE_NOT_FOUND: { fault: 'caller', retryable: false, http: 422, exit: 1 },
   /** A context archive is damaged or names paths outside of its root. */

@@ -13,6 +13,9 @@ const ClaimedRow = BuildRow.extend({
   fence: bigintColumn,
   sealed: z.instanceof(Buffer).nullable(),
   cancel_requested: z.boolean(),
+  part: z.string().nullable(),
+  part_platform: z.string().nullable(),
+  parent_id: z.string().nullable(),
 });
 const Advanced = z.object({ last_seq: bigintColumn });
 const Beat = z.object({ cancel_requested: z.boolean() });
@@ -51,7 +54,8 @@ export class BuildClaims {
         `UPDATE builds b SET state = 'running', owner = $3, fence = nextval('build_fences'), heartbeat_at = now(),
            started_at = coalesce(started_at, now())
          WHERE id = $1 AND attempt = $2 AND state = 'queued'
-         RETURNING ${wholeBuildColumns}, b.fence, b.sealed, b.cancel_requested_at IS NOT NULL AS cancel_requested`,
+         RETURNING ${wholeBuildColumns}, b.fence, b.sealed, b.cancel_requested_at IS NOT NULL AS cancel_requested,
+           b.part::text AS part, b.part_platform, b.parent_id`,
         [buildId, attempt, builderId],
       );
       if (row === undefined) return null;
@@ -74,6 +78,10 @@ export class BuildClaims {
         sealed: row.sealed,
         lastSeq: row.last_seq,
         cancelRequested: row.cancel_requested,
+        part:
+          row.part === null
+            ? null
+            : { text: row.part, platform: row.part_platform ?? '', parentId: row.parent_id ?? '' },
       };
     });
   }

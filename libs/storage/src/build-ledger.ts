@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { type BuildEvent, type QueuedBuild, type StepView, StoredRequest } from '#protocol';
 import { type Clock, KilnError, type Logger, silentLogger, systemClock } from '#std';
 import { BuildClaims } from './build-claims.ts';
+import { BuildParts, type NewPart } from './build-parts.ts';
 import { BuildRecovery } from './build-recovery.ts';
 import { buildColumns, BuildRow, type StoredBuild, storedBuild, wholeBuildColumns } from './build-row.ts';
 import type { Claim, StoredContext, StoredNamedContext } from './claim.ts';
@@ -40,6 +41,7 @@ export class BuildLedger {
   readonly #db: Database;
   readonly #claims: BuildClaims;
   readonly #recovery: BuildRecovery;
+  readonly #parts: BuildParts;
   readonly #wakeups: Wakeups;
   readonly #clock: Clock;
 
@@ -47,6 +49,7 @@ export class BuildLedger {
     this.#db = db;
     this.#clock = clock;
     this.#wakeups = new Wakeups(redis, logger);
+    this.#parts = new BuildParts(db);
     this.#claims = new BuildClaims(db, this.#wakeups);
     this.#recovery = new BuildRecovery(db, this.#wakeups, clock);
   }
@@ -90,7 +93,7 @@ export class BuildLedger {
   ): Promise<{ readonly builds: readonly StoredBuild[]; readonly next: string | null }> {
     const rows = await this.#db.query(
       BuildRow,
-      `SELECT ${buildColumns} FROM builds b WHERE b.project_id = $1
+      `SELECT ${buildColumns} FROM builds b WHERE b.project_id = $1 AND b.parent_id IS NULL
          AND ($2::text IS NULL OR (b.created_at, b.id) < (SELECT created_at, id FROM builds WHERE project_id = $1 AND id = $2))
        ORDER BY b.created_at DESC, b.id DESC LIMIT $3`,
       [projectId, before ?? null, limit + 1],
@@ -116,6 +119,7 @@ export class BuildLedger {
       if (row.state === 'queued') await this.#endQueued(sql, id);
     });
     await Promise.all([this.#wakeups.send(id), this.#wakeups.sendCancel(id)]);
+    for (const part of await this.#parts.open(id)) await this.requestCancel(projectId, part);
     return await this.get(projectId, id);
   }
 
@@ -128,6 +132,11 @@ export class BuildLedger {
   /** Takes a queued build for a builder; null when that attempt is not to be had any more. */
   async claim(buildId: string, attempt: number, builderId: string): Promise<Claim | null> {
     return await this.#claims.claim(buildId, attempt, builderId);
+  }
+
+  /** See {@link BuildParts.create}. */
+  async createPart(claim: Claim, part: NewPart): Promise<QueuedBuild> {
+    return await this.#parts.create(claim, part);
   }
 
   /** Says that the builder lives. @throws KilnError FENCED */
@@ -165,8 +174,9 @@ export class BuildLedger {
     await this.#recovery.release(claim);
   }
 
-  /** See {@link BuildRecovery.expired}. */
+  /** See {@link BuildRecovery.expired}. Parts whose build has ended are cancelled, too. */
   async expired(ttlMs: number): Promise<readonly QueuedBuild[]> {
+    for (const { projectId, id } of await this.#parts.orphans()) await this.requestCancel(projectId, id);
     return await this.#recovery.expired(ttlMs);
   }
 

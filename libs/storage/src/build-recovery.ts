@@ -10,7 +10,12 @@ import type { Wakeups } from './wakeups.ts';
 const MAX_LOSSES = 10;
 const BATCH = 500;
 
-const Waiting = z.object({ id: z.string(), attempt: z.int(), turn: bigintColumn });
+const Waiting = z.object({
+  id: z.string(),
+  attempt: z.int(),
+  turn: bigintColumn,
+  part_platform: z.string().nullable(),
+});
 const Held = z.object({ id: z.string() });
 const Lost = Held.extend({ losses: z.int(), cancel_requested: z.boolean() });
 
@@ -74,11 +79,11 @@ export class BuildRecovery {
   async queuedOlderThan(ms: number): Promise<readonly QueuedBuild[]> {
     const rows = await this.#db.query(
       Waiting,
-      `SELECT id, attempt, turn FROM builds WHERE state = 'queued' AND queued_at < now() - $1 * interval '1 millisecond'
+      `SELECT id, attempt, turn, part_platform FROM builds WHERE state = 'queued' AND queued_at < now() - $1 * interval '1 millisecond'
        ORDER BY turn, created_at LIMIT $2`,
       [ms, BATCH],
     );
-    return rows.map(({ id: buildId, attempt, turn }) => ({ buildId, attempt, turn }));
+    return rows.map(queued);
   }
 
   async #end(sql: Sql, { id, losses, cancel_requested: cancelRequested }: z.infer<typeof Lost>): Promise<boolean> {
@@ -99,9 +104,13 @@ async function requeue(sql: Sql, buildId: string, why: 'lost' | 'given back'): P
     Waiting,
     `UPDATE builds SET state = 'queued', attempt = attempt + 1, losses = losses + $2, owner = NULL, heartbeat_at = NULL,
        queued_at = now(), fence = nextval('build_fences')
-     WHERE id = $1 RETURNING id, attempt, turn`,
+     WHERE id = $1 RETURNING id, attempt, turn, part_platform`,
     [buildId, why === 'lost' ? 1 : 0],
   );
   if (row === undefined) throw new KilnError('INTERNAL', `the build ${buildId} is gone`);
-  return { buildId, attempt: row.attempt, turn: row.turn };
+  return queued(row);
+}
+
+function queued({ id: buildId, attempt, turn, part_platform: platform }: z.infer<typeof Waiting>): QueuedBuild {
+  return platform === null ? { buildId, attempt, turn } : { buildId, attempt, turn, platform };
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import type { Database } from './database.ts';
+import { parsePlatform, runsOn } from '#oci';
+import { bigintColumn, type Database } from './database.ts';
 
 export const BuilderState = z.enum(['ready', 'draining', 'stopped']);
 export type BuilderState = z.infer<typeof BuilderState>;
@@ -9,11 +10,35 @@ export interface BuilderInfo {
   readonly state: BuilderState;
   readonly pid: number | null;
   readonly heartbeatAt: Date;
+  /** that its processor runs, its own first; as `os/architecture[/variant]` */
+  readonly platforms: readonly string[];
+  /** that it emulates */
+  readonly emulated: readonly string[];
+  /** builds and parts of builds that it works on */
+  readonly running: number;
 }
 
-const Row = z.object({ id: z.string(), state: BuilderState, pid: z.int().nullable(), heartbeat_at: z.date() });
+/** What a builder tells of itself when it begins. */
+export interface BuilderRegistration {
+  readonly pid?: number;
+  /** builds at a time */
+  readonly slots?: number;
+  readonly platforms?: readonly string[];
+  readonly emulated?: readonly string[];
+}
+
+const Row = z.object({
+  id: z.string(),
+  state: BuilderState,
+  pid: z.int().nullable(),
+  heartbeat_at: z.date(),
+  platforms: z.array(z.string()),
+  emulated: z.array(z.string()),
+  running: bigintColumn,
+});
 
 const Answer = z.object({ yes: z.boolean() });
+const First = z.object({ platform: z.string() });
 
 /** The farm's builders, as they tell of themselves. */
 export class BuilderRegistry {
@@ -26,13 +51,13 @@ export class BuilderRegistry {
   /** A builder process has begun, with room for so many builds at a time. */
   async register(
     id: string,
-    { pid, slots = 1 }: { readonly pid?: number; readonly slots?: number } = {},
+    { pid, slots = 1, platforms = [], emulated = [] }: BuilderRegistration = {},
   ): Promise<void> {
     await this.#db.execute(
-      `INSERT INTO builders (id, state, pid, slots) VALUES ($1, 'ready', $2, $3)
+      `INSERT INTO builders (id, state, pid, slots, platforms, emulated) VALUES ($1, 'ready', $2, $3, $4, $5)
        ON CONFLICT (id) DO UPDATE SET state = 'ready', pid = excluded.pid, slots = excluded.slots, started_at = now(),
-         heartbeat_at = now()`,
-      [id, pid ?? null, slots],
+         heartbeat_at = now(), platforms = excluded.platforms, emulated = excluded.emulated`,
+      [id, pid ?? null, slots, platforms, emulated],
     );
   }
 
@@ -60,10 +85,34 @@ export class BuilderRegistry {
   async list(withinMs: number): Promise<readonly BuilderInfo[]> {
     const rows = await this.#db.query(
       Row,
-      `SELECT id, state, pid, heartbeat_at FROM builders
+      `SELECT id, state, pid, heartbeat_at, platforms, emulated,
+         (SELECT count(*) FROM builds WHERE owner = builders.id AND state = 'running') AS running FROM builders
        WHERE heartbeat_at > now() - $1 * interval '1 millisecond' ORDER BY id`,
       [withinMs],
     );
     return rows.map(({ heartbeat_at: heartbeatAt, ...row }) => ({ ...row, heartbeatAt }));
+  }
+
+  /** Who should run what is for a platform: by its processor before by emulation, then who has the least to do. */
+  async fittest(platform: string, withinMs: number): Promise<string | null> {
+    const wanted = parsePlatform(platform);
+    const fits = (names: readonly string[]): boolean => names.some((name) => runsOn(parsePlatform(name), wanted));
+    const ready = (await this.list(withinMs)).filter(({ state }) => state === 'ready');
+    const native = ready.filter(({ platforms }) => fits(platforms));
+    const fit = native.length > 0 ? native : ready.filter(({ emulated }) => fits(emulated));
+    return fit.toSorted((a, b) => a.running - b.running)[0]?.id ?? null;
+  }
+
+  /**
+   * What builds are for that do not say it, and where their own tools run: the same whoever takes them, also while some
+   * builders are away for a moment.
+   */
+  async defaultPlatform(): Promise<string | null> {
+    const [first] = await this.#db.query(
+      First,
+      `SELECT platforms[1] AS platform FROM builders
+       WHERE cardinality(platforms) > 0 AND heartbeat_at > now() - interval '1 hour' ORDER BY 1 LIMIT 1`,
+    );
+    return first?.platform ?? null;
   }
 }

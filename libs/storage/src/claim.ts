@@ -43,4 +43,6 @@ export interface Claim extends BuildJob {
   /** number of the last event, 0 for none */
   readonly lastSeq: number;
   readonly cancelRequested: boolean;
+  /** for a part of another build: which steps, as the engine wrote it */
+  readonly part: { readonly text: string; readonly platform: string; readonly parentId: string } | null;
 }

@@ -1,5 +1,6 @@
 export * from './blob-index.ts';
 export * from './build-ledger.ts';
+export type { NewPart } from './build-parts.ts';
 export * from './builder-registry.ts';
 export * from './claim.ts';
 export * from './event-archive.ts';

@@ -1,3 +1,5 @@
+import { readPlatforms } from '#protocol';
+import { isKilnError } from '#std';
 import { type ProgressMode, progressModes } from '../progress/choose-renderer.ts';
 import { type Call, parseCall } from '../call/parse-call.ts';
 import { usageError } from '../usage.ts';
@@ -45,7 +47,8 @@ export interface BuildOptions {
   /** by `TARGET:KEY` */
   readonly annotations: Readonly<Record<string, string>>;
   readonly target: string | undefined;
-  readonly platform: string | undefined;
+  /** the farm's choice when empty */
+  readonly platforms: readonly string[];
   readonly noCache: boolean;
   readonly noCacheFilter: readonly string[];
   readonly pull: boolean;
@@ -89,7 +92,7 @@ export function checkFlags(
     labels: readLabels(flags.label ?? []),
     annotations: readAnnotations(flags.annotation ?? []),
     target: flags.target,
-    platform: readPlatform(flags.platform ?? []),
+    platforms: platformsOf(flags.platform ?? []),
     noCache: !flags.cache,
     noCacheFilter: (flags.cacheFilter ?? []).flatMap((value) => value.split(',')).filter((stage) => stage !== ''),
     pull: flags.pull === true,
@@ -160,12 +163,20 @@ function readLabels(values: readonly string[]): Record<string, string> {
   return Object.fromEntries(read);
 }
 
-function readPlatform(values: readonly string[]): string | undefined {
-  const platforms = values.flatMap((value) => value.split(',')).map((value) => value.trim());
-  if (platforms.length > 1) {
-    throw usageError(`--platform with several platforms is not supported yet`, 'build one platform at a time');
+/** Several in one flag are separated by commas; `local` is the platform that this command runs on. */
+function platformsOf(values: readonly string[]): readonly string[] {
+  const words = values.flatMap((value) => value.split(',')).map((word) => word.trim());
+  const os = process.platform === 'win32' ? 'windows' : process.platform;
+  const architectures: Readonly<Record<string, string>> = { x64: 'amd64', ia32: '386', ppc64: 'ppc64le' };
+  try {
+    return readPlatforms(
+      words.filter((word) => word !== ''),
+      { os, architecture: architectures[process.arch] ?? process.arch },
+    );
+  } catch (thrown) {
+    if (!isKilnError(thrown)) throw thrown;
+    throw usageError(`--platform: ${thrown.message}`, thrown.hint);
   }
-  return platforms[0] || undefined;
 }
 
 function readProgress(value: string): ProgressMode {

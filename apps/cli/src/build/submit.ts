@@ -83,7 +83,7 @@ async function requestOf(submission: Submission): Promise<BuildRequestInput> {
     dockerfile: context.dockerfile,
     ...(context.dockerfileText === undefined ? {} : { dockerfileText: context.dockerfileText }),
     ...(options.target === undefined ? {} : { target: options.target }),
-    platforms: options.platform === undefined ? [] : [options.platform],
+    platforms: [...options.platforms],
     contexts: { ...named.requests, ...(context.remote === undefined ? {} : { context: context.remote }) },
     buildArgs: options.buildArgs,
     labels: options.labels,

@@ -23,7 +23,7 @@ describe('the graph', () => {
     ]);
     expect(created(lowered)).toEqual(['L WORKDIR /app', 'L COPY . . # buildkit', 'L RUN /bin/sh -c npm ci # buildkit']);
     expect(lowered.base?.digest).toBe(digest);
-    expect(lowered.definition.root.vertex).toBe(vertices(lowered).at(-1)?.digest);
+    expect(lowered.definition.roots[0]?.vertex).toBe(vertices(lowered).at(-1)?.digest);
   });
 
   test('holds and resolves only what the target needs, images at the same time', async () => {

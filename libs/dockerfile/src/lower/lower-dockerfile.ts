@@ -161,6 +161,6 @@ function withLabels(config: RunConfig, labels: LowerOptions['labels']): RunConfi
 }
 
 /** A platform that was asked for is the image's; else it is that of the stage. */
-function platformOf(stage: Platform, { platform, buildPlatform }: LowerOptions): Platform {
-  return samePlatform(platform, buildPlatform) ? stage : platform;
+function platformOf(stage: Platform, { platform, platformAsked, buildPlatform }: LowerOptions): Platform {
+  return platformAsked !== true && samePlatform(platform, buildPlatform) ? stage : platform;
 }

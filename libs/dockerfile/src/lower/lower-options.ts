@@ -20,6 +20,10 @@ export interface LowerOptions {
   readonly labels: Readonly<Record<string, string>>;
   /** that the image is for */
   readonly platform: Platform;
+  /** the image is for this platform whatever its stages are for; else it is for that of its stage */
+  readonly platformAsked?: boolean | undefined;
+  /** the build is for several platforms: the names of steps tell theirs */
+  readonly namePlatforms?: boolean | undefined;
   /** that the build runs on */
   readonly buildPlatform: Platform;
   readonly noCache: boolean;

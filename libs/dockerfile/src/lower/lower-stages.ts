@@ -40,8 +40,12 @@ export class StageLowerer {
   lower(plan: StagePlan): void {
     const { nameStages, ...context } = this.#context;
     const { from } = plan;
-    const names = new VertexNames(plan, nameStages ? (from.name ?? `stage-${plan.index}`) : '');
+    const names = new VertexNames(plan, {
+      name: nameStages ? (from.name ?? `stage-${plan.index}`) : '',
+      platform: context.options.namePlatforms === true ? this.#platformOf(plan) : undefined,
+    });
     const state = onLine(from.line, () => this.#start(plan, names));
+    names.follow(state.env);
     for (const planned of plan.instructions) {
       const { instruction, onbuild } = planned;
       try {
@@ -52,6 +56,11 @@ export class StageLowerer {
       }
     }
     this.#states.set(plan, state);
+  }
+
+  #platformOf({ base, platform }: StagePlan): Platform {
+    if (base.kind === 'stage') return this.done(base.plan).platform;
+    return (base.kind === 'image' ? platform : undefined) ?? this.#context.options.platform;
   }
 
   #start({ base, platform, from, index }: StagePlan, names: VertexNames): StageState {

@@ -1,13 +1,11 @@
 import { isKilnError } from '#std';
-import { parsePlatform, type Platform } from '#oci';
+import { parseShortPlatform, type Platform } from '#oci';
 import { expandWord } from '../expand/expand-word.ts';
 import { invalid } from '../invalid.ts';
 import type { Dockerfile, From } from '../parse/ast.ts';
 import { didYouMean } from '../parse/suggest.ts';
 import type { Environment } from './environment.ts';
 import type { LowerOptions } from './lower-options.ts';
-
-const systems = ['linux', 'windows', 'darwin', 'freebsd', 'wasip1'];
 
 /**
  * Of `FROM --platform`; one word alone is a system or an architecture.
@@ -26,14 +24,8 @@ export function stagePlatform(
     throw invalid(`empty platform value from expression ${from.platform}${near}`, {
       hint: 'name a platform such as linux/amd64, or declare the argument with a default before the first FROM',
     });
-  const text = value.toLowerCase();
-  const whole = text.includes('/')
-    ? text
-    : systems.includes(text)
-      ? `${text}/${buildPlatform.architecture}`
-      : `linux/${text}`;
   try {
-    return parsePlatform(whole);
+    return parseShortPlatform(value, { os: 'linux', architecture: buildPlatform.architecture });
   } catch (thrown) {
     if (!isKilnError(thrown)) throw thrown;
     throw invalid(`failed to parse platform ${from.platform}: ${thrown.message}${near}`, {

@@ -1,4 +1,5 @@
 import type { VertexLabel } from '#graph';
+import { formatPlatform, normalisePlatform, type Platform } from '#oci';
 import { expandWord } from '../expand/expand-word.ts';
 import type { EscapeToken } from '../lex/directives.ts';
 import type { Instruction } from '../parse/ast.ts';
@@ -7,26 +8,41 @@ import type { StagePlan } from './stage-plan.ts';
 
 const counted = new Set<Instruction['kind']>(['add', 'copy', 'run', 'workdir']);
 
+/** What a stage is to its steps' names. */
+export interface StageNaming {
+  /** empty for a file of one stage */
+  readonly name: string;
+  /** of the stage, where the build is for several */
+  readonly platform: Platform | undefined;
+}
+
 /** Numbers the steps of one stage for the people who watch: `[build 2/5] RUN make`. */
 export class VertexNames {
   readonly #plan: StagePlan;
-  /** empty for a file of one stage */
-  readonly #name: string;
+  readonly #naming: StageNaming;
   readonly #total: number;
+  #env: Environment | undefined;
   #index = 0;
 
-  constructor(plan: StagePlan, name: string) {
+  constructor(plan: StagePlan, naming: StageNaming) {
     this.#plan = plan;
-    this.#name = name;
+    this.#naming = naming;
     const steps = plan.instructions.filter(({ instruction }) => counted.has(instruction.kind));
     this.#total = steps.length + (plan.base.kind === 'image' || plan.base.kind === 'context' ? 1 : 0);
+  }
+
+  /** From here on, steps that know another target platform than their own tell it. */
+  follow(env: Environment): void {
+    this.#env = env;
   }
 
   /** @param line that of FROM by default */
   label(text: string, { line = this.#plan.from.line, onbuild = false } = {}): VertexLabel {
     this.#index += 1;
     const width = String(this.#total).length;
-    const stage = this.#name === '' ? '' : `${this.#name} `;
+    const { name, platform } = this.#naming;
+    const on = platform === undefined ? '' : `${formatPlatform(platform)}${crossTarget(platform, this.#env)} `;
+    const stage = on + (name === '' ? '' : `${name} `);
     const position = `${String(this.#index).padStart(width)}/${this.#total}`;
     return {
       name: `[${stage}${position}] ${onbuild ? 'ONBUILD ' : ''}${text}`,
@@ -35,6 +51,18 @@ export class VertexNames {
       ignoreCache: this.#plan.ignoreCache,
     };
   }
+}
+
+/** `->arm64` for a step of a cross-compiling stage; empty where the step does not ask for its target. */
+function crossTarget(own: Platform, env: Environment | undefined): string {
+  const whole = env?.get('TARGETPLATFORM');
+  const [os = own.os, architecture = own.architecture, variant] =
+    whole === undefined
+      ? [env?.get('TARGETOS'), env?.get('TARGETARCH'), env?.get('TARGETVARIANT') || undefined]
+      : whole.split('/');
+  const target = normalisePlatform({ os, architecture, variant });
+  if (target.os !== own.os) return `->${formatPlatform(target)}`;
+  return target.architecture === own.architecture ? '' : `->${formatPlatform(target).slice(target.os.length + 1)}`;
 }
 
 /** The instruction on one line, keyword in upper case, as it was written. */

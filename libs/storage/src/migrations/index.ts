@@ -4,6 +4,7 @@ import { eventArchives } from './0003-event-archives.ts';
 import { platforms } from './0004-platforms.ts';
 import { layerVariants } from './0005-layer-variants.ts';
 import { sources } from './0006-sources.ts';
+import { parts } from './0007-parts.ts';
 
 export interface Migration {
   /** from 1, without gaps */
@@ -13,4 +14,12 @@ export interface Migration {
 }
 
 /** Every step of the schema, in order. What has been released is never changed: only added to. */
-export const migrations: readonly Migration[] = [initial, fairQueue, eventArchives, platforms, layerVariants, sources];
+export const migrations: readonly Migration[] = [
+  initial,
+  fairQueue,
+  eventArchives,
+  platforms,
+  layerVariants,
+  sources,
+  parts,
+];
