@@ -28,6 +28,9 @@ function some(choose: Choices, model: Model, ...kinds: readonly Kind[]): string 
   return all.length === 0 ? undefined : choose.of(all);
 }
 
+/** Whether a path may go: not where the step and later ones begin, for builders make that again in ways of their own. */
+const mayGo = (path: string, at: string): boolean => at !== path && !at.startsWith(`${path}/`);
+
 const write: Command = (choose, model) => {
   const path = choose.once(3) ? some(choose, model, 'file') : fresh(choose, model);
   if (path === undefined) return undefined;
@@ -45,25 +48,25 @@ const makeDirectory: Command = (choose, model) => {
   return model.add(path, 'dir') ? `mkdir -p ${quoted(path)}` : undefined;
 };
 
-const remove: Command = (choose, model) => {
+const remove: Command = (choose, model, at) => {
   const path = some(choose, model, 'file', 'dir', 'link', 'fifo');
-  if (path === undefined) return undefined;
+  if (path === undefined || !mayGo(path, at)) return undefined;
   model.remove(path);
   return `rm -rf ${quoted(path)}`;
 };
 
-const removeAndMake: Command = (choose, model) => {
+const removeAndMake: Command = (choose, model, at) => {
   const path = some(choose, model, 'dir');
-  if (path === undefined) return undefined;
+  if (path === undefined || !mayGo(path, at)) return undefined;
   model.remove(path);
   model.add(`${path}/again`, 'file');
   return `rm -r ${quoted(path)} && mkdir ${quoted(path)} && echo again > ${quoted(`${path}/again`)}`;
 };
 
-const rename: Command = (choose, model) => {
+const rename: Command = (choose, model, at) => {
   const from = some(choose, model, 'file', 'dir', 'link', 'fifo');
   const to = fresh(choose, model);
-  if (from === undefined || to.startsWith(`${from}/`)) return undefined;
+  if (from === undefined || !mayGo(from, at) || to.startsWith(`${from}/`)) return undefined;
   model.move(from, to);
   return `mv ${quoted(from)} ${quoted(to)}`;
 };
