@@ -175,13 +175,13 @@ const user: Instruction = (choose, stage) => {
   return `USER ${stage.user}`;
 };
 
+/** Not VOLUME: buildah makes its directory, BuildKit does not. */
 const metadata: Instruction = (choose) =>
   choose.of([
     'LABEL l0="$V0" l1=b',
     'CMD ["run", "it"]',
     'EXPOSE 80 53/udp',
     'STOPSIGNAL SIGINT',
-    'VOLUME /vol',
     'SHELL ["/bin/sh", "-ec"]',
     'ARG LATER=later',
   ]);

@@ -84,12 +84,13 @@ const changeOwner: Command = (choose, model) => {
   return `chown ${how} ${choose.of(OWNERS)} ${quoted(path)}`;
 };
 
-const hardLink: Command = (choose, model) => {
-  const from = some(choose, model, 'file');
-  const to = fresh(choose, model);
-  if (from === undefined) return undefined;
-  model.add(to, 'file');
-  return `ln ${quoted(from)} ${quoted(to)}`;
+/**
+ * Two names of a file that nothing else touches: a later step that changes one of them takes them apart in Kiln and
+ * BuildKit, where each step is a layer, and not in buildah, where the stage is.
+ */
+const hardLink: Command = (choose) => {
+  const dir = `/hard${choose.below(1_000_000)}`;
+  return `mkdir ${dir} && echo hard > ${dir}/a && ln ${dir}/a ${dir}/b`;
 };
 
 const symbolicLink: Command = (choose, model) => {
