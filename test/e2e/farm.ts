@@ -17,7 +17,7 @@ import { pushBaseImage } from './base-image.ts';
 const dist = fileURLToPath(new URL('../../dist/', import.meta.url));
 /** On a real disk: an overlay cannot stand on an overlay or on some temporary file systems. */
 const SCRATCH = '/var/tmp';
-const START_MS = 30_000;
+const START_MS = 120_000;
 /** Of all builders here. */
 export const cgroupParent = `/kiln-e2e/${process.pid}`;
 
