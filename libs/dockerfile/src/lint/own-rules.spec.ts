@@ -200,5 +200,5 @@ test('a command is looked at once, however many stages stand on it', async () =>
   const script = `RUN ${'apt add x; '.repeat(20)}`;
   const chain = Array.from({ length: 20 }, (_, index) => `FROM s${index} AS s${index + 1}`).join('\n');
   const rules = await rulesIn(`FROM base AS s0\n${script}\n${chain}`);
-  expect(rules.filter((rule) => rule === 'UnknownPackageCommand')).toHaveLength(1);
+  expect(rules.filter((rule) => rule.endsWith('UnknownPackageCommand'))).toHaveLength(1);
 });

@@ -6,7 +6,7 @@ import { copyInputs } from './copy-inputs.ts';
 import { destination } from './copy-paths.ts';
 import type { Source } from './stage-plan.ts';
 import { lintIgnored } from '../lint/copy-rules.ts';
-import { contextEdge, expandIn, expandText, type StageLowering } from './stage-lowering.ts';
+import { expandIn, expandText, type StageLowering } from './stage-lowering.ts';
 import { expandedName } from './vertex-names.ts';
 
 /** An instruction's words, with variables replaced. */
