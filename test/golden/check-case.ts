@@ -46,11 +46,11 @@ async function imageProblems(
 
 /** A refusal has its message, and the line marked in an excerpt of the Dockerfile. */
 async function failureProblems(
-  { message, line }: NonNullable<GoldenCase['fails']>,
+  { message, line, exit }: NonNullable<GoldenCase['fails']>,
   { code, said }: Built,
   file: string,
 ): Promise<readonly string[]> {
-  if (code !== 1) return [`the build ended with ${code}, not with 1:\n${said}`];
+  if (code !== exit) return [`the build ended with ${code}, not with ${exit}:\n${said}`];
   const problems: string[] = [];
   if (!new RegExp(message, 'i').test(said)) problems.push(`no message matches /${message}/:\n${said}`);
   if (CRASH.test(said)) problems.push(`this looks like a crash:\n${said}`);

@@ -63,7 +63,7 @@ export const GoldenCase = z.strictObject({
   platform: z.string().default('linux/amd64'),
   setup: z.array(Setup).default([]),
   /** the build has to fail, with a message that matches, at a line of the Dockerfile */
-  fails: z.strictObject({ message: z.string(), line: z.int().optional() }).optional(),
+  fails: z.strictObject({ message: z.string(), line: z.int().optional(), exit: z.int().default(1) }).optional(),
   /** patterns that progress has to match */
   says: z.array(z.string()).default([]),
   /** paths whose mtimes count */

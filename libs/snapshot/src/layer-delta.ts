@@ -5,6 +5,8 @@ export class LayerDelta {
   readonly #entries = new Map<string, DeltaEntry>();
   /** names of one file have one number */
   readonly #files = new Map<string, number>();
+  /** what was last said of a file that has several names: it has one owner, mode and time */
+  readonly #latest = new Map<number, TreeEntry>();
   #lastFile = 0;
 
   get(path: string): DeltaEntry | undefined {
@@ -25,6 +27,7 @@ export class LayerDelta {
   link(path: string, of: TreeEntry): void {
     const file = this.#files.get(of.path) ?? ++this.#lastFile;
     this.#files.set(of.path, file).set(path, file);
+    this.#latest.set(file, of);
     this.#entries.set(path, { ...of, path });
   }
 
@@ -48,9 +51,10 @@ export class LayerDelta {
         const file = this.#files.get(entry.path);
         if (file === undefined || entry.type === 'whiteout') return entry;
         const known = first.get(file);
-        if (known !== undefined) return { ...entry, hardlink: known };
+        const whole = { ...(this.#latest.get(file) ?? entry), path: entry.path };
+        if (known !== undefined) return { ...whole, hardlink: known };
         first.set(file, entry.path);
-        return entry;
+        return whole;
       });
   }
 }

@@ -155,9 +155,22 @@ export class UnpackRoot {
     linkSync(this.#disk(target), this.#disk(path));
     const known = this.delta.get(target);
     const entry = known === undefined || known.type === 'whiteout' ? this.#entryOnDisk(target) : known;
-    if (entry !== known) this.delta.put(entry);
-    if (entry.type === 'file') this.delta.link(path, entry);
-    else this.delta.put({ ...entry, path });
+    const { mode, uid, gid, mtime } = header;
+    // What the entry of a further name says holds for the file, as in containerd and docker: the last one counts.
+    const settled = { ...entry, ...(entry.type === 'symlink' ? { uid, gid, mtime } : { mode, uid, gid, mtime }) };
+    this.#settle(path, settled);
+    this.delta.put(settled);
+    if (settled.type === 'file') this.delta.link(path, settled);
+    else this.delta.put({ ...settled, path });
+  }
+
+  /** Owner, mode and time of what has several names; its attributes stay. Changing the owner clears set-id bits and capabilities. */
+  #settle(path: string, { type, mode, uid, gid, mtime, xattrs }: TreeEntry): void {
+    const disk = this.#disk(path);
+    lchownSync(disk, uid + this.#shift.uid, gid + this.#shift.gid);
+    if (type === 'file') writeXattrs(disk, xattrs ?? {}, this.#shift);
+    if (type !== 'symlink') chmodSync(disk, mode);
+    lutimesSync(disk, mtime, mtime);
   }
 
   /** Owner first: changing it clears set-id bits and capabilities. */
