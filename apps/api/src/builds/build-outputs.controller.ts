@@ -2,11 +2,12 @@ import { Controller, Get, Inject, Param, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
 import type { ContentStore } from '#content';
-import { type Bytes, KilnError } from '#std';
+import { KilnError } from '#std';
 import type { BuildLedger, Principal } from '#storage';
 import { Caller } from '../http/auth.guard.ts';
 import { clientSignal } from '../http/leaving.ts';
 import { CONTENT, LEDGER, SHUTDOWN } from '../tokens.ts';
+import { begun } from './begun.ts';
 import { readable } from './readable.ts';
 
 const OutputParams = z.object({ id: z.string(), n: z.coerce.number().int().min(0).max(1_000) });
@@ -48,24 +49,4 @@ export class BuildOutputsController {
       .header('etag', `"${output.digest}"`)
       .send(readable(body));
   }
-}
-
-/**
- * A stream whose first bytes are there, so that what is missing is known before an answer is begun; its last ones are held
- * back until the store has verified all, so that a damaged blob is an answer cut short, not a whole one.
- */
-async function begun(source: Bytes): Promise<Bytes> {
-  const iterator = source[Symbol.asyncIterator]();
-  const first = await iterator.next();
-  return (async function* () {
-    try {
-      for (let held = first; held.done !== true; ) {
-        const next = await iterator.next();
-        yield held.value;
-        held = next;
-      }
-    } finally {
-      await iterator.return?.();
-    }
-  })();
 }
