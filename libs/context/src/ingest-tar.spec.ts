@@ -106,6 +106,23 @@ describe('ingestTar', () => {
     expect(contents).toEqual({ a: digestOf('two'), d: undefined, 'd/b': digestOf('one'), s: 'a', t: 'a' });
   });
 
+  it('keeps the names of one file together, the first in order of paths before the others', async () => {
+    const found = await ingest(
+      await tarOf(
+        { name: 'b', text: 'one' },
+        { name: 'c', type: 'link', linkname: 'b' },
+        { name: 'a', type: 'link', linkname: 'c' },
+        { name: 'same', text: 'one' },
+      ),
+    );
+    expect(found.manifest.entries.map(({ path, hardlink }) => [path, hardlink])).toEqual([
+      ['a', undefined],
+      ['b', 'a'],
+      ['c', 'a'],
+      ['same', undefined],
+    ]);
+  });
+
   it('keeps long names, and names that are no UTF-8', async () => {
     const long = `${'d'.repeat(120)}/${'f'.repeat(200)}`;
     const bytes = await tarOf({ name: long, text: '' }, { name: 'ünï/😀', text: '' }, { name: 'cafe', text: '' });

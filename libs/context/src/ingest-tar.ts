@@ -1,5 +1,5 @@
 import type { BlobInfo, ContentStore, TreeEntry } from '#content';
-import { impliedDirectory, parentOf } from '#content';
+import { comparePaths, impliedDirectory, parentOf } from '#content';
 import type { Digest } from '#oci';
 import { type Bytes, collect, single } from '#std';
 import { type ContextManifest, makeManifest } from './manifest.ts';
@@ -64,11 +64,16 @@ class Ingest {
   async finish(): Promise<Pick<IngestedContext, 'manifest' | 'digests'>> {
     await this.#puts.finish();
     const digests = new Map<Digest, number>();
-    const entries = [...this.#slots.values()].map(({ entry, content }) => {
+    // Names of one file share its content; the first in order of paths is the file.
+    const first = new Map<object, string>();
+    const slots = [...this.#slots.values()].sort((a, b) => comparePaths(a.entry.path, b.entry.path));
+    const entries = slots.map(({ entry, content }): TreeEntry => {
       if (content?.info === undefined) return entry;
       const { digest, sizeBytes } = content.info;
       digests.set(digest, sizeBytes);
-      return { ...entry, digest, size: sizeBytes };
+      const hardlink = first.get(content);
+      if (hardlink === undefined) first.set(content, entry.path);
+      return { ...entry, digest, size: sizeBytes, ...(hardlink === undefined ? {} : { hardlink }) };
     });
     return { manifest: makeManifest(entries), digests };
   }
@@ -116,7 +121,7 @@ class Ingest {
 
 /**
  * Turns a tar (plain, gzip or zstd) into file blobs and a manifest, as it streams. Names are data: nothing is written
- * under one. Hard links become files with the same content; symbolic links are recorded and never followed.
+ * under one. Hard links are kept among the names of one file; symbolic links are recorded and never followed.
  * @throws KilnError CONTEXT_INVALID, LIMIT_EXCEEDED; what the source, the store and the signal throw
  */
 export async function ingestTar(

@@ -28,12 +28,26 @@ describe('a manifest', () => {
     );
   });
 
+  it('keeps the names of one file together, whatever .dockerignore leaves of them', () => {
+    const linked = (path: string) => ({ ...file(path), hardlink: 'a' });
+    const manifest = makeManifest([linked('c'), file('a'), linked('b')]);
+    expect(decodeManifest(encodeManifest(manifest))).toEqual(manifest);
+    const left = filterManifest(manifest, parseIgnore('a\n')).entries;
+    expect(left.map(({ path, hardlink }) => [path, hardlink])).toEqual([
+      ['b', undefined],
+      ['c', 'b'],
+    ]);
+  });
+
   it.each<[string, readonly TreeEntry[]]>([
     ['the root', [dir('')]],
     ['a device', [{ ...base, path: 'n', type: 'char', device: { major: 1, minor: 1 } }]],
     ['an owner', [{ ...dir('a'), uid: 1 }]],
     ['a group', [{ ...dir('a'), gid: 1 }]],
-    ['a hard link', [file('a'), { ...file('b'), hardlink: 'a' }]],
+    ['a further name of nothing', [file('a'), { ...file('b'), hardlink: 'c' }]],
+    ['a further name of a directory', [dir('a'), { ...file('b'), hardlink: 'a' }]],
+    ['a further name that comes first', [{ ...file('a'), hardlink: 'b' }, file('b')]],
+    ['a further name of another file', [file('a'), { ...file('b'), hardlink: 'a', digest: digestOf('other') }]],
     ['attributes', [{ ...file('a'), xattrs: {} }]],
     ['a name twice', [file('a'), file('a')]],
     ['no parent', [file('a/b')]],

@@ -13,7 +13,8 @@ import type { IgnoreRules, IgnoreState } from './ignore.ts';
 
 /**
  * The files of a context, in order of paths, without the root itself; every parent is there and is a directory. Owner and
- * group are 0, there are no devices, extended attributes or hard links: what a checkout has by accident is in no key.
+ * group are 0, there are no devices and no extended attributes: what a checkout has by accident is in no key. Further names of
+ * a file name the first.
  */
 export interface ContextManifest {
   readonly version: 1;
@@ -29,7 +30,16 @@ function checkEntry(entry: TreeEntry): void {
   if (entry.path === '') throw refuse(entry, 'is the root');
   if (entry.type === 'char' || entry.type === 'block') throw refuse(entry, 'is a device');
   if (entry.uid !== 0 || entry.gid !== 0) throw refuse(entry, 'has an owner');
-  if (entry.hardlink !== undefined || entry.xattrs !== undefined) throw refuse(entry, 'has a hard link or attributes');
+  if (entry.xattrs !== undefined) throw refuse(entry, 'has attributes');
+}
+
+/** A further name is that of a file before it, which it is like in all but its path. */
+function checkLink(entry: TreeEntry, files: ReadonlyMap<string, TreeEntry>): void {
+  if (entry.hardlink === undefined) return;
+  const first = files.get(entry.hardlink);
+  const same = first?.type === 'file' && first.hardlink === undefined && first.digest === entry.digest;
+  if (entry.type !== 'file' || !same || first.mode !== entry.mode)
+    throw refuse(entry, `is no other name of ${JSON.stringify(entry.hardlink)}`);
 }
 
 /**
@@ -39,12 +49,15 @@ function checkEntry(entry: TreeEntry): void {
 export function makeManifest(entries: Iterable<TreeEntry>): ContextManifest {
   const ordered = [...entries].sort((a, b) => comparePaths(a.path, b.path));
   const directories = new Set(['']);
+  const files = new Map<string, TreeEntry>();
   let before: string | undefined;
   for (const entry of ordered) {
     checkEntry(entry);
     if (entry.path === before) throw refuse(entry, 'is there twice');
     if (!directories.has(parentOf(entry.path))) throw refuse(entry, 'lies in something that is no directory');
+    checkLink(entry, files);
     if (entry.type === 'dir') directories.add(entry.path);
+    else files.set(entry.path, entry);
     before = entry.path;
   }
   return { version: 1, entries: ordered };
@@ -80,5 +93,19 @@ export function filterManifest(manifest: ContextManifest, rules: IgnoreRules): C
     if (state.ignored) continue;
     for (let at = path; at !== '' && !kept.has(at); at = parentOf(at)) kept.add(at);
   }
-  return { version: 1, entries: manifest.entries.filter(({ path }) => kept.has(path)) };
+  return { version: 1, entries: relinked(manifest.entries.filter(({ path }) => kept.has(path))) };
+}
+
+/** Of the names of a file that are left, the first is the file. */
+function relinked(entries: readonly TreeEntry[]): readonly TreeEntry[] {
+  const firsts = new Map<string, string>();
+  return entries.map((entry) => {
+    if (entry.type === 'file' && entry.hardlink === undefined) firsts.set(entry.path, entry.path);
+    if (entry.hardlink === undefined) return entry;
+    const hardlink = firsts.get(entry.hardlink);
+    if (hardlink !== undefined) return { ...entry, hardlink };
+    firsts.set(entry.hardlink, entry.path);
+    const { hardlink: _, ...first } = entry;
+    return first;
+  });
 }

@@ -189,6 +189,22 @@ describe('packContext', () => {
     expect(entries.size).toBe(Object.keys(names).length + 3);
   });
 
+  it('keeps the names of one file together, of those that are sent', async () => {
+    const folder = makeFolder();
+    write(folder, { a: 'one', 'b/c': 'two', '.dockerignore': 'a' });
+    linkSync(`${folder}/a`, `${folder}/b/d`);
+    linkSync(`${folder}/a`, `${folder}/e`);
+    const links = (await throughTar(folder))
+      .filter(({ type }) => type === 'file')
+      .map(({ path, hardlink }) => [path, hardlink]);
+    expect(links).toEqual([
+      ['.dockerignore', undefined],
+      ['b/c', undefined],
+      ['b/d', undefined],
+      ['e', 'b/d'],
+    ]);
+  });
+
   it('is the same bytes for the same files, and says how much it is', async () => {
     const [a, b] = [makeFolder(), makeFolder()];
     const files = { 'b/c': '1', 'a/x': '22', z: '333' };

@@ -24,7 +24,7 @@ const MODE_PRESENT = 0o100000;
 
 const READ_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
-const types = { file: 'file', dir: 'directory', symlink: 'symlink', fifo: 'fifo' } as const;
+const types = { file: 'file', hardlink: 'link', dir: 'directory', symlink: 'symlink', fifo: 'fifo' } as const;
 
 function headerOf(file: ContextFile): Partial<Header> & Pick<Header, 'name'> {
   const pax: Record<string, string> = {};

@@ -10,13 +10,14 @@ export interface ContextFile {
   readonly path: string;
   /** the same for the file system, whose names are bytes */
   readonly diskPath: Buffer;
-  readonly type: 'file' | 'dir' | 'symlink' | 'fifo';
+  /** `hardlink` is a further name of a file that came before */
+  readonly type: 'file' | 'hardlink' | 'dir' | 'symlink' | 'fifo';
   readonly mode: number;
   /** seconds since the epoch */
   readonly mtime: number;
   /** 0 for all but files */
   readonly sizeBytes: number;
-  /** symlink: its target */
+  /** symlink: its target; hardlink: the file's first name */
   readonly link: string;
 }
 
@@ -60,17 +61,21 @@ function typeOf(path: string, stats: Stats): ContextFile['type'] | 'socket' {
   });
 }
 
-function describe(path: string, diskPath: Buffer): ContextFile | undefined {
+function describe(path: string, diskPath: Buffer, linked: Map<string, string>): ContextFile | undefined {
   const stats = look(path, () => lstatSync(diskPath));
   if (stats === undefined) return undefined;
   const type = typeOf(path, stats);
   if (type === 'socket') return undefined;
+  const common = { path, diskPath, mode: stats.mode & 0o7777, mtime: Math.floor(stats.mtimeMs / 1000) };
+  if (type === 'file' && stats.nlink > 1) {
+    const inode = `${stats.dev} ${stats.ino}`;
+    const first = linked.get(inode);
+    if (first !== undefined) return { ...common, type: 'hardlink', sizeBytes: 0, link: first };
+    linked.set(inode, path);
+  }
   return {
-    path,
-    diskPath,
+    ...common,
     type,
-    mode: stats.mode & 0o7777,
-    mtime: Math.floor(stats.mtimeMs / 1000),
     sizeBytes: type === 'file' ? stats.size : 0,
     link: type === 'symlink' ? decodePath(look(path, () => readlinkSync(diskPath, 'buffer')) ?? Buffer.alloc(0)) : '',
   };
@@ -98,6 +103,8 @@ interface Walk {
   /** paths that are sent whatever the rules say, and the directories above them */
   readonly always: ReadonlySet<string>;
   readonly signal: AbortSignal | undefined;
+  /** first names of files with several, by device and inode */
+  readonly linked: Map<string, string>;
 }
 
 interface Directory {
@@ -127,9 +134,11 @@ async function* walk(directory: Directory, options: Walk): AsyncGenerator<Contex
     const always = options.always.has(path);
     const mayHold = !state.ignored || always || options.rules.mayReinclude(path);
     if (!mayHold) continue;
-    const file = describe(path, Buffer.concat([directory.diskPath, Buffer.from('/'), name]));
-    if (file === undefined) continue;
     const taken = !state.ignored || always;
+    // A name that is not sent is not the first of its file.
+    const linked = taken ? options.linked : new Map<string, string>();
+    const file = describe(path, Buffer.concat([directory.diskPath, Buffer.from('/'), name]), linked);
+    if (file === undefined) continue;
     if (file.type !== 'dir') {
       if (taken) yield file;
       continue;
@@ -162,5 +171,5 @@ export async function* walkContext(directory: string, options: WalkOptions = {})
   }
   const rules = firstRules(directory, ignoreFiles);
   const diskPath = Buffer.from(directory);
-  yield* walk({ path: '', diskPath, state: rules.root }, { rules, always, signal });
+  yield* walk({ path: '', diskPath, state: rules.root }, { rules, always, signal, linked: new Map() });
 }
