@@ -6,8 +6,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 let echo: Server;
 let proxy: EgressProxy;
 let port: number;
+let connections = 0;
 beforeAll(async () => {
   echo = createServer((socket) => void socket.pipe(socket)).listen(0, '127.0.0.1');
+  echo.on('connection', () => connections++);
   await once(echo, 'listening');
   ({ port } = echo.address() as AddressInfo);
   proxy = await EgressProxy.start({
@@ -53,9 +55,11 @@ describe('the way out', () => {
       '[::1]:80',
       'allowed.example:1',
     ];
+    const before = connections;
     for (const target of targets) {
       expect(await tunnel(session.url, target), target).toMatch(/^HTTP\/1\.1 403 /);
     }
+    expect(connections).toBe(before);
     expect([...session.refused]).toEqual(targets);
   });
 

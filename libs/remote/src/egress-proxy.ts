@@ -92,9 +92,9 @@ export class EgressProxy implements AsyncDisposable {
     const port = Number(target.port || 80);
     track(session, client);
     try {
+      this.#checkLiteral(session, target.hostname, port);
       const server = connect({ host: bare(target.hostname), port, lookup: this.#guarded(session, port) });
       track(session, server);
-      this.#checkLiteral(session, target.hostname, port);
       server.setTimeout(CONNECT_TIMEOUT_MS, () => server.destroy(new Error('no connection in time')));
       await once(server, 'connect');
       server.setTimeout(IDLE_TIMEOUT_MS, () => server.destroy());
