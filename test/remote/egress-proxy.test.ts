@@ -26,7 +26,7 @@ afterAll(async () => {
 async function tunnel(url: string, target: string): Promise<string> {
   const { port: proxyPort, username, password } = new URL(url);
   const socket = connect({ host: '127.0.0.1', port: Number(proxyPort) });
-  const authorization = Buffer.from(`${username}:${password}`).toString('base64');
+  const authorization = Buffer.from(`${username}:${decodeURIComponent(password)}`).toString('base64');
   socket.write(`CONNECT ${target} HTTP/1.1\r\nhost: ${target}\r\nproxy-authorization: Basic ${authorization}\r\n\r\n`);
   let seen = '';
   socket.setEncoding('utf8').setTimeout(5_000, () => socket.destroy());
@@ -65,8 +65,10 @@ describe('the way out', () => {
 
   it('is closed to whoever has no session, or one that has ended', async () => {
     const session = proxy.open();
-    const wrong = session.url.replace(/:[0-9a-f]+@/, `:${'0'.repeat(32)}@`);
-    expect(await tunnel(wrong, `allowed.example:${port}`)).toMatch(/^HTTP\/1\.1 407 /);
+    for (const digit of ['0', 'é']) {
+      const wrong = session.url.replace(/:[0-9a-f]+@/, `:${digit.repeat(32)}@`);
+      expect(await tunnel(wrong, `allowed.example:${port}`)).toMatch(/^HTTP\/1\.1 407 /);
+    }
     session[Symbol.dispose]();
     expect(await tunnel(session.url, `allowed.example:${port}`)).toMatch(/^HTTP\/1\.1 407 /);
   });

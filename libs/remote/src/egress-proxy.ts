@@ -151,8 +151,9 @@ export class EgressProxy implements AsyncDisposable {
   #sessionOf({ headers }: IncomingMessage): Session | undefined {
     const given = /^Basic (.+)$/i.exec(headers['proxy-authorization'] ?? '')?.[1] ?? '';
     const [name, password = ''] = Buffer.from(given, 'base64').toString().split(':');
+    const bytes = Buffer.from(password);
     const known = [...this.#sessions.keys()].find(
-      (each) => each.length === password.length && timingSafeEqual(Buffer.from(each), Buffer.from(password)),
+      (each) => each.length === bytes.length && timingSafeEqual(Buffer.from(each), bytes),
     );
     return name === 'kiln' && known !== undefined ? this.#sessions.get(known) : undefined;
   }
