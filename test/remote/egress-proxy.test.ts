@@ -6,8 +6,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 let echo: Server;
 let proxy: EgressProxy;
 let port: number;
+let connections = 0;
 beforeAll(async () => {
   echo = createServer((socket) => void socket.pipe(socket)).listen(0, '127.0.0.1');
+  echo.on('connection', () => connections++);
   await once(echo, 'listening');
   ({ port } = echo.address() as AddressInfo);
   proxy = await EgressProxy.start({
@@ -24,7 +26,7 @@ afterAll(async () => {
 async function tunnel(url: string, target: string): Promise<string> {
   const { port: proxyPort, username, password } = new URL(url);
   const socket = connect({ host: '127.0.0.1', port: Number(proxyPort) });
-  const authorization = Buffer.from(`${username}:${password}`).toString('base64');
+  const authorization = Buffer.from(`${username}:${decodeURIComponent(password)}`).toString('base64');
   socket.write(`CONNECT ${target} HTTP/1.1\r\nhost: ${target}\r\nproxy-authorization: Basic ${authorization}\r\n\r\n`);
   let seen = '';
   socket.setEncoding('utf8').setTimeout(5_000, () => socket.destroy());
@@ -53,16 +55,20 @@ describe('the way out', () => {
       '[::1]:80',
       'allowed.example:1',
     ];
+    const before = connections;
     for (const target of targets) {
       expect(await tunnel(session.url, target), target).toMatch(/^HTTP\/1\.1 403 /);
     }
+    expect(connections).toBe(before);
     expect([...session.refused]).toEqual(targets);
   });
 
   it('is closed to whoever has no session, or one that has ended', async () => {
     const session = proxy.open();
-    const wrong = session.url.replace(/:[0-9a-f]+@/, `:${'0'.repeat(32)}@`);
-    expect(await tunnel(wrong, `allowed.example:${port}`)).toMatch(/^HTTP\/1\.1 407 /);
+    for (const digit of ['0', 'é']) {
+      const wrong = session.url.replace(/:[0-9a-f]+@/, `:${digit.repeat(32)}@`);
+      expect(await tunnel(wrong, `allowed.example:${port}`)).toMatch(/^HTTP\/1\.1 407 /);
+    }
     session[Symbol.dispose]();
     expect(await tunnel(session.url, `allowed.example:${port}`)).toMatch(/^HTTP\/1\.1 407 /);
   });

@@ -2,7 +2,7 @@ import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { tarOf } from '#testing';
 import { type Bytes, KilnError } from '#std';
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { isArchive } from './archive.ts';
 import { decompress } from './decompress.ts';
 
@@ -18,6 +18,12 @@ async function plain(bytes: Bytes): Promise<Buffer> {
   for await (const chunk of decompress(bytes, signal)) chunks.push(Buffer.from(chunk));
   return Buffer.concat(chunks);
 }
+
+/** `text`, by xz. */
+const xzOfText = Buffer.from(
+  '/Td6WFoAAATm1rRGAgAhARYAAAB0L+WjAQADdGV4dABVzegz/0oMFwABHARvLJzBH7bzfQEAAAAABFla',
+  'base64',
+);
 
 const file = (bytes: Buffer) => ({ name: 'file', open: () => pieces(bytes) });
 
@@ -39,6 +45,15 @@ describe('decompress', () => {
   ])('refuses what is %s', async (_, change) => {
     const packed = gzipSync(Buffer.from(Array.from({ length: 500 }, (_, at) => at % 251)));
     await expect(plain(pieces(change(packed)))).rejects.toMatchObject({ code: 'BLOB_CORRUPT' });
+  });
+
+  it('starts programs that know nothing of the builder’s environment', async () => {
+    vi.stubEnv('XZ_OPT', '--no-such-option');
+    try {
+      expect(await plain(pieces(xzOfText))).toEqual(Buffer.from('text'));
+    } finally {
+      vi.unstubAllEnvs();
+    }
   });
 
   it('is not to blame for its source', async () => {

@@ -26,6 +26,8 @@ const formats: readonly Format[] = [
 const MAGIC_BYTES = 6;
 /** What reads foreign bytes has no rights of the builder's. */
 const UNPRIVILEGED = ['--reuid=65534', '--regid=65534', '--clear-groups', '--no-new-privs', '--bounding-set=-all'];
+/** Nor does it know what the builder's environment holds. */
+const ENVIRONMENT = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C' };
 const COMPLAINT_CHARACTERS = 500;
 /** of setpriv and shells: no such command */
 const NO_COMMAND = 127;
@@ -100,7 +102,7 @@ function within(create: () => Transform): Unpack {
 /** Unpacks by a program of the node. */
 function outside(command: readonly [string, ...string[]]): Unpack {
   return async function* (packed, signal): Bytes {
-    const child = spawn('setpriv', [...UNPRIVILEGED, ...command], { signal, killSignal: 'SIGKILL' });
+    const child = spawn('setpriv', [...UNPRIVILEGED, ...command], { env: ENVIRONMENT, signal, killSignal: 'SIGKILL' });
     let complaint = '';
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       complaint = (complaint + text).slice(0, COMPLAINT_CHARACTERS);

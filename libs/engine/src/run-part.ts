@@ -47,9 +47,11 @@ export interface Delegating {
 
 /** Runs a part on another builder as if it ran here: its steps' events become this build's own. */
 export async function delegatePart(part: Part, { elsewhere, logs, report, signal }: Delegating): Promise<boolean> {
-  const tell = (event: BuildEvent): void | Promise<void> => {
+  const tell = async (event: BuildEvent): Promise<void> => {
     if (!('vertex' in event) || event.vertex === undefined || !part.steps.has(event.vertex)) return;
-    if (event.type === 'log') return logs.write(event.vertex, event.stream, Buffer.from(event.text));
+    if (event.type === 'log') return await logs.write(event.vertex, event.stream, Buffer.from(event.text));
+    // What was held back, as it might have become a secret.
+    if (event.type === 'vertexDone' || event.type === 'vertexFailed') await logs.end(event.vertex);
     report(event);
   };
   try {

@@ -93,8 +93,8 @@ export class EngineRunner implements OpRunner<Ref> {
     return ran;
   }
 
-  resultIds(values: readonly Ref[]): Promise<readonly ResultId[]> {
-    return Promise.all(values.flatMap((value) => (value.kind === 'tree' ? [value.id()] : [])));
+  async resultIds(values: readonly Ref[]): Promise<readonly ResultId[]> {
+    return (await Promise.all(values.map(async (value) => (value.kind === 'tree' ? value.results() : [])))).flat();
   }
 
   contents(vertex: Vertex, inputs: readonly Ref[]): Promise<readonly InputContent[]> {

@@ -1,6 +1,7 @@
+import { setTimeout } from 'node:timers/promises';
 import { gunzipSync, gzipSync, zstdDecompressSync } from 'node:zlib';
 import { digestOf, mediaType } from '#oci';
-import { collect, KilnError, single } from '#std';
+import { type Bytes, collect, KilnError, single } from '#std';
 import { encodeHeader, endOfTar, readTar } from '#tar';
 import { MemoryContentStore } from '#testing';
 import { describe, expect, it } from 'vitest';
@@ -11,9 +12,9 @@ const entry = (name: string, mtime: number): Buffer =>
 const tar = Buffer.concat([entry('old', 5), entry('new', 1_700_000_000), endOfTar]);
 const signal = new AbortController().signal;
 
-async function convert(conversion: LayerConversion) {
+async function convert(conversion: LayerConversion, source: Bytes = single(tar)) {
   const content = new MemoryContentStore();
-  const layer = await convertLayer({ ...conversion, tar: single(tar), content, signal });
+  const layer = await convertLayer({ ...conversion, tar: source, content, signal });
   return { layer, bytes: await collect(content.get(layer.descriptor.digest), 1024 * 1024) };
 }
 
@@ -34,6 +35,18 @@ describe('convertLayer', () => {
     }
     expect(gzip.bytes).toEqual(gzipSync(tar, { level: 9 }));
     expect((await convert({ compression: 'zstd' })).layer).toEqual(zstd.layer);
+  });
+
+  it.each(['gzip', 'zstd'] as const)('gives the same by %s, however the tar comes', async (compression) => {
+    const pieces = async function* (pauseMs: number): Bytes {
+      for (let at = 0; at < tar.length; at += 512) {
+        if (pauseMs > 0) await setTimeout(pauseMs);
+        yield tar.subarray(at, at + 512);
+      }
+      if (pauseMs > 0) await setTimeout(pauseMs);
+    };
+    const { bytes } = await convert({ compression });
+    for (const source of [pieces(0), pieces(5)]) expect((await convert({ compression }, source)).bytes).toEqual(bytes);
   });
 
   it('takes later times back, and leaves earlier ones', async () => {

@@ -1,9 +1,8 @@
-import { Readable, type Transform } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
+import type { Transform } from 'node:stream';
 import { constants, createGzip, createZstdCompress } from 'node:zlib';
 import type { ContentStore } from '#content';
 import { type Compression, Hasher, type Layer, mediaType } from '#oci';
-import type { Bytes } from '#std';
+import { type Bytes, messageOf } from '#std';
 import { rewriteTar } from '#tar';
 
 /** What a layer becomes for an output. */
@@ -63,14 +62,28 @@ async function* compressed(source: Bytes, compression: Compression, level: numbe
     return;
   }
   const pack = compressor(compression, level);
-  const piped = pipeline(Readable.from(source, { objectMode: false }), pack);
-  // Its failure also ends the iteration below, which throws it.
-  piped.catch(() => {});
+  void feed(source, pack);
   try {
     yield* pack as AsyncIterable<Uint8Array>;
-    await piped;
   } finally {
     pack.destroy();
+  }
+}
+
+/**
+ * Each piece when the last one is taken, and the end after all: Node adds an empty frame where zstd's last piece and the end
+ * meet, and so would give other bytes on a slow machine than on a fast one. A failure ends the reader's iteration.
+ */
+async function feed(source: Bytes, pack: Transform): Promise<void> {
+  try {
+    for await (const chunk of source) {
+      await new Promise<void>((resolve, reject) => {
+        pack.write(chunk, (error) => (error ? reject(error) : resolve()));
+      });
+    }
+    pack.end();
+  } catch (thrown) {
+    pack.destroy(thrown instanceof Error ? thrown : new Error(messageOf(thrown)));
   }
 }
 

@@ -83,8 +83,9 @@ const remoteUrl = z
   .string()
   .min(1)
   .max(4096)
-  .refine((text) => !/^[a-z][a-z0-9+.-]*:\/\/[^/?#@]*:[^/?#@]+@/i.test(text), {
-    error: 'has a password; pass it as the secret GIT_AUTH_TOKEN',
+  // By HTTP a user's name alone may be a token; by ssh it is a name.
+  .refine((text) => !/^(?:https?:[/\\]*[^/\\?#]*@|[a-z][a-z0-9+.-]*:\/\/[^/?#@]*:[^/?#@]+@)/i.test(text.trim()), {
+    error: 'has credentials; pass them as the secret GIT_AUTH_TOKEN',
   });
 
 /** What `--build-context name=…` gives. */

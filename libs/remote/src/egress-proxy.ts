@@ -92,9 +92,9 @@ export class EgressProxy implements AsyncDisposable {
     const port = Number(target.port || 80);
     track(session, client);
     try {
+      this.#checkLiteral(session, target.hostname, port);
       const server = connect({ host: bare(target.hostname), port, lookup: this.#guarded(session, port) });
       track(session, server);
-      this.#checkLiteral(session, target.hostname, port);
       server.setTimeout(CONNECT_TIMEOUT_MS, () => server.destroy(new Error('no connection in time')));
       await once(server, 'connect');
       server.setTimeout(IDLE_TIMEOUT_MS, () => server.destroy());
@@ -151,8 +151,9 @@ export class EgressProxy implements AsyncDisposable {
   #sessionOf({ headers }: IncomingMessage): Session | undefined {
     const given = /^Basic (.+)$/i.exec(headers['proxy-authorization'] ?? '')?.[1] ?? '';
     const [name, password = ''] = Buffer.from(given, 'base64').toString().split(':');
+    const bytes = Buffer.from(password);
     const known = [...this.#sessions.keys()].find(
-      (each) => each.length === password.length && timingSafeEqual(Buffer.from(each), Buffer.from(password)),
+      (each) => each.length === bytes.length && timingSafeEqual(Buffer.from(each), bytes),
     );
     return name === 'kiln' && known !== undefined ? this.#sessions.get(known) : undefined;
   }

@@ -28,6 +28,11 @@ describe('chooseRef', () => {
     });
   });
 
+  it('takes no option for a branch, whatever a server calls its default one', () => {
+    const head = listing('ref: --upload-pack=touch\tHEAD', `${id('5')}\tHEAD`);
+    expect(chooseRef({ shown, ref: '', checksum: '', listing: head })).toEqual({ commit: id('5'), ref: id('5') });
+  });
+
   it('does not take names that end alike', () => {
     const other = listing(`${id('1')}\trefs/heads/feature/main`);
     expect(() => chooseRef({ shown, ref: 'main', checksum: '', listing: other })).toThrow(/no branch or tag "main"/);

@@ -56,7 +56,8 @@ function listed({ shown, ref, listing }: RefQuery): ResolvedRef & { readonly tag
   }
   if (ref === '') {
     const commit = ids.get('HEAD');
-    if (commit !== undefined) return { commit, ref: head === '' ? commit : head, tag: '' };
+    // What the server says becomes an argument of git.
+    if (commit !== undefined) return { commit, ref: head.startsWith('refs/') ? head : commit, tag: '' };
     throw new KilnError('SOURCE_NOT_FOUND', `the git repository ${shown} has no default branch`, {
       hint: 'name a branch: #branch after the URL',
     });

@@ -27,7 +27,7 @@ export interface OpRunner<R> {
    * @returns false when it turned out that nobody else is there
    */
   delegate(part: Part, signal: AbortSignal): Promise<boolean>;
-  /** Of those values that are results, in their order; waits until they are recorded. */
+  /** The results that a step on these values names as parents (a merge counts as what it merges); waits until they are known. */
   resultIds(values: readonly R[]): Promise<readonly ResultId[]>;
   /** Executes the vertex; resolves as soon as the next step can stand on the result. */
   run(vertex: Vertex, inputs: readonly R[], signal: AbortSignal): Promise<R>;

@@ -1,5 +1,5 @@
-import type { ResultId } from '#cache';
-import { type Definition, type Edge, subgraph, type Vertex } from '#graph';
+import { parentInputs, type ResultId } from '#cache';
+import { type Definition, type Edge, isStep, subgraph, type Vertex } from '#graph';
 import { type Digest, type Platform, samePlatform } from '#oci';
 
 /** Steps of a build that run somewhere else. */
@@ -57,11 +57,12 @@ export function partOf(
   return { platform, steps, results, definition: { roots, vertices: new Map(vertices) } };
 }
 
-/** The vertices whose results a part's steps stand on: those that some step made. */
+/** The steps whose results a part's steps stand on; in place of a merge, which is no result, what it merges. */
 export function standsOn(definition: Definition, steps: ReadonlySet<Digest>): readonly Digest[] {
   const below = [...definition.vertices.values()]
     .filter(({ digest }) => steps.has(digest))
-    .flatMap(({ inputs }) => inputs.map((edge) => edge.vertex))
-    .filter((digest) => !steps.has(digest) && (definition.vertices.get(digest)?.inputs.length ?? 0) > 0);
+    .flatMap((vertex) => parentInputs(definition, vertex))
+    .filter((input) => isStep(input) && !steps.has(input.digest))
+    .map(({ digest }) => digest);
   return [...new Set(below)];
 }

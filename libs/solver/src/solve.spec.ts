@@ -76,7 +76,7 @@ class TextRunner implements OpRunner<Text> {
   selection = (): Digest => digestOf('selection');
   place: OpRunner<Text>['place'] = async () => 'here';
   delegate: OpRunner<Text>['delegate'] = async () => false;
-  resultIds = async (values: readonly Text[]): Promise<ResultId[]> => values.map(({ id }) => id);
+  resultIds = async (values: readonly Text[]): Promise<readonly ResultId[]> => resultsOf(values);
   contents = async (_vertex: Vertex, inputs: readonly Text[]): Promise<InputContent[]> =>
     inputs.map((input) => ({ tree: treeOf(input) }));
   run = async ({ label: { name } }: Vertex, inputs: readonly Text[]): Promise<Text> => {
@@ -343,6 +343,7 @@ describe('steps that run elsewhere', () => {
   ) {
     const here = new TextRunner(commands);
     const parts: Delegated[] = [];
+    const given: (string | undefined)[] = [];
     here.place = async ({ op, platform: wanted }) =>
       op.kind === 'exec' && samePlatform(wanted, arm64) && there() ? 'elsewhere' : 'here';
     here.delegate = async (part, signal) => {
@@ -355,12 +356,13 @@ describe('steps that run elsewhere', () => {
         .filter(({ digest }) => steps.has(digest))
         .map((each) => each.label.name);
       parts.push({ steps: names, ran: runner.ran });
+      given.push(...[...results.keys()].map((digest) => below.vertices.get(digest)?.label.name));
       return true;
     };
     const signal = new AbortController().signal;
     const report = (): void => undefined;
     const roots = await solve({ definition, runner: here, cache, clock: systemClock, report, parallelism: 4, signal });
-    return { roots, ran: here.ran, parts };
+    return { roots, ran: here.ran, parts, given };
   }
 
   /** A stage for each platform, on tools that are made once. */
@@ -392,6 +394,23 @@ describe('steps that run elsewhere', () => {
     const { ran, parts } = await farm(graph.builder.finish(graph.make('/last', second)), memoryCache());
     expect(ran).toEqual(['/last']);
     expect(parts).toEqual([{ steps: ['one', '/between', 'two'], ran: ['one', '/between', 'two'] }]);
+  });
+
+  it('stand on linked copies, which are none of their results but of what these merge', async () => {
+    const cache = memoryCache();
+    const build = (ignoreCache: boolean): Definition => {
+      const graph = new Graph();
+      const first = graph.run('one', [graph.link('early', graph.image('arm base'))], { on: arm64 });
+      const second = graph.run('two', [graph.link('late', first, ignoreCache)], { on: arm64, ignoreCache });
+      return graph.builder.finish(second);
+    };
+    const { ran, parts, given } = await farm(build(false), cache);
+    expect(ran.toSorted()).toEqual(['early', 'late']);
+    expect(given).toContain('early');
+    expect(given.filter((name) => name?.startsWith('LINK'))).toEqual([]);
+    expect(parts.flatMap((part) => part.ran)).toEqual(['one', 'two']);
+    const again = await farm(build(true), cache, undefined, { late: () => 'later' });
+    expect([again.ran, again.parts]).toEqual([['late'], [{ steps: ['two'], ran: ['two'] }]]);
   });
 
   it('are hits for the next build, which asks nobody', async () => {
