@@ -1,4 +1,5 @@
 import {
+  linkSync,
   chmodSync,
   closeSync,
   mkdirSync,
