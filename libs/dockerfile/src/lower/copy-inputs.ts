@@ -1,4 +1,4 @@
-import type { CopySources, Edge } from '#graph';
+import { type CopySources, type Edge, withoutCredentials } from '#graph';
 import { invalid } from '../invalid.ts';
 import type { Copy } from '../parse/ast.ts';
 import { pivotedPath, sourcePath } from './copy-paths.ts';
@@ -81,15 +81,22 @@ function remoteInput(
 }
 
 function check(copy: Copy, remotes: readonly (RemoteSource | undefined)[], checksum: string): void {
-  const [first] = remotes.filter((remote) => remote !== undefined);
+  const at = remotes.findIndex((remote) => remote !== undefined);
+  const first = remotes[at];
   if (first !== undefined && copy.kind === 'copy') {
     throw invalid(`source can't be ${first.kind === 'git' ? 'a git ref' : 'a URL'} for COPY`, {
-      hint: 'use ADD for it',
+      hint: `write ADD ${withoutCredentials(copy.sources[at] ?? '')} in its place`,
     });
   }
   if (checksum === '') return;
-  if (remotes.length !== 1) throw invalid("checksum can't be specified for multiple sources");
-  if (first === undefined) throw invalid('checksum requires HTTP(S) or Git sources');
+  if (remotes.length !== 1) {
+    throw invalid("checksum can't be specified for multiple sources", { hint: 'write an ADD for each of them' });
+  }
+  if (first === undefined) {
+    throw invalid('checksum requires HTTP(S) or Git sources', {
+      hint: 'leave --checksum out: files of the context are always checked',
+    });
+  }
 }
 
 /** One for the whole build, whatever the platform. */
