@@ -141,6 +141,7 @@ describe('mirrors and stand-ins', () => {
       code: 'REGISTRY_UNREACHABLE',
       hint: expect.stringContaining('no stand-in for registry.test/library/debian') as string,
     });
+    await expect(client.resolve(debian, platform)).rejects.toThrow('a moment ago, for library/debian');
   });
 
   it('reads the blobs of a stand-in from stand-ins, though the registry has come back', async () => {
