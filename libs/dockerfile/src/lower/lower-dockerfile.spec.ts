@@ -135,6 +135,14 @@ describe('variables', () => {
     ]);
   });
 
+  test('stages that --no-cache-filter names and that are not there are told', async () => {
+    const lowered = await lower('FROM scratch AS Build\nRUN x', { noCacheFilter: ['build', 'biuld', 'x'] });
+    expect(warnings(lowered).filter((text) => text.includes('filter'))).toEqual([
+      '--no-cache-filter: there is no stage "biuld" (did you mean build?)',
+      '--no-cache-filter: there is no stage "x"',
+    ]);
+  });
+
   test('what nothing consumes is told; proxies stay out of the environment', async () => {
     const buildArgs = { used: '1', nope: '2', HTTP_PROXY: 'http://p' };
     const lowered = await lower('FROM scratch\nARG used\nRUN x', { buildArgs });
