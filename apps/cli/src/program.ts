@@ -5,7 +5,8 @@ import type { BuildsFlags } from './commands/builds.ts';
 import type { CancelFlags } from './commands/cancel.ts';
 import type { DownFlags, StatusFlags, UpFlags } from './commands/farm.ts';
 import type { LogsFlags } from './commands/logs.ts';
-import { unsupportedFlags } from './build/unsupported-flags.ts';
+import { idleFlags, unsupportedFlags } from './build/unsupported-flags.ts';
+import { buildExamples, firstSteps } from './help-text.ts';
 import { usageError } from './usage.ts';
 
 const collect = (value: string, known: readonly string[] = []): string[] => [...known, value];
@@ -26,14 +27,17 @@ function version(): string {
 export function createProgram(): Command {
   const program = new Command('kiln')
     .description('Builds container images on a farm, with one cache for the whole team.')
-    .version(`kiln ${version()}`, '-V, --version', 'print the version')
-    .helpCommand(false)
+    .version(`kiln ${version()}`, '-v, --version', 'print the version')
+    .helpCommand('help [command]', 'show the flags of a command')
+    .addHelpText('after', firstSteps)
     .showSuggestionAfterError(true)
     .exitOverride()
     .configureOutput({ outputError: () => {} });
   addBuild(program);
   addFarm(program);
   addBuilds(program);
+  // What docker's users type.
+  program.command('version', { hidden: true }).action(() => void process.stdout.write(`${program.version() ?? ''}\n`));
   return program;
 }
 
@@ -45,14 +49,10 @@ function addBuild(program: Command): void {
       '<path>',
       'context: a directory, a git URL, the URL of a tar or a Dockerfile, or - for one of these on standard input',
     )
+    .optionsGroup('What is built:')
     .option('-f, --file <path>', 'Dockerfile (PATH/Dockerfile), or - for standard input')
-    .addOption(list('-t, --tag <name>', 'name of the image; may be repeated'))
-    .option('--push', 'push the image under its tags')
-    .option('--load', 'load the image into Docker or Podman on this machine')
-    .addOption(
-      list('-o, --output <spec>', 'type=image, registry, oci, docker, tar, local or cacheonly, with dest=PATH'),
-    )
-    .addOption(list('--annotation <key=value>', 'annotation of the image; index:KEY=VALUE for an index'))
+    .option('--target <stage>', 'stage to build')
+    .addOption(list('--platform <platform>', 'such as linux/amd64,linux/arm64'))
     .addOption(list('--build-arg <name=value>', 'value of an ARG; without =value from the environment'))
     .addOption(
       list(
@@ -60,30 +60,42 @@ function addBuild(program: Command): void {
         'files or an image for FROM and --from: a directory, docker-image://…, oci-layout://…, a URL',
       ),
     )
-    .option('--target <stage>', 'stage to build')
-    .addOption(list('--platform <platform>', 'such as linux/amd64,linux/arm64'))
+    .optionsGroup('Where it goes:')
+    .addOption(list('-t, --tag <name>', 'name of the image; may be repeated'))
+    .option('--push', 'push the image under its tags')
+    .option('--load', 'load the image into Docker or Podman on this machine')
+    .addOption(
+      list('-o, --output <spec>', 'type=image, registry, oci, docker, tar, local or cacheonly, with dest=PATH'),
+    )
+    .addOption(list('--label <name=value>', 'label of the image'))
+    .addOption(list('--annotation <key=value>', 'annotation of the image; index:KEY=VALUE for an index'))
+    .option('--metadata-file <path>', 'write digests and figures of the build as JSON')
+    .option('--iidfile <path>', 'write the image ID')
+    .optionsGroup('What RUN steps get:')
+    .addOption(list('--secret <spec>', 'id=NAME,src=FILE or id=NAME,env=VARIABLE for RUN --mount=type=secret'))
+    .addOption(list('--ssh <spec>', 'default, or id=SOCKET, or id=KEY[,KEY] for RUN --mount=type=ssh'))
+    .addOption(new Option('--network <mode>', 'default, none or host').default('default', 'default'))
+    .addOption(list('--add-host <name:address>', 'a line of /etc/hosts'))
+    .addOption(list('--allow <entitlement>', 'network.host or security.insecure'))
+    .addOption(list('--ulimit <name=soft[:hard]>', 'a limit, such as nofile=1024:2048'))
+    .option('--shm-size <size>', 'size of /dev/shm, such as 128m')
+    .option('-m, --memory <size>', 'memory at most, such as 2g')
+    .option('--cpus <number>', 'processors at most, such as 1.5')
+    .addOption(new Option('--cgroup-parent <path>', 'accepted, without effect').hideHelp())
+    .optionsGroup('What is reused:')
     .option('--no-cache', 'run every step')
     .addOption(list('--no-cache-filter <stage>', 'run every step of a stage').default([], 'none'))
     .option('--pull', 'ask the registries anew what tags stand for')
-    .addOption(list('--label <name=value>', 'label of the image'))
-    .option('--network <mode>', 'network of RUN steps: default, none or host', 'default')
-    .addOption(list('--secret <spec>', 'id=NAME,src=FILE or id=NAME,env=VARIABLE for RUN --mount=type=secret'))
-    .addOption(list('--ssh <spec>', 'default, or id=SOCKET, or id=KEY[,KEY] for RUN --mount=type=ssh'))
-    .addOption(list('--allow <entitlement>', 'network.host or security.insecure'))
-    .addOption(list('--add-host <name:address>', 'for /etc/hosts of RUN steps'))
-    .addOption(list('--ulimit <name=soft[:hard]>', 'limit of RUN steps, such as nofile=1024:2048'))
-    .option('--shm-size <size>', 'of /dev/shm of RUN steps')
-    .option('-m, --memory <size>', 'that a RUN step may use')
-    .option('--cpus <number>', 'processors that a RUN step may use')
-    .addOption(new Option('--cgroup-parent <path>', 'accepted, without effect').hideHelp())
-    .option('--call <method>', 'build, check, outline or targets; add ,format=json for JSON')
-    .option('--check', 'check the Dockerfile instead of building it; the same as --call=check')
-    .option('--metadata-file <path>', 'write digests and figures of the build as JSON')
-    .option('--iidfile <path>', 'write the image ID')
+    .optionsGroup('What is told:')
     .option('--progress <mode>', 'auto, plain, tty, rawjson or quiet', 'auto')
     .option('-q, --quiet', 'print nothing but the digest')
     .option('-d, --detach', 'print the build’s id and leave it to the farm')
-    .option(...DATA);
+    .option('--check', 'check the Dockerfile instead of building it; the same as --call=check')
+    .option('--call <method>', 'build, check, outline or targets; add ,format=json for JSON')
+    .optionsGroup('Options:')
+    .option(...DATA)
+    .addHelpText('after', buildExamples);
+  for (const flags of idleFlags) build.addOption(new Option(flags).hideHelp());
   for (const flags of unsupportedFlags) build.addOption(new Option(flags).hideHelp());
   build.action(async (path: string, flags: BuildCommandFlags) =>
     (await import('./commands/build.ts')).build(path, flags),
@@ -137,7 +149,10 @@ function addBuilds(program: Command): void {
 }
 
 /** Flags that docker takes as `--flag=true` too. */
-const switches = new Set(['--push', '--load', '--pull', '--no-cache', '--quiet', '--detach', '--check']);
+const switches = new Set([
+  ...['--push', '--load', '--pull', '--no-cache', '--quiet', '--detach', '--check', '--debug', '--squash'],
+  ...idleFlags,
+]);
 
 /** Writes `--push=true` as `--push` and leaves `--push=false` out. */
 export function plainSwitches(args: readonly string[]): string[] {
@@ -162,23 +177,34 @@ export async function runProgram(args: readonly string[]): Promise<void> {
     if (thrown.exitCode === 0) return;
     // `kiln` alone: commander has shown the help.
     if (thrown.code === 'commander.help') throw usageError('a command is missing', 'kiln --help lists them', thrown);
-    throw complaint(thrown);
+    throw complaint(thrown, args);
   }
 }
 
 /** `unknown flag --platfrom; did you mean --platform?` */
-function complaint(thrown: CommanderError): Error {
+function complaint(thrown: CommanderError, [name = '']: readonly string[]): Error {
+  const known = createProgram().commands.some((command) => command.name() === name);
   const [first = '', suggestion = ''] = thrown.message.split('\n');
   const what = first
     .replace(/^error: /, '')
     .replace(/^unknown option '(.*)'$/, 'unknown flag $1')
     .replace(/^unknown command '(.*)'$/, 'unknown command $1')
     .replace(/^option '([^']*)' argument missing$/, 'flag $1 needs a value')
-    .replace(/^missing required argument '(.*)'$/, 'missing: $1');
-  const meant = /Did you mean (?:one of )?(.*)\?/i.exec(suggestion)?.[1];
+    .replace(/^missing required argument '(.*)'$/, 'missing: $1')
+    .replace(/^too many arguments for '(.*)'\. Expected (\d+).* but got (\d+)\.$/, '$1 takes $2, not $3 arguments');
+  const meant = /Did you mean (?:one of )?(.*)\?/i.exec(suggestion)?.[1]?.replaceAll(', ', ' or ');
+  const see = `see kiln ${known ? `${name} ` : ''}--help`;
+  const next = thrown.code === 'commander.missingArgument' ? `${examples[name] ?? ''}${see}` : see;
   return usageError(
     meant === undefined ? what : `${what}; did you mean ${meant}?`,
-    meant === undefined ? 'see kiln --help' : undefined,
+    meant === undefined ? next : undefined,
     thrown,
   );
 }
+
+/** What to write where an argument is missing. */
+const examples: Readonly<Record<string, string>> = {
+  build: 'name the directory to build, as in kiln build . – or ',
+  logs: 'kiln builds lists them; ',
+  cancel: 'kiln builds lists them; ',
+};

@@ -33,7 +33,7 @@ const bad: readonly (readonly [text: string, line: number, message: string, hint
   [
     'FROM --platfrom=linux/amd64 a',
     1,
-    'unknown flag: --platfrom (did you mean platform?)',
+    'unknown flag: --platfrom (did you mean --platform?)',
     'flags of FROM are --platform',
   ],
   [
@@ -82,7 +82,7 @@ const bad: readonly (readonly [text: string, line: number, message: string, hint
   [`${base}COPY --chmod=999 a c`, 2, "invalid chmod parameter: '999'", '--chmod=755'],
   [`${base}COPY --chown a b`, 2, 'missing a value on flag: --chown', '--chown=value'],
   [`${base}COPY --chown=a --chown=b a b`, 2, 'duplicate flag specified: --chown', 'once'],
-  [`${base}COPY --form=x a b`, 2, 'unknown flag: --form (did you mean from?)', '--from'],
+  [`${base}COPY --form=x a b`, 2, 'unknown flag: --form (did you mean --from?)', '--from'],
   [`${base}COPY https://x/y /z`, 2, "source can't be a URL for COPY", 'write ADD https://x/y'],
   [`${base}COPY git@x.org:y/z /z`, 2, "source can't be a git ref for COPY", 'write ADD'],
   [`${base}COPY a <<EOF\nEOF`, 2, 'cannot accept a heredoc as a destination', 'destination'],
@@ -91,7 +91,7 @@ const bad: readonly (readonly [text: string, line: number, message: string, hint
   [`${base}RUN`, 2, 'RUN requires at least one argument', 'the command to run'],
   [`${base}RUN []`, 2, 'RUN requires at least one argument', 'the command to run'],
   [`${base}RUN --network=some x`, 2, 'invalid network mode "some"', 'default, none'],
-  [`${base}RUN --nework=none x`, 2, 'unknown flag: --nework (did you mean network?)', '--network'],
+  [`${base}RUN --nework=none x`, 2, 'unknown flag: --nework (did you mean --network?)', '--network'],
   [`${base}CMD --x`, 2, 'unknown flag: --x', 'CMD takes no flags'],
   [`${base}SHELL /bin/sh`, 2, 'SHELL requires the arguments to be in JSON form', '["/bin/bash", "-c"]'],
   [`${base}SHELL []`, 2, 'SHELL requires at least one argument', '["/bin/bash", "-c"]'],

@@ -46,7 +46,7 @@ export class Placement {
       'PLATFORM_UNAVAILABLE',
       `no builder can run ${formatPlatform(platform)}: builders run ${names}`,
       {
-        hint: 'install qemu-user-static on a builder, or add a node of that architecture',
+        hint: 'check how it is written; else install qemu-user-static on a builder, or add a node of that architecture',
       },
     );
   }

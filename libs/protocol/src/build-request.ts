@@ -6,8 +6,8 @@ const MAX_CONTEXTS = 64;
 
 const name = z.string().min(1).max(255);
 
-/** As `parseReference` takes it. */
-const reference = z
+/** A name of an image, as `parseReference` takes it. */
+export const ImageName = z
   .string()
   .min(1)
   .max(512)
@@ -49,7 +49,7 @@ const imageOptions = {
   /** OCI's media types (the default), or Docker's older names for the same */
   ociMediaTypes: z.boolean().optional(),
   /** of this output alone, besides the build's tags */
-  names: z.array(reference).max(64).optional(),
+  names: z.array(ImageName).max(64).optional(),
 };
 
 /** Where the result goes besides the cache. */
@@ -93,7 +93,7 @@ export const NamedContext = z.discriminatedUnion('type', [
   /** a tree that comes with the request, in the part `context:NAME` */
   z.strictObject({ type: z.literal('local') }),
   /** `docker-image://…` */
-  z.strictObject({ type: z.literal('image'), reference }),
+  z.strictObject({ type: z.literal('image'), reference: ImageName }),
   /** `oci-layout://…`: the layout comes as a tree in the part `context:NAME`; the digest is that of an index or manifest in it */
   z.strictObject({ type: z.literal('ociLayout'), digest: DigestSchema }),
   /** a git repository: URL with `#ref:subdirectory` */
@@ -135,7 +135,7 @@ export const BuildRequest = z.strictObject({
   labels: z.record(name, z.string().max(131_072)).default({}),
   /** by `[manifest|index|manifest-descriptor|index-descriptor[platform]:]key`, as docker buildx has it */
   annotations: z.record(z.string().min(1).max(512), z.string().max(65_536)).default({}),
-  tags: z.array(reference).max(64).default([]),
+  tags: z.array(ImageName).max(64).default([]),
   /** such as linux/amd64; several make an index. The builder's own when empty */
   platforms: z.array(platform).max(32).default([]),
   noCache: z.boolean().default(false),

@@ -121,7 +121,8 @@ export class Reader {
 }
 
 function withoutStandIn(thrown: RegistryError | Error, { registry, repository }: Repository): RegistryError {
-  return new RegistryError('REGISTRY_UNREACHABLE', thrown.message, {
+  const about = thrown.message.includes(repository.replace(/^library\//, '')) ? '' : `, for ${repository}`;
+  return new RegistryError('REGISTRY_UNREACHABLE', `${thrown.message}${about}`, {
     cause: thrown,
     hint: `check the network; there is no stand-in for ${registry}/${repository} either. With a mirror of ${registry} (KILN_REGISTRY_MIRRORS) it works without`,
   });

@@ -49,7 +49,10 @@ export function transportFailure(thrown: unknown, host: string): RegistryError {
       return new RegistryError(
         'REGISTRY_DENIED',
         `${host} is at a loopback or private address, which builds may not reach`,
-        { cause: thrown, hint: `let the farm's operator allow ${thrown.host} (KILN_EGRESS_ALLOW)` },
+        {
+          cause: thrown,
+          hint: `if it may be reached, let the farm's operator start it with KILN_EGRESS_ALLOW=${thrown.host}`,
+        },
       );
     case 'tls':
       return new RegistryError('REGISTRY_FAILED', `no TLS connection to ${host}: ${thrown.message}`, {

@@ -47,7 +47,7 @@ export function forbidden(shown: string, host: string, cause?: unknown): RemoteE
   return new RemoteError(
     'STEP_FAILED',
     `${shown} is at a loopback or private address (${host}), which builds may not reach`,
-    { cause, hint: `let the farm's operator allow ${host} (KILN_EGRESS_ALLOW)` },
+    { cause, hint: `if it may be reached, let the farm's operator start it with KILN_EGRESS_ALLOW=${host}` },
   );
 }
 

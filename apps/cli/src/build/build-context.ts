@@ -1,9 +1,10 @@
 import { lstat, readFile, realpath, stat } from 'node:fs/promises';
 import { basename, isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { packContext } from '#client';
-import { type Bytes, KilnError, messageOf, single, systemCode } from '#std';
+import { type Bytes, KilnError, single } from '#std';
 import type { ContextCount } from '../progress/client-event.ts';
 import { usageError } from '../usage.ts';
+import { whyUnreadable } from './unreadable.ts';
 import { type RemoteContext, remoteContext } from './remote-context.ts';
 import { type Input, readContextInput, readDockerfile } from './stdin.ts';
 
@@ -38,7 +39,7 @@ const nothing = async (): Promise<void> => {};
 
 /**
  * The context that a command line means.
- * @throws KilnError INVALID_ARGUMENT for wrong use, DOCKERFILE_INVALID when there is no Dockerfile, what packing throws
+ * @throws KilnError INVALID_ARGUMENT for wrong use, such as a Dockerfile that is not there, what packing throws
  */
 export async function openContext(source: ContextSource): Promise<BuildContext> {
   if (source.path === '-') return fromStandardInput(source);
@@ -50,7 +51,7 @@ export async function openContext(source: ContextSource): Promise<BuildContext> 
   const directory = resolve(source.cwd, source.path);
   const found = await stat(directory).catch((cause: unknown) => {
     throw usageError(
-      `the context ${source.path} cannot be read: ${messageOf(cause)}`,
+      `the context ${source.path} cannot be read: ${whyUnreadable(cause)}`,
       'name the directory to build',
       cause,
     );
@@ -147,11 +148,11 @@ async function readText(path: string, shown: string): Promise<string> {
     return await readFile(path, 'utf8');
   } catch (cause) {
     if (cause instanceof KilnError) throw cause;
-    const why = systemCode(cause) === 'ENOENT' ? 'there is no such file' : messageOf(cause);
-    throw new KilnError('DOCKERFILE_INVALID', `cannot read the Dockerfile ${path}: ${why}`, {
-      hint: 'name it with -f; its path is relative to the working directory',
+    throw usageError(
+      `the Dockerfile ${path} cannot be read: ${whyUnreadable(cause)}`,
+      'name it with -f; its path is relative to the working directory',
       cause,
-    });
+    );
   }
 }
 

@@ -1,4 +1,4 @@
-import { readPlatforms } from '#protocol';
+import { ImageName, readPlatforms } from '#protocol';
 import { isKilnError } from '#std';
 import { type ProgressMode, progressModes } from '../progress/choose-renderer.ts';
 import { type Call, parseCall } from '../call/parse-call.ts';
@@ -107,6 +107,11 @@ export function checkFlags(
 }
 
 function checkNames({ requests }: Outputs, tags: readonly string[]): void {
+  for (const tag of tags) {
+    const { error } = ImageName.safeParse(tag);
+    const why = error?.issues[0]?.message;
+    if (why !== undefined) throw usageError(`--tag: ${why}`, 'such as -t registry.example.com/acme/app:1.2');
+  }
   for (const output of requests) {
     if (output.type !== 'image' || !output.push) continue;
     const names = [...tags, ...(output.names ?? [])];

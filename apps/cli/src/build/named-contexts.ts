@@ -5,6 +5,7 @@ import { NamedContext } from '#protocol';
 import { type Bytes, messageOf } from '#std';
 import { z } from 'zod';
 import { usageError } from '../usage.ts';
+import { whyUnreadable } from './unreadable.ts';
 import { remoteContext } from './remote-context.ts';
 
 /** What `--build-context name=value` says. */
@@ -100,7 +101,7 @@ async function packed(directory: string, options: WalkOptions): Promise<() => By
 
 async function checkDirectory(name: string, directory: string): Promise<void> {
   const found = await stat(directory).catch((cause: unknown) => {
-    throw usageError(`${FLAG} ${name}: ${directory} cannot be read: ${messageOf(cause)}`, FORMS, cause);
+    throw usageError(`${FLAG} ${name}: ${directory} cannot be read: ${whyUnreadable(cause)}`, FORMS, cause);
   });
   if (!found.isDirectory()) throw usageError(`${FLAG} ${name}: ${directory} is no directory`, FORMS);
 }

@@ -102,7 +102,9 @@ describe('secrets', () => {
   });
 
   it('that cannot be read, or are too large', async () => {
-    await expect(value('id=nothing')).rejects.toThrow('the secret nothing cannot be read');
+    await expect(value('id=nothing')).rejects.toThrow(
+      '--secret nothing: nothing cannot be read: there is no such file',
+    );
     await expect(value('id=s,src=large')).rejects.toThrow('the secret s has 512001 bytes');
   });
 });

@@ -1,7 +1,8 @@
 import { readFile, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { csvFields, isKilnError, messageOf } from '#std';
+import { csvFields, isKilnError } from '#std';
 import { usageError } from '../usage.ts';
+import { whyUnreadable } from './unreadable.ts';
 
 /** Where a secret comes from; neither: a variable of its id's name, or else a file. */
 export interface SecretSource {
@@ -80,7 +81,8 @@ async function readOne({ id, file, variable }: SecretSource, around: SecretSurro
     return checked(id, await readFile(resolve(cwd, path)));
   } catch (thrown) {
     if (isKilnError(thrown)) throw thrown;
-    throw usageError(`the secret ${id} cannot be read: ${messageOf(thrown)}`, EXAMPLE, thrown);
+    const hint = file === undefined ? EXAMPLE : 'src=FILE is relative to the working directory';
+    throw usageError(`--secret ${id}: ${path} cannot be read: ${whyUnreadable(thrown)}`, hint, thrown);
   }
 }
 

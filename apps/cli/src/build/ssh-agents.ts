@@ -5,8 +5,9 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { AgentAnswers } from '#client';
-import { KilnError, messageOf, systemCode } from '#std';
+import { KilnError, systemCode } from '#std';
 import { usageError } from '../usage.ts';
+import { whyUnreadable } from './unreadable.ts';
 import type { AgentSource } from './ssh-sources.ts';
 
 /** Of one answer; as OpenSSH's own agent has it. */
@@ -100,7 +101,7 @@ async function lookAt(id: string, path: string): Promise<{ readonly path: string
   try {
     return { path, socket: (await stat(path)).isSocket() };
   } catch (cause) {
-    throw usageError(`--ssh ${id}: ${path} cannot be read: ${messageOf(cause)}`, undefined, cause);
+    throw usageError(`--ssh ${id}: ${path} cannot be read: ${whyUnreadable(cause)}`, undefined, cause);
   }
 }
 

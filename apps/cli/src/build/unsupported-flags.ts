@@ -6,7 +6,15 @@ export const unsupportedFlags: readonly string[] = [
   '--builder <value>',
   '--cache-from <value>',
   '--cache-to <value>',
-  '--debug',
+  '--compress',
+  '--cpu-period <value>',
+  '--cpu-quota <value>',
+  '-c, --cpu-shares <value>',
+  '--cpuset-cpus <value>',
+  '--cpuset-mems <value>',
+  '-D, --debug',
+  '--isolation <value>',
+  '--memory-swap <value>',
   '--policy <value>',
   '--provenance <value>',
   '--sbom <value>',
@@ -14,8 +22,12 @@ export const unsupportedFlags: readonly string[] = [
   '--squash',
 ];
 
+/** Docker's older flags for what a farm never keeps: containers of steps. With BuildKit they mean nothing either. */
+export const idleFlags: readonly string[] = ['--rm', '--force-rm'];
+
 /** They ask for what is done anyway when they are switched off. */
 const harmless: Readonly<Record<string, readonly string[]>> = {
+  isolation: ['default'],
   provenance: ['false', 'mode=disabled', 'disabled=true'],
   sbom: ['false', 'disabled=true'],
 };
@@ -34,7 +46,23 @@ export function refuseUnsupported(given: Readonly<Record<string, unknown>>): voi
   }
 }
 
+const CPUS = '--cpus limits the processors of RUN steps';
+const ATTESTATIONS = 'images have no attestations yet; leave it out';
+
 const hints: Readonly<Record<string, string>> = {
+  attest: ATTESTATIONS,
+  builder: 'KILN_URL names the farm; without it the one of this machine builds',
   'cache-from': 'not needed: every build of the farm reads one cache',
   'cache-to': 'not needed: every build of the farm writes one cache',
+  compress: 'not needed: only what is new in the context is sent',
+  'cpu-period': CPUS,
+  'cpu-quota': CPUS,
+  'cpu-shares': CPUS,
+  'cpuset-cpus': CPUS,
+  debug: '--progress=plain shows all that steps print',
+  isolation: 'every step has a sandbox of its own; leave it out',
+  'memory-swap': '--memory limits the memory of RUN steps',
+  provenance: `${ATTESTATIONS}, or say --provenance=false`,
+  sbom: `${ATTESTATIONS}, or say --sbom=false`,
+  squash: 'a last stage FROM scratch with COPY --from=STAGE / / has one layer',
 };

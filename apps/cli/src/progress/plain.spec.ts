@@ -285,4 +285,14 @@ ${once}
 build failed: no
 `);
   });
+
+  it('puts notes together, away from all else', () => {
+    let text = '';
+    const renderer = new PlainRenderer({ write: (more) => void (text += more), nowMs: () => 0 });
+    for (const note of ['wrote a', 'wrote b']) renderer.note(note);
+    renderer.show({ type: 'warning', atMs: 0, message: 'oh' });
+    renderer.note('wrote c');
+    renderer.close();
+    expect(text).toBe('wrote a\nwrote b\n\nwarning: oh\n\nwrote c\n');
+  });
 });

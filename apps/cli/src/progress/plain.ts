@@ -63,7 +63,7 @@ export class PlainRenderer implements Renderer {
   }
 
   note(line: string): void {
-    this.#mux.aside([line]);
+    this.#mux.note(line);
   }
 
   close(): void {

@@ -29,6 +29,8 @@ export class TextMux {
   readonly #speakers = new Map<string, Speaker>();
   #current: string | undefined;
   #empty = true;
+  /** the last line was a note */
+  #noted = false;
   #numbers = 0;
 
   constructor(write: (text: string) => void) {
@@ -54,7 +56,15 @@ export class TextMux {
     this.#leave();
     if (!this.#empty) this.#write('\n');
     this.#empty = false;
+    this.#noted = false;
     this.#write(`${lines.join('\n')}\n`);
+  }
+
+  /** One line that belongs to no work; several stand together. */
+  note(line: string): void {
+    if (this.#noted) this.#write(`${line}\n`);
+    else this.aside([line]);
+    this.#noted = true;
   }
 
   /** All that waits. */
@@ -63,6 +73,7 @@ export class TextMux {
   }
 
   #display(id: string, speaker: Speaker): void {
+    this.#noted = false;
     if (this.#current !== id) {
       this.#leave();
       if (!this.#empty) this.#write('\n');

@@ -1,4 +1,5 @@
 import type { Dockerfile } from '../parse/ast.ts';
+import { didYouMean } from '../parse/suggest.ts';
 import { checkSyntax } from '../parse/syntax.ts';
 import type { Environment } from './environment.ts';
 import type { Findings } from '../lint/findings.ts';
@@ -25,5 +26,8 @@ export function checkBuildArgs(file: Dockerfile, { buildArgs }: LowerOptions, sc
   const unused = Object.keys(buildArgs)
     .filter((name) => !declared.has(name) && !forTheBuild.test(name) && !isProxy(name))
     .sort();
-  if (unused.length > 0) to.note(`[Warning] One or more build-args [${unused.join(' ')}] were not consumed`);
+  if (unused.length === 0) return;
+  // BuildKit's words, without the `[Warning]` in front: every warning is shown as one.
+  const near = unused.map((name) => didYouMean(name, [...declared])).find((text) => text !== '') ?? '';
+  to.note(`One or more build-args [${unused.join(' ')}] were not consumed${near}`);
 }

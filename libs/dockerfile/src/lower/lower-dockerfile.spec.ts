@@ -135,11 +135,21 @@ describe('variables', () => {
     ]);
   });
 
+  test('stages that --no-cache-filter names and that are not there are told', async () => {
+    const lowered = await lower('FROM scratch AS Build\nRUN x', { noCacheFilter: ['build', 'biuld', 'x'] });
+    expect(warnings(lowered).filter((text) => text.includes('filter'))).toEqual([
+      '--no-cache-filter: there is no stage "biuld" (did you mean build?)',
+      '--no-cache-filter: there is no stage "x"',
+    ]);
+  });
+
   test('what nothing consumes is told; proxies stay out of the environment', async () => {
     const buildArgs = { used: '1', nope: '2', HTTP_PROXY: 'http://p' };
     const lowered = await lower('FROM scratch\nARG used\nRUN x', { buildArgs });
-    expect(warnings(lowered)).toEqual(['[Warning] One or more build-args [nope] were not consumed']);
+    expect(warnings(lowered)).toEqual(['One or more build-args [nope] were not consumed']);
     expect(ops(lowered).at(-1)).toMatchObject({ env: [path, 'used=1'] });
+    const mistyped = await lower('FROM scratch\nARG used\nRUN x', { buildArgs: { usde: '1' } });
+    expect(warnings(mistyped)[0]).toContain('(did you mean used?)');
     const declared = await lower('FROM scratch\nARG HTTP_PROXY\nRUN x', { buildArgs: { HTTP_PROXY: 'http://p' } });
     expect(ops(declared).at(-1)).toMatchObject({ env: [path, 'HTTP_PROXY=http://p'] });
   });

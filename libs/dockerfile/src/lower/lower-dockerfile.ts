@@ -13,6 +13,7 @@ import { globalScope } from './global-scope.ts';
 import { lintOfBuild } from './lint-of-build.ts';
 import type { LowerOptions } from './lower-options.ts';
 import { LoweringFailure } from './lowering-failure.ts';
+import { checkNoCacheFilter } from './no-cache-filter.ts';
 import { StageLowerer } from './lower-stages.ts';
 import { triggerFailure } from './onbuild-failure.ts';
 import { checkOrder, StagePlanner } from './plan-stages.ts';
@@ -92,6 +93,7 @@ export async function lowerStages({
   const plans = planner.plan();
   const target = planner.target();
   checkBuildArgs(file, options, scope, findings);
+  checkNoCacheFilter(file, options, findings);
   const images = new ImageBook(
     resolver,
     plans.flatMap(({ from }) => from.name ?? []),

@@ -53,6 +53,17 @@ describe('refusals name the line', () => {
     await expect(lower('FROM a\nFROM missing')).rejects.toMatchObject({ code: 'IMAGE_NOT_FOUND', line: 2 });
   });
 
+  test.each(['IMAGE_NOT_FOUND', 'REGISTRY_UNREACHABLE'] as const)('%s may be a mistyped stage', async (code) => {
+    const registry = new FakeRegistry();
+    registry.resolve = (reference) => Promise.reject(new KilnError(code, `no ${reference}`));
+    const file = parseDockerfile('FROM scratch AS build\nFROM scratch\nCOPY --from=buidl / /x');
+    await expect(lowerDockerfile(file, plainOptions, registry, new AbortController().signal)).rejects.toMatchObject({
+      code,
+      line: 3,
+      message: expect.stringContaining('(did you mean build?)') as string,
+    });
+  });
+
   test('a cancelled build', async () => {
     const file = parseDockerfile('FROM a');
     const reason = new KilnError('CANCELLED', 'stop');

@@ -63,7 +63,9 @@ export class ImageBook {
     } catch (thrown) {
       if (!isKilnError(thrown) || thrown.line !== undefined) throw thrown;
       const { code, message, hint } = thrown;
-      const near = code === 'IMAGE_NOT_FOUND' ? didYouMean(name, this.#stageNames) : '';
+      // Where no registry answers, nobody can tell either that there is no such image.
+      const missing = code === 'IMAGE_NOT_FOUND' || code === 'REGISTRY_UNREACHABLE';
+      const near = missing ? didYouMean(name, this.#stageNames) : '';
       throw new KilnError(code, `${message}${near}`, { hint, line, cause: thrown });
     }
   }

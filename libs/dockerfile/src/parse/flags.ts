@@ -55,7 +55,8 @@ export function parseFlags(keyword: string, flags: readonly string[], rules: Fla
     const known = [...values, ...switches, ...lists];
     if (!known.includes(name)) {
       const all = [...known, ...refused];
-      throw invalid(`unknown flag: ${dashed}${didYouMean(name, all)}`, {
+      const near = didYouMean(name, all).replace('did you mean ', 'did you mean --');
+      throw invalid(`unknown flag: ${dashed}${near}`, {
         hint:
           all.length === 0
             ? `${keyword.toUpperCase()} takes no flags`

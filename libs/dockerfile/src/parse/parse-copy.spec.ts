@@ -40,7 +40,7 @@ describe('flags of COPY and ADD', () => {
     ['COPY --unpack a b', 'unknown flag: --unpack'],
     ['COPY --checksum=sha256:1 a b', 'unknown flag: --checksum'],
     ['ADD --parents a b', 'unknown flag: --parents'],
-    ['ADD --excludes=x a b', 'unknown flag: --excludes (did you mean exclude?)'],
+    ['ADD --excludes=x a b', 'unknown flag: --excludes (did you mean --exclude?)'],
     ['ADD --from=x a b', 'unknown flag: --from'],
   ])('%s is refused', (line, message) => {
     expect(() => copy(line)).toThrow(expect.objectContaining({ code: 'DOCKERFILE_INVALID', line: 2 }));

@@ -76,7 +76,7 @@ describe('parseDockerfile', () => {
     ['FROM a AS 1st', 1, 'invalid name for build stage: "1st"'],
     ['FROM x\n\nRNU y', 3, 'unknown instruction: RNU (did you mean RUN?)'],
     ['FROM x\nconstructor y', 2, 'unknown instruction: constructor'],
-    ['FROM x\nCOPY --form=y a b', 2, 'unknown flag: --form (did you mean from?)'],
+    ['FROM x\nCOPY --form=y a b', 2, 'unknown flag: --form (did you mean --from?)'],
     ['FROM x\nCMD --x a', 2, 'unknown flag: --x'],
     ['FROM x\nCOPY --chown a b', 2, 'missing a value on flag: --chown'],
     ['FROM x\nCOPY --from=a --from=b a b', 2, 'duplicate flag specified: --from'],
