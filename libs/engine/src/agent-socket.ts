@@ -1,4 +1,5 @@
 import { closeSync, constants, openSync } from 'node:fs';
+import { once } from 'node:events';
 import { chmod, chown, mkdir, rm } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
@@ -78,16 +79,32 @@ async function listenIn(dir: string, server: Server): Promise<void> {
 }
 
 /** One request at a time, as agents do. */
-async function serve(connection: Socket, { agent, signal, onLost }: AgentSocketOptions): Promise<void> {
+async function serve(connection: Socket, options: AgentSocketOptions): Promise<void> {
   connection.on('error', () => connection.destroy());
   try {
     for await (const message of messagesOf(connection)) {
-      const answer = isAllowedRequest(message) ? await agent.ask(message, signal) : REFUSAL;
+      const answer = isAllowedRequest(message) ? await answerTo(message, connection, options) : REFUSAL;
       if (!connection.write(frameOf(answer))) await new Promise((resolve) => connection.once('drain', resolve));
     }
     connection.end();
-  } catch (thrown) {
+  } catch {
     connection.destroy();
-    if (!signal.aborted && isKilnError(thrown, 'STEP_FAILED')) onLost(thrown);
+  }
+}
+
+/** Where the client has left, the step hears nothing any more: an error would let it go on before it is ended. */
+async function answerTo(
+  message: Uint8Array,
+  connection: Socket,
+  { agent, signal, onLost }: AgentSocketOptions,
+): Promise<Uint8Array> {
+  try {
+    return await agent.ask(message, signal);
+  } catch (thrown) {
+    if (!signal.aborted && isKilnError(thrown, 'STEP_FAILED')) {
+      onLost(thrown);
+      if (!connection.destroyed) await once(connection, 'close');
+    }
+    throw thrown;
   }
 }
