@@ -34,6 +34,7 @@ export class Sources implements SourceResolver {
   readonly #options: SourcesOptions;
   /** remotes with their credentials, by what is shown of them */
   readonly #remotes = new Map<string, string>();
+  readonly #answers = new Map<string, Promise<RefAnswer>>();
   readonly #repositories = new Map<string, () => Promise<LocalRef>>();
 
   constructor(options: SourcesOptions) {
@@ -75,7 +76,12 @@ export class Sources implements SourceResolver {
   async repository({ remote, ref, checksum }: GitSource, signal?: AbortSignal): Promise<RefAnswer> {
     const { node, job } = this.#options;
     this.#remotes.set(withoutCredentials(remote), remote);
-    return await node.git.resolve({ remote, ref, checksum }, job.gitAuth, signal ?? job.signal);
+    const key = JSON.stringify([remote, ref, checksum]);
+    // One build sees one commit of a branch, however often it names it.
+    const answer =
+      this.#answers.get(key) ?? node.git.resolve({ remote, ref, checksum }, job.gitAuth, signal ?? job.signal);
+    this.#answers.set(key, answer);
+    return await answer;
   }
 
   httpRef(op: HttpOp): LocalRef {
