@@ -64,15 +64,17 @@ describe('an agent’s socket', () => {
     expect(await readdir(dir)).toEqual([]);
   });
 
-  it('tells when the client has left', async () => {
+  it('tells when the client has left, and lets the step hear nothing until it is ended', async () => {
     const gone = new KilnError('STEP_FAILED', 'the client has left');
-    const lost: unknown[] = [];
-    await using socket = await opened(
-      () => Promise.reject(gone),
-      (reason) => lost.push(reason),
-    );
-    expect(await exchange(socket.path, frameOf(Uint8Array.of(11)), 1)).toEqual([]);
-    expect(lost).toEqual([gone]);
+    const lost = Promise.withResolvers<unknown>();
+    const socket = await opened(() => Promise.reject(gone), lost.resolve);
+    let heard = false;
+    const answers = exchange(socket.path, frameOf(Uint8Array.of(11)), 1).finally(() => (heard = true));
+    expect(await lost.promise).toBe(gone);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(heard).toBe(false);
+    await socket[Symbol.asyncDispose]();
+    expect(await answers).toEqual([]);
   });
 });
 

@@ -39,7 +39,7 @@ describe('the place of a process', () => {
       (thrown) =>
         isKilnError(thrown, 'PLATFORM_UNAVAILABLE') &&
         thrown.message === 'no builder can run linux/s390x: builders run linux/amd64, linux/arm64' &&
-        thrown.hint === 'install qemu-user-static on a builder, or add a node of that architecture',
+        thrown.hint?.includes('install qemu-user-static on a builder') === true,
     );
   });
 
