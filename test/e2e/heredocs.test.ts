@@ -45,7 +45,7 @@ prog
     expect(await readFile(join(root, 'tmp/input'), 'utf8')).toBe('from two\n');
     expect(await readFile(join(root, 'tmp/program'), 'utf8')).toBe('ran as /dev/pipes/prog\n-rwxr-xr-x\n');
     expect(await readdir(join(root, 'dev')).catch(() => [])).toEqual([]);
-    expect(await readdir(join(farm.dir, 'builder-one', 'inline'))).toEqual([]);
+    expect(await readdir(join(farm.dir, 'builder-one', 'run', 'bundles'))).toEqual([]);
   });
 
   it('are copied as files, with owner and mode, beside others', async () => {
