@@ -1,8 +1,9 @@
-import { type CacheKey, type Result } from '#cache';
+import type { CacheKey, OpKey, Result } from '#cache';
 import { digestOf } from '#oci';
 import { createCacheStore } from '#storage';
 import { flushRedis } from '#testing';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { z } from 'zod';
 import { cacheStoreContract } from '../../libs/cache/src/cache-store.contract.ts';
 import { claimBuild, startStorage, type Storage } from './farm.ts';
 
@@ -94,3 +95,26 @@ async function soleResult({ db }: Storage): Promise<{ version: string; project: 
   if (row === undefined) throw new Error('no result');
   return row;
 }
+
+describe('what is taken back', () => {
+  it('leaves a note of when and why, which a later end replaces', async () => {
+    await using storage = await startStorage();
+    const { store, claim } = await open(storage, 'ends', 'main');
+    const blob = { mediaType: 'application/test', digest: digestOf('layer'), size: 1 };
+    const layers = [{ descriptor: blob, diffId: digestOf('diff'), delta: blob }];
+    const result: Result = {
+      ...{ id: digestOf('r') as Result['id'], parents: [], layers, tree: digestOf('tree'), empty: false, costMs: 1 },
+      ...{ startedAtMs: 1, finishedAtMs: 2, producer: { buildId: 'b', builderId: 'n', scope: 'main' } },
+    };
+    const key = digestOf('gone') as CacheKey;
+    const explained = { key, kind: 'definition' as const, op: digestOf('op of it') as OpKey, preimage: {} };
+    for (const _ of [1, 2]) {
+      await store.save([explained], result);
+      await store.forget(new Set([blob.digest]));
+    }
+    const row = z.object({ key: z.string(), op: z.string(), reason: z.string(), scope_id: z.string() });
+    expect(await storage.db.query(row, 'SELECT key, op, reason, scope_id FROM record_tombstones')).toEqual([
+      { key, op: explained.op, reason: 'lost', scope_id: claim.scopes[0].id },
+    ]);
+  });
+});

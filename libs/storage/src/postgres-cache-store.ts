@@ -13,6 +13,7 @@ import {
 import { type Descriptor, type Digest, DigestSchema } from '#oci';
 import { type Logger, silentLogger } from '#std';
 import { holdFence } from './build-claims.ts';
+import { buryResults } from './bury-results.ts';
 import type { Claim } from './claim.ts';
 import { bigintColumn, type Database } from './database.ts';
 import type { RedisLink } from './redis.ts';
@@ -34,6 +35,7 @@ const RecordRow = z.object({
 });
 const OpRow = z.object({ op: DigestSchema.transform((digest) => digest as OpKey) });
 const IndexRow = z.object({ records: z.array(RecordRow), ops: z.array(OpRow) });
+const VersionRow = z.object({ version: z.string() });
 const DeltaRow = z.object({
   diff_id: DigestSchema,
   media_type: z.string(),
@@ -105,11 +107,12 @@ export class PostgresCacheStore implements CacheStore {
     if (blobs.size === 0) return;
     const { projectId, scopes } = this.#claim;
     await this.#db.transaction(async (sql) => {
-      // Records go with their results.
-      await sql.execute(
-        'DELETE FROM results WHERE project_id = $1 AND scope_id = ANY ($2::text[]) AND blobs && $3::text[]',
+      const lost = await sql.query(
+        VersionRow,
+        'SELECT version::text FROM results WHERE project_id = $1 AND scope_id = ANY ($2::text[]) AND blobs && $3::text[]',
         [projectId, scopes.map(({ id }) => id), [...blobs]],
       );
+      await buryResults(sql, projectId, { versions: lost.map(({ version }) => version), reason: 'lost' });
       await sql.execute('DELETE FROM layer_deltas WHERE project_id = $1 AND digest = ANY ($2::text[])', [
         projectId,
         [...blobs],

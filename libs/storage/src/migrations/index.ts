@@ -5,6 +5,7 @@ import { platforms } from './0004-platforms.ts';
 import { layerVariants } from './0005-layer-variants.ts';
 import { sources } from './0006-sources.ts';
 import { parts } from './0007-parts.ts';
+import { tombstones } from './0008-tombstones.ts';
 
 export interface Migration {
   /** from 1, without gaps */
@@ -22,4 +23,5 @@ export const migrations: readonly Migration[] = [
   layerVariants,
   sources,
   parts,
+  tombstones,
 ];
