@@ -71,6 +71,23 @@ describe('what runs again', () => {
     expect(again['containerimage.config.digest']).toBe(first['containerimage.config.digest']);
   });
 
+  it('what is older than its time to live allows, and what follows only where it gave something else', async () => {
+    const dir = await project({
+      Dockerfile: 'FROM box:1\n# kiln:ttl=24h\nRUN echo index > /index\nRUN cat /index > /installed\n',
+    });
+    const first = await farm.build(dir);
+    const young = await farm.build(dir);
+    expect(young['kiln.build'].steps.run).toBe(0);
+    await write(dir, {
+      Dockerfile: 'FROM box:1\n# kiln:ttl=1ms\nRUN echo index > /index\nRUN cat /index > /installed\n',
+    });
+    const old = await farm.build(dir);
+    expect(shown(old.progress, 'DONE')).toEqual(['RUN echo index > /index']);
+    expect(shown(old.progress, 'CACHED')).toEqual(['RUN cat /index > /installed']);
+    expect(old.progress).toContain('kiln:ttl');
+    expect(old['containerimage.config.digest']).toBe(first['containerimage.config.digest']);
+  });
+
   it('what sees a changed mode', async () => {
     const dir = await project({
       Dockerfile: 'FROM box:1\nCOPY run.sh /\nRUN /run.sh\n',

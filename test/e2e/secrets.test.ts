@@ -133,3 +133,29 @@ async function tables(): Promise<readonly string[]> {
   }
   return found;
 }
+
+it('count in keys by their values where that is asked for, and are in no preimage even then', async () => {
+  const dir = await farm.folder();
+  const write1 = (comment: string): Promise<void> =>
+    write(dir, {
+      Dockerfile: `FROM box:1\n${comment}RUN --mount=type=secret,id=TOKEN,env=TOKEN test -n "$TOKEN" && echo keyed > /x\n`,
+    });
+  const ran = async (value: string, flag = 'id=TOKEN'): Promise<boolean> => {
+    const { code, stderr } = await farm.cli(['build', dir, '--progress', 'plain', '--secret', flag], {
+      env: { TOKEN: value },
+    }).ended;
+    if (code !== 0) throw new Error(stderr);
+    return !/^#\d+ CACHED/m.test(stderr);
+  };
+  await write1('');
+  expect([await ran(VALUE), await ran(SECOND)]).toEqual([true, false]);
+  expect([await ran(VALUE, 'id=TOKEN,keyed'), await ran(SECOND, 'id=TOKEN,keyed')]).toEqual([true, true]);
+  await write1('# kiln:secrets=keyed\n');
+  expect([await ran(VALUE), await ran(SECOND), await ran('a third')]).toEqual([false, false, true]);
+  const found = await farm.db.query(
+    z.object({ preimage: z.string() }),
+    "SELECT preimage::text FROM records WHERE preimage::text LIKE '%keyed%'",
+  );
+  expect(found.length).toBeGreaterThan(0);
+  for (const { preimage } of found) for (const value of [VALUE, SECOND]) expect(preimage).not.toContain(value);
+});

@@ -56,7 +56,7 @@ describe('the hot copy in Redis', () => {
 
   it('may be flushed, damaged or away: answers stay the same', async () => {
     const { store } = await open(storage, 'hot', 'main');
-    await store.save([explained], saved('x'));
+    await store.save([explained], saved('x'), 1);
     const answer = await store.lookup([key], []);
     expect(answer.records.get(key)).toHaveLength(1);
     expect(await store.lookup([key], [])).toEqual(answer);
@@ -67,7 +67,7 @@ describe('the hot copy in Redis', () => {
     expect(await store.lookup([key], [])).toEqual(answer);
     await storage.redis.stop();
     expect(await store.lookup([key], [])).toEqual(answer);
-    await store.save([explained], saved('y'));
+    await store.save([explained], saved('y'), 1);
     expect((await store.lookup([key], [])).records.get(key)).toHaveLength(2);
     await storage.redis.start();
     await vi.waitFor(() => storage.link.ping(), { timeout: 10_000 });
@@ -76,7 +76,7 @@ describe('the hot copy in Redis', () => {
 
   it('is used: what Postgres would answer is not asked again', async () => {
     const { store, claim } = await open(storage, 'warm', 'main');
-    await store.save([explained], saved('z'));
+    await store.save([explained], saved('z'), 1);
     await store.lookup([key], []);
     // Nothing ever changes a result; here it shows where the body came from.
     await storage.db.execute('UPDATE results SET cost_ms = 77 WHERE project_id = $1', [claim.projectId]);
@@ -109,7 +109,7 @@ describe('what is taken back', () => {
     const key = digestOf('gone') as CacheKey;
     const explained = { key, kind: 'definition' as const, op: digestOf('op of it') as OpKey, preimage: {} };
     for (const _ of [1, 2]) {
-      await store.save([explained], result);
+      await store.save([explained], result, 1);
       await store.forget(new Set([blob.digest]));
     }
     const row = z.object({ key: z.string(), op: z.string(), reason: z.string(), scope_id: z.string() });

@@ -209,7 +209,10 @@ class ClaimedBuild {
     const variants = new LayerVariantStore(db, claim);
     // The client of a part is that of its build.
     const clientOf = claim.part?.parentId ?? claim.buildId;
-    using session = clientSession({ redis, clock, buildId: clientOf, ssh: claim.request.ssh, secrets });
+    const { projectId } = claim;
+    const { secretKey } = this.options;
+    const { ssh } = claim.request;
+    using session = clientSession({ redis, clock, buildId: clientOf, ssh, secrets, projectId, secretKey });
     await using registry = registries.client(credentials);
     return await build(engine, {
       request: claim.request,

@@ -1,6 +1,7 @@
 import type { BuildSession } from '#engine';
+import { parseDigest } from '#oci';
 import type { SealedParts } from '#protocol';
-import { type Clock, systemRandom } from '#std';
+import { type Clock, keyedDigest, systemRandom } from '#std';
 import { type RedisLink, SessionCaller } from '#storage';
 
 export interface ClientSessionOptions {
@@ -10,6 +11,9 @@ export interface ClientSessionOptions {
   /** ids of the agents that the client forwards */
   readonly ssh: readonly string[];
   readonly secrets: SealedParts['secrets'];
+  readonly projectId: string;
+  /** of the farm */
+  readonly secretKey: Uint8Array;
 }
 
 /** What a client lends to its build: secrets that came sealed with it, and agents that it answers for while it is there. */
@@ -18,11 +22,20 @@ export function clientSession({
   clock,
   buildId,
   ssh,
-  secrets,
+  secrets: given,
+  projectId,
+  secretKey,
 }: ClientSessionOptions): BuildSession & Disposable {
   const caller = ssh.length === 0 ? undefined : new SessionCaller({ redis, buildId, clock, random: systemRandom });
+  const secrets = new Map(Object.entries(given).map(([id, value]) => [id, Buffer.from(value, 'base64')]));
   return {
-    secrets: new Map(Object.entries(secrets).map(([id, value]) => [id, Buffer.from(value, 'base64')])),
+    secrets,
+    secretDigest(id) {
+      const value = secrets.get(id);
+      return value === undefined
+        ? undefined
+        : parseDigest(`sha256:${keyedDigest(secretKey, `secret:${projectId}:${id}`, value)}`);
+    },
     agent: (id) =>
       caller === undefined || !ssh.includes(id)
         ? undefined

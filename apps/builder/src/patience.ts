@@ -35,7 +35,7 @@ export function patience({ clock, logger, signal }: PatienceOptions): Patience {
 export function patientCacheStore(store: CacheStore, wait: Patience): CacheStore {
   return {
     lookup: (keys, ops, signal) => wait(() => store.lookup(keys, ops, signal)),
-    save: (keys, result, signal) => wait(() => store.save(keys, result, signal)),
+    save: (keys, result, confirmedAtMs, signal) => wait(() => store.save(keys, result, confirmedAtMs, signal)),
     forget: (blobs, signal) => wait(() => store.forget(blobs, signal)),
     findDeltas: (diffIds, signal) => wait(() => store.findDeltas(diffIds, signal)),
     saveDelta: (diffId, delta, signal) => wait(() => store.saveDelta(diffId, delta, signal)),

@@ -66,12 +66,14 @@ export function cacheStoreContract(open: () => Promise<ContractFarm>): void {
   describe('look-up and save', () => {
     it('gives back what was saved, whole, under every key', async () => {
       const { store } = await farm.build('whole', 'main');
-      await store.save([explained('a'), { ...explained('b'), kind: 'content' }], result('x', ['one', 'two']));
+      await store.save([explained('a'), { ...explained('b'), kind: 'content' }], result('x', ['one', 'two']), 1);
       const { records, ops } = await store.lookup([key('a'), key('b'), key('c')], [op('b'), op('c')]);
       expect(records.get(key('a'))).toEqual([
-        { key: key('a'), kind: 'definition', result: result('x', ['one', 'two']) },
+        { key: key('a'), kind: 'definition', result: result('x', ['one', 'two']), confirmedAtMs: 1 },
       ]);
-      expect(records.get(key('b'))).toEqual([{ key: key('b'), kind: 'content', result: result('x', ['one', 'two']) }]);
+      expect(records.get(key('b'))).toEqual([
+        { key: key('b'), kind: 'content', result: result('x', ['one', 'two']), confirmedAtMs: 1 },
+      ]);
       expect(records.has(key('c'))).toBe(false);
       expect(ops).toEqual(new Set([op('b')]));
     });
@@ -84,23 +86,34 @@ export function cacheStoreContract(open: () => Promise<ContractFarm>): void {
     it('gives the newest first, at most so many, each once', async () => {
       const { store } = await farm.build('newest', 'main');
       const names = Array.from({ length: MAX_CANDIDATES + 2 }, (_, index) => `r${index}`);
-      for (const name of names) await store.save([explained('k')], result(name));
-      await store.save([explained('k')], result('r3'));
+      for (const name of names) await store.save([explained('k')], result(name), 1);
+      await store.save([explained('k')], result('r3'), 1);
       const newest = ['r3', ...names.filter((name) => name !== 'r3').reverse()].slice(0, MAX_CANDIDATES);
       expect(await idsOf(store, 'k')).toEqual(newest.map((name) => result(name).id));
+    });
+
+    it('remembers when a run last gave a result', async () => {
+      const { store } = await farm.build('confirmed', 'main');
+      for (const ms of [5, 9, 7]) await store.save([explained('k')], result('x'), ms);
+      await store.save([explained('other')], result('x'), 3);
+      const { records } = await store.lookup([key('k'), key('other')], []);
+      expect([key('k'), key('other')].map((each) => records.get(each)?.map((r) => r.confirmedAtMs))).toEqual([
+        [9],
+        [3],
+      ]);
     });
 
     it('sees a save at once from another build, also after an answer without it', async () => {
       const [one, other] = [await farm.build('fresh', 'main'), await farm.build('fresh', 'main')];
       expect(await idsOf(other.store, 'k')).toBeUndefined();
-      await one.store.save([explained('k')], result('x'));
+      await one.store.save([explained('k')], result('x'), 1);
       expect(await idsOf(other.store, 'k')).toEqual([result('x').id]);
     });
 
     it('keeps every one of many saves at the same moment', async () => {
       const { store } = await farm.build('many', 'main');
       const names = Array.from({ length: 6 }, (_, index) => `r${index}`);
-      await Promise.all(names.map((name) => store.save([explained('k'), explained(name)], result(name))));
+      await Promise.all(names.map((name) => store.save([explained('k'), explained(name)], result(name), 1)));
       expect(new Set(await idsOf(store, 'k'))).toEqual(new Set(names.map((name) => result(name).id)));
     });
   });
@@ -109,10 +122,10 @@ export function cacheStoreContract(open: () => Promise<ContractFarm>): void {
     it('trust flows down: own first, then inherited, never up', async () => {
       const main = await farm.build('trust', 'main');
       const pr = await farm.build('trust', 'pr');
-      await pr.store.save([explained('k')], result('pr'));
+      await pr.store.save([explained('k')], result('pr'), 1);
       expect(await idsOf(main.store, 'k')).toBeUndefined();
       expect((await main.store.lookup([], [op('k')])).ops.size).toBe(0);
-      await main.store.save([explained('k')], result('main'));
+      await main.store.save([explained('k')], result('main'), 1);
       expect(await idsOf(pr.store, 'k')).toEqual([result('pr').id, result('main').id]);
       expect(await idsOf(main.store, 'k')).toEqual([result('main').id]);
     });
@@ -120,14 +133,14 @@ export function cacheStoreContract(open: () => Promise<ContractFarm>): void {
     it('gives a result that two scopes have once', async () => {
       const main = await farm.build('twice', 'main');
       const pr = await farm.build('twice', 'pr');
-      await main.store.save([explained('k')], result('x'));
-      await pr.store.save([explained('k')], result('x'));
+      await main.store.save([explained('k')], result('x'), 1);
+      await pr.store.save([explained('k')], result('x'), 1);
       expect(await idsOf(pr.store, 'k')).toEqual([result('x').id]);
     });
 
     it('knows nothing of other projects', async () => {
       const [mine, other] = [await farm.build('mine', 'main'), await farm.build('other', 'main')];
-      await mine.store.save([explained('k')], result('x'));
+      await mine.store.save([explained('k')], result('x'), 1);
       await mine.store.saveDelta(digestOf('d'), blob('delta'));
       expect(await idsOf(other.store, 'k')).toBeUndefined();
       expect((await other.store.lookup([], [op('k')])).ops.size).toBe(0);
@@ -141,9 +154,9 @@ export function cacheStoreContract(open: () => Promise<ContractFarm>): void {
   describe('forget', () => {
     it.each(['layer one', 'delta one'])('takes back what stands on %s, and nothing else', async (lost) => {
       const { store } = await farm.build(`forget ${lost}`.replaceAll(' ', '-'), 'main');
-      await store.save([explained('below')], result('below', ['one']));
-      await store.save([explained('above')], result('above', ['one', 'two']));
-      await store.save([explained('beside')], result('beside', ['two']));
+      await store.save([explained('below')], result('below', ['one']), 1);
+      await store.save([explained('above')], result('above', ['one', 'two']), 1);
+      await store.save([explained('beside')], result('beside', ['two']), 1);
       expect(await idsOf(store, 'above')).toBeDefined();
       await store.forget(new Set([digestOf(lost)]));
       expect(await idsOf(store, 'below')).toBeUndefined();
@@ -155,11 +168,11 @@ export function cacheStoreContract(open: () => Promise<ContractFarm>): void {
     it('reaches inherited scopes, and what is saved again counts again', async () => {
       const main = await farm.build('again', 'main');
       const pr = await farm.build('again', 'pr');
-      await main.store.save([explained('k')], result('x'));
+      await main.store.save([explained('k')], result('x'), 1);
       await pr.store.forget(new Set([digestOf('layer x')]));
       expect(await idsOf(main.store, 'k')).toBeUndefined();
       const again = { ...result('x'), costMs: 99 };
-      await main.store.save([explained('k')], again);
+      await main.store.save([explained('k')], again, 1);
       expect((await pr.store.lookup([key('k')], [])).records.get(key('k'))?.[0]?.result).toEqual(again);
     });
   });
@@ -182,7 +195,7 @@ export function cacheStoreContract(open: () => Promise<ContractFarm>): void {
       const other = await farm.build('lost', 'main');
       await build.lose();
       const fenced = (thrown: unknown): boolean => isKilnError(thrown, 'FENCED');
-      await expect(store.save([explained('k')], result('x'))).rejects.toSatisfy(fenced);
+      await expect(store.save([explained('k')], result('x'), 1)).rejects.toSatisfy(fenced);
       await expect(store.saveDelta(digestOf('d'), blob('one'))).rejects.toSatisfy(fenced);
       expect(await idsOf(other.store, 'k')).toBeUndefined();
       expect((await other.store.findDeltas([digestOf('d')])).size).toBe(0);
@@ -194,7 +207,7 @@ export function cacheStoreContract(open: () => Promise<ContractFarm>): void {
     const reason = new Error('stop');
     const signal = AbortSignal.abort(reason);
     await expect(store.lookup([key('k')], [], signal)).rejects.toBe(reason);
-    await expect(store.save([explained('k')], result('x'), signal)).rejects.toBe(reason);
+    await expect(store.save([explained('k')], result('x'), 1, signal)).rejects.toBe(reason);
     expect(await idsOf(store, 'k')).toBeUndefined();
   });
 }

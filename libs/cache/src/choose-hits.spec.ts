@@ -1,4 +1,4 @@
-import { type Definition, DefinitionBuilder, type Edge } from '#graph';
+import { type Definition, DefinitionBuilder, type Edge, type VertexLabel } from '#graph';
 import { type Digest, digestOf } from '#oci';
 import { describe, expect, it } from 'vitest';
 import { chooseHits } from './choose-hits.ts';
@@ -10,16 +10,19 @@ const base = digestOf('base');
 const id = (name: string): ResultId => digestOf(name) as ResultId;
 
 /** One stage `a` on the base, and `b`, `c` that both stand on it; `d` copies from c onto b. */
-function diamond(ignoreA = false): { definition: Definition; a: Digest; b: Digest; c: Digest; d: Digest } {
+function diamond(
+  ignoreA = false,
+  ttlMs?: number,
+): { definition: Definition; a: Digest; b: Digest; c: Digest; d: Digest } {
   const builder = new DefinitionBuilder();
   const label = { name: '', stage: '', line: 0, ignoreCache: false };
-  const run = (name: string, on: Edge, ignoreCache = false): Edge =>
+  const run = (name: string, on: Edge, more: Partial<VertexLabel> = {}): Edge =>
     builder.add({ kind: 'exec', args: [name], env: [], cwd: '/', user: '', network: 'none' }, platform, [on], {
       ...label,
-      ignoreCache,
+      ...more,
     });
   const image = builder.add({ kind: 'image', reference: 'x', digest: base }, platform, [], label);
-  const a = run('a', image, ignoreA);
+  const a = run('a', image, { ignoreCache: ignoreA, ttlMs });
   const b = run('b', a);
   const c = run('c', a);
   const d = builder.add({ kind: 'copy', from: [{ input: 1, patterns: ['x'] }], dest: '/' }, platform, [b, c], label);
@@ -39,7 +42,7 @@ function record(name: string, parents: readonly ResultId[]): CacheRecord {
     finishedAtMs: 1,
     producer,
   };
-  return { key: digestOf(`key ${name}`) as CacheKey, kind: 'definition', result };
+  return { key: digestOf(`key ${name}`) as CacheKey, kind: 'definition', result, confirmedAtMs: 1 };
 }
 
 const onBase = [imageResultId(base)];
@@ -106,6 +109,30 @@ describe('chooseHits', () => {
       [d, [record('d', [id('b'), id('c')])]],
     ]);
     expect(chooseHits(definition, all).hits.size).toBe(0);
+  });
+
+  describe('above a step with a time to live', () => {
+    const { definition, a, b, c, d } = diamond(false, 1000);
+    const [withB, withC] = [record('b', [id('a')]), record('c', [id('a')])];
+    const withD = record('d', [id('b'), id('c')]);
+    const young = record('a', onBase);
+    const chosen = (...records: readonly (readonly [Digest, CacheRecord])[]): readonly Digest[] => [
+      ...chooseHits(definition, new Map(records.map(([vertex, found]) => [vertex, [found]]))).hits.keys(),
+    ];
+
+    it('uses what stands on a run that is young enough', () => {
+      expect(chosen([a, young], [b, withB], [c, withC], [d, withD])).toEqual([d, c, b, a]);
+    });
+
+    it('uses nothing that stands on an older run, directly or not', () => {
+      expect(chosen([b, withB], [c, withC], [d, withD])).toEqual([]);
+      expect(chosen([a, record('a2', onBase)], [b, withB], [c, withC], [d, withD])).toEqual([a]);
+    });
+
+    it('uses nothing of which it cannot be told any more on which run it stands', () => {
+      // b is not recorded any more, so d may stand on any run of a; c stands on this one.
+      expect(chosen([a, young], [c, withC], [d, withD])).toEqual([c, a]);
+    });
   });
 
   describe('with merges', () => {

@@ -39,23 +39,57 @@ function attempt(
   const pins = new Map<Digest, { id: ResultId; by: Set<CacheRecord> }>();
   const conflicts = new Set<CacheRecord>();
   const tainted = taintedVertices(definition);
+  const above = new Above();
 
   for (const vertex of [...definition.vertices.values()].reverse()) {
     const pin = pins.get(vertex.digest);
     const isNeeded = needed.has(vertex.digest);
-    if (!isNeeded && pin === undefined) continue;
-    const usable = (candidates.get(vertex.digest) ?? []).find(
-      (record) => !tainted.has(vertex.digest) && !refused.has(record) && fits(definition, vertex, record, pins),
-    );
+    const usable =
+      isNeeded || pin !== undefined
+        ? (candidates.get(vertex.digest) ?? []).find(
+            (record) => !tainted.has(vertex.digest) && !refused.has(record) && fits(definition, vertex, record, pins),
+          )
+        : undefined;
+    if (vertex.label.ttlMs !== undefined) {
+      // Which of its runs is in these hits, and how old it is, nobody can tell.
+      for (const record of above.of(vertex))
+        if (usable === undefined || pin?.by.has(record) !== true) conflicts.add(record);
+    }
     if (usable !== undefined) {
       if (isNeeded || isStep(vertex)) hits.set(vertex.digest, usable);
       pinInputs(definition, vertex, usable, pins);
+      above.stand(vertex, usable);
       continue;
     }
     if (isNeeded && isStep(vertex) && pin !== undefined) for (const record of pin.by) conflicts.add(record);
+    above.pass(vertex);
     if (isNeeded) for (const edge of vertex.inputs) needed.add(edge.vertex);
   }
   return { hits, needed, conflicts };
+}
+
+/** Which chosen records stand on a vertex, whatever lies between. */
+class Above {
+  readonly #records = new Map<Digest, Set<CacheRecord>>();
+
+  of({ digest }: Vertex): ReadonlySet<CacheRecord> {
+    return this.#records.get(digest) ?? new Set();
+  }
+
+  stand({ inputs }: Vertex, record: CacheRecord): void {
+    for (const edge of inputs) this.#below(edge.vertex).add(record);
+  }
+
+  /** A vertex without a record of its own: what stands on it stands on its inputs. */
+  pass(vertex: Vertex): void {
+    for (const edge of vertex.inputs) for (const record of this.of(vertex)) this.#below(edge.vertex).add(record);
+  }
+
+  #below(digest: Digest): Set<CacheRecord> {
+    const records = this.#records.get(digest) ?? new Set();
+    this.#records.set(digest, records);
+    return records;
+  }
 }
 
 /** A step that must run anew may give another tree: what stands on it is looked up by content afterwards. */

@@ -50,6 +50,8 @@ export interface CacheRecord {
   readonly key: CacheKey;
   readonly kind: KeyKind;
   readonly result: Result;
+  /** when a run last gave this result under this key: at its first one, or at a later one that gave the same */
+  readonly confirmedAtMs: number;
 }
 
 /** A key with what it hashes, kept so that a later miss can be explained. */
@@ -76,9 +78,10 @@ export interface CacheStore {
   lookup(keys: readonly CacheKey[], ops: readonly OpKey[], signal?: AbortSignal): Promise<LookupAnswer>;
   /**
    * Makes a result known under all the keys, at once or not at all.
+   * @param confirmedAtMs when a run gave it; the latest one counts
    * @throws KilnError FENCED when the build has gone to another builder
    */
-  save(keys: readonly ExplainedKey[], result: Result, signal?: AbortSignal): Promise<void>;
+  save(keys: readonly ExplainedKey[], result: Result, confirmedAtMs: number, signal?: AbortSignal): Promise<void>;
   /** Takes back what refers to blobs that are lost or damaged, in every scope that the build reads. */
   forget(blobs: ReadonlySet<Digest>, signal?: AbortSignal): Promise<void>;
   /** Deltas of layers that no step made (base images), by diffID. */

@@ -166,7 +166,7 @@ type Figures = Pick<BuildResult, 'steps' | 'bytes' | 'durationMs' | 'savedMs'>;
 
 /** Of each platform, in their order. */
 function optionsOf(
-  { request, buildPlatform }: BuildJobInput,
+  { request, buildPlatform, session }: BuildJobInput,
   { local, ignore }: Opened,
 ): readonly [LowerOptions, ...LowerOptions[]] {
   const { target, buildArgs, labels, noCache, noCacheFilter, network, contexts } = request;
@@ -177,6 +177,8 @@ function optionsOf(
     namePlatforms: more.length > 0,
     extraHosts: request.addHosts,
     limits: limitsOf(request),
+    keyedSecrets: request.keyedSecrets,
+    secretDigest: (id) => session.secretDigest(id),
     contextFiles: contextFiles(local, ignore),
   });
   return [of(first), ...more.map(of)];

@@ -1,3 +1,5 @@
+import type { Digest } from '#oci';
+
 /** One of the client's ssh agents, wherever it is. */
 export interface ClientAgent {
   /** Resolves when the client is there to answer. @throws KilnError STEP_FAILED when it has left, or does not come */
@@ -13,8 +15,14 @@ export interface ClientAgent {
 export interface BuildSession {
   /** by id */
   readonly secrets: ReadonlyMap<string, Uint8Array>;
+  /** over a secret's value, under a key of the farm's; undefined for one that the client did not give */
+  secretDigest(id: string): Digest | undefined;
   /** by id; undefined for one that the client does not forward */
   agent(id: string): ClientAgent | undefined;
 }
 
-export const noSession: BuildSession = { secrets: new Map(), agent: () => undefined };
+export const noSession: BuildSession = {
+  secrets: new Map(),
+  secretDigest: () => undefined,
+  agent: () => undefined,
+};

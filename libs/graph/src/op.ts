@@ -93,6 +93,8 @@ export type ExecMount =
       readonly target?: string | undefined;
       /** name of the variable that holds it */
       readonly env?: string | undefined;
+      /** over what it holds, under a key of the farm's: where the value counts in the step's keys */
+      readonly keyed?: Digest | undefined;
       readonly required: boolean;
       readonly mode: number;
       readonly uid: number;

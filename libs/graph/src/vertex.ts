@@ -18,6 +18,8 @@ export interface VertexLabel {
   readonly line: number;
   /** the step does not use what is cached (`--no-cache`, `--no-cache-filter`) */
   readonly ignoreCache: boolean;
+  /** a result that is older than this is not used (`# kiln:ttl=24h`) */
+  readonly ttlMs?: number | undefined;
 }
 
 export interface Vertex {
@@ -43,13 +45,17 @@ export function mergeDefinitions(definitions: readonly Definition[]): Definition
   return { vertices, roots: definitions.flatMap(({ roots }) => roots) };
 }
 
-/** Of two equal vertices the first is shown; where one may not use what is cached, neither may. */
+/** Of two equal vertices the first is shown; what one may not use of the cache, neither may. */
 function addVertex(vertices: Map<Digest, Vertex>, vertex: Vertex): void {
   const known = vertices.get(vertex.digest);
   if (known === undefined) vertices.set(vertex.digest, vertex);
-  else if (vertex.label.ignoreCache && !known.label.ignoreCache) {
-    vertices.set(vertex.digest, { ...known, label: vertex.label });
-  }
+  else vertices.set(vertex.digest, { ...known, label: strictest(known.label, vertex.label) });
+}
+
+function strictest(first: VertexLabel, second: VertexLabel): VertexLabel {
+  const shown = second.ignoreCache && !first.ignoreCache ? second : first;
+  const limits = [first.ttlMs, second.ttlMs].filter((ttlMs) => ttlMs !== undefined);
+  return limits.length === 0 ? shown : { ...shown, ttlMs: Math.min(...limits) };
 }
 
 /** The part of a definition that some of its vertices need, with these as its roots. */

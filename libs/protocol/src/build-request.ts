@@ -159,6 +159,8 @@ export const BuildRequest = z.strictObject({
   ssh: z.array(name).max(32).default([]),
   /** ids of the secrets that came with the request; filled in on arrival */
   secretIds: z.array(name).max(256).default([]),
+  /** ids of the secrets whose values count in the keys of the steps that see them */
+  keyedSecrets: z.array(name).max(256).default([]),
   outputs: z.array(OutputRequest).max(8).default([]),
   /** by registry host; sealed on arrival, never stored or shown in clear */
   credentials: z.record(name, RegistryCredentials).default({}),

@@ -1,6 +1,7 @@
 import { type Definition } from '#graph';
 import type { BuildEvent } from '#protocol';
 import { KilnError, systemClock } from '#std';
+import { StepClock } from '#testing';
 import { describe, expect, it } from 'vitest';
 import { solve, VertexFailure } from './solve.ts';
 import { Graph, type Commands, TextRunner, memoryCache, run, chain } from './solved.fixture.ts';
@@ -43,6 +44,30 @@ describe('solve', () => {
     expect((await run(chain(['a', 'b', 'c'], { ignore: 'a' }), cache, commands)).ran).toEqual(['a']);
     run1++;
     expect((await run(chain(['a', 'b', 'c'], { ignore: 'a' }), cache, commands)).ran).toEqual(['a', 'b']);
+  });
+
+  it('runs a step again once its time to live is over, and keeps what gave the same', async () => {
+    const cache = memoryCache();
+    const clock = new StepClock();
+    const { signal } = new AbortController();
+    const graph = (): Definition => {
+      const steps = new Graph();
+      const update = steps.run('update', [steps.image()], { ttlMs: 50 });
+      return steps.builder.finish(steps.run('install', [steps.run('between', [update])]));
+    };
+    let index = 'old';
+    const commands = { update: () => index };
+    const at = async (nowMs: number): Promise<readonly string[]> => {
+      clock.now = nowMs;
+      return (await run(graph(), cache, commands, signal, clock)).ran;
+    };
+    expect(await at(1000)).toEqual(['update', 'between', 'install']);
+    expect(await at(1049)).toEqual([]);
+    expect(await at(1050)).toEqual(['update']);
+    expect(await at(1099)).toEqual([]);
+    index = 'new';
+    expect(await at(1200)).toEqual(['update', 'between', 'install']);
+    expect(await at(1249)).toEqual([]);
   });
 
   it('runs independent stages at the same time', async () => {

@@ -75,6 +75,7 @@ class GraphSolver<R> {
   readonly #saved = new Map<Digest, Promise<void>>();
   #choice: Choice = { hits: new Map(), needed: new Set() };
   #keys: ReadonlyMap<Digest, ExplainedKey> = new Map();
+  /** all that were found, those that are too old included */
   #records: ReadonlyMap<Digest, readonly CacheRecord[]> = new Map();
   #knownOps: ReadonlySet<OpKey> = new Set();
 
@@ -101,17 +102,19 @@ class GraphSolver<R> {
       signal,
     );
     this.#knownOps = answer.ops;
-    this.#records = new Map(
-      steps.map((step) => [step.digest, this.#allowed(step, answer.records.get(keyOf(step).key))]),
-    );
-    this.#choice = chooseHits(definition, this.#records);
+    this.#records = new Map(steps.map((step) => [step.digest, answer.records.get(keyOf(step).key) ?? []]));
+    const allowed = steps.map((step) => [step.digest, this.#allowed(step, this.#records.get(step.digest))] as const);
+    this.#choice = chooseHits(definition, new Map(allowed));
     this.#reportHits();
     for (const step of steps) if (this.#isSureToRun(step)) await this.#place(step);
   }
 
-  #allowed({ digest }: Vertex, records: readonly CacheRecord[] = []): readonly CacheRecord[] {
+  #allowed({ digest, label }: Vertex, records: readonly CacheRecord[] = []): readonly CacheRecord[] {
     const given = this.#options.results?.get(digest);
-    return given === undefined ? records : records.filter(({ result }) => result.id === given);
+    if (given !== undefined) return records.filter(({ result }) => result.id === given);
+    const { ttlMs } = label;
+    const nowMs = this.#options.clock.nowMs();
+    return ttlMs === undefined ? records : records.filter(({ confirmedAtMs }) => confirmedAtMs > nowMs - ttlMs);
   }
 
   /** No later look-up can find it, so that what cannot run is told before anything does. */
@@ -199,12 +202,9 @@ class GraphSolver<R> {
     const { runner, cache, signal } = this.#options;
     const { key } = this.#keyOf(vertex);
     const [parents, answer] = await Promise.all([runner.resultIds(inputs), cache.lookup([key], [], signal)]);
-    const record = answer.records
-      .get(key)
-      ?.find(
-        ({ result }) =>
-          result.parents.length === parents.length && result.parents.every((id, at) => id === parents[at]),
-      );
+    const record = this.#allowed(vertex, answer.records.get(key)).find(
+      ({ result }) => result.parents.length === parents.length && result.parents.every((id, at) => id === parents[at]),
+    );
     return record === undefined ? undefined : runner.load(vertex, record);
   }
 
@@ -227,10 +227,10 @@ class GraphSolver<R> {
     return this.#named(vertex, this.#options.clock.nowMs(), async () => {
       const key = contentKey(vertex, await runner.contents(vertex, inputs, signal));
       const answer = await cache.lookup([key.key], [], signal);
-      const record = answer.records.get(key.key)?.[0];
+      const [record] = this.#allowed(vertex, answer.records.get(key.key));
       if (record === undefined) return undefined;
       // So that the next build finds it in its first look-up.
-      await cache.save([this.#keyOf(vertex)], record.result, signal);
+      await cache.save([this.#keyOf(vertex)], record.result, record.confirmedAtMs, signal);
       this.#reportHit(vertex, record);
       return runner.load(vertex, record);
     });
@@ -248,27 +248,33 @@ class GraphSolver<R> {
     // Only WORKDIR can turn out to have had nothing to do, and its layer is digested at once.
     const empty = vertex.op.kind === 'mkdir' ? { empty: await runner.isEmpty(value) } : {};
     report({ ...done, ...empty, miss, atMs });
-    const saved = this.#save(vertex, value, inputs);
+    const saved = this.#save(vertex, value, inputs, atMs);
     saved.catch(() => {});
     this.#saved.set(vertex.digest, saved);
     this.#background.push(saved);
     return value;
   }
 
-  async #save(vertex: Vertex, value: R, inputs: readonly R[]): Promise<void> {
+  async #save(vertex: Vertex, value: R, inputs: readonly R[], ranAtMs: number): Promise<void> {
     const { runner, cache, clock, signal } = this.#options;
     await this.#named(vertex, clock.nowMs(), async () => {
       const earlier = this.#records.get(vertex.digest) ?? [];
       const result = await runner.settle(vertex, value, inputs, earlier, signal);
       const content = contentKey(vertex, await runner.contents(vertex, inputs, signal));
-      await cache.save([this.#keyOf(vertex), content], result, signal);
+      await cache.save([this.#keyOf(vertex), content], result, ranAtMs, signal);
     });
   }
 
   #missOf(vertex: Vertex): string {
     if (vertex.label.ignoreCache) return 'the cache was not asked (--no-cache)';
     if (!this.#knownOps.has(opKey(vertex))) return 'no build has run this step before';
+    if (this.#isTooOld(vertex)) return 'its time to live is over (kiln:ttl)';
     return vertex.op.kind === 'copy' ? 'what it copies, or copies onto, has changed' : 'what it stands on has changed';
+  }
+
+  #isTooOld(vertex: Vertex): boolean {
+    const found = this.#records.get(vertex.digest) ?? [];
+    return vertex.label.ttlMs !== undefined && found.length > 0 && this.#allowed(vertex, found).length === 0;
   }
 
   /** Puts the vertex' name on a failure and reports it once. */

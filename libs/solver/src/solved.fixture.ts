@@ -11,7 +11,7 @@ import {
 import { type Definition, DefinitionBuilder, type Edge, type Vertex } from '#graph';
 import { type Digest, digestOf } from '#oci';
 import type { BuildEvent } from '#protocol';
-import { systemClock } from '#std';
+import { type Clock, systemClock } from '#std';
 
 import type { OpRunner } from './op-runner.ts';
 import { solve } from './solve.ts';
@@ -32,6 +32,12 @@ export interface Text {
 export const resultsOf = (inputs: readonly Text[]): readonly ResultId[] =>
   inputs.flatMap(({ id, merged }) => merged ?? [id]);
 
+interface RunOptions {
+  readonly ignoreCache?: boolean;
+  readonly on?: typeof platform;
+  readonly ttlMs?: number;
+}
+
 export class Graph {
   readonly builder = new DefinitionBuilder();
   image(name = 'base'): Edge {
@@ -45,9 +51,9 @@ export class Graph {
     const copied = this.run(name, [this.image('empty')], { ignoreCache });
     return this.builder.add({ kind: 'merge' }, platform, [on, copied], { ...label, name: `LINK ${name}` });
   }
-  run(name: string, on: readonly Edge[], { ignoreCache = false, on: where = platform } = {}): Edge {
+  run(name: string, on: readonly Edge[], { ignoreCache = false, on: where = platform, ttlMs }: RunOptions = {}): Edge {
     const op = { kind: 'exec', args: [name], env: [], cwd: '/', user: '', network: 'none' } as const;
-    return this.builder.add(op, where, on, { ...label, name, ignoreCache });
+    return this.builder.add(op, where, on, { ...label, name, ignoreCache, ttlMs });
   }
   make(path: string, on: Edge): Edge {
     return this.builder.add({ kind: 'mkdir', path, mode: 0o755 }, arm64, [on], { ...label, name: path });
@@ -121,9 +127,9 @@ export function memoryCache(): CacheStore & { lookups: number } {
       const found = keys.flatMap((key) => (records.has(key) ? [[key, records.get(key) ?? []] as const] : []));
       return { records: new Map(found), ops: new Set(asked.filter((op) => ops.has(op))) };
     },
-    async save(keys, result) {
+    async save(keys, result, confirmedAtMs) {
       for (const { key, kind, op } of keys) {
-        records.set(key, [{ key, kind, result }, ...(records.get(key) ?? [])]);
+        records.set(key, [{ key, kind, result, confirmedAtMs }, ...(records.get(key) ?? [])]);
         ops.add(op);
       }
     },
@@ -145,11 +151,12 @@ export async function run(
   cache: CacheStore,
   commands?: Commands,
   signal = new AbortController().signal,
+  clock: Clock = systemClock,
 ): Promise<Solved> {
   const runner = new TextRunner(commands);
   const events: BuildEvent[] = [];
   const report = (event: BuildEvent): void => void events.push(event);
-  const roots = await solve({ definition, runner, cache, clock: systemClock, report, parallelism: 4, signal });
+  const roots = await solve({ definition, runner, cache, clock, report, parallelism: 4, signal });
   const [root] = roots;
   if (root === undefined) throw new Error('no root');
   return { root, roots, ran: runner.ran, events };

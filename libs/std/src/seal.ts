@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createHmac } from 'node:crypto';
 import { KilnError } from './errors.ts';
 import type { Random } from './random.ts';
 
@@ -25,4 +25,10 @@ export function unseal(key: Uint8Array, purpose: string, sealed: Uint8Array): Bu
       cause,
     });
   }
+}
+
+/** HMAC-SHA-256 under the farm's key, bound to `purpose`, in hexadecimal: tells equal values, and of no value what it is. */
+export function keyedDigest(key: Uint8Array, purpose: string, value: Uint8Array): string {
+  const own = createHmac('sha256', key).update(`keyed digest ${purpose}`).digest();
+  return createHmac('sha256', own).update(value).digest('hex');
 }

@@ -32,6 +32,7 @@ const RecordRow = z.object({
   key: DigestSchema.transform((digest) => digest as CacheKey),
   kind: z.enum(['definition', 'content', 'trace']) satisfies z.ZodType<KeyKind>,
   version: z.string(),
+  confirmedAtMs: z.number(),
 });
 const OpRow = z.object({ op: DigestSchema.transform((digest) => digest as OpKey) });
 const IndexRow = z.object({ records: z.array(RecordRow), ops: z.array(OpRow) });
@@ -64,19 +65,24 @@ export class PostgresCacheStore implements CacheStore {
     signal?.throwIfAborted();
     const bodies = await this.#bodies.read([...new Set(index.records.map((row) => row.version))]);
     const records = new Map<CacheKey, CacheRecord[]>();
-    for (const { key, kind, version } of index.records) {
+    for (const { key, kind, version, confirmedAtMs } of index.records) {
       const result = bodies.get(version);
       // Forgotten since the index was read.
       if (result === undefined) continue;
       const candidates = records.get(key) ?? [];
       // The same result may stand in several scopes: the nearest counts.
       if (candidates.length >= MAX_CANDIDATES || candidates.some((known) => known.result.id === result.id)) continue;
-      records.set(key, [...candidates, { key, kind, result }]);
+      records.set(key, [...candidates, { key, kind, result, confirmedAtMs }]);
     }
     return { records, ops: new Set(index.ops.map(({ op }) => op)) };
   }
 
-  async save(keys: readonly ExplainedKey[], result: Result, signal?: AbortSignal): Promise<void> {
+  async save(
+    keys: readonly ExplainedKey[],
+    result: Result,
+    confirmedAtMs: number,
+    signal?: AbortSignal,
+  ): Promise<void> {
     signal?.throwIfAborted();
     const { projectId, scopes } = this.#claim;
     const [{ id: scopeId }] = scopes;
@@ -85,10 +91,11 @@ export class PostgresCacheStore implements CacheStore {
       await holdFence(sql, this.#claim);
       await writeResult(sql, projectId, scopeId, result);
       await sql.execute(
-        `INSERT INTO records (project_id, scope_id, key, result_id, kind, op, preimage)
-         SELECT $1, $2, k.key, $3, k.kind, k.op, k.preimage
+        `INSERT INTO records (project_id, scope_id, key, result_id, kind, op, preimage, confirmed_at_ms)
+         SELECT $1, $2, k.key, $3, k.kind, k.op, k.preimage, $8
          FROM unnest($4::text[], $5::text[], $6::text[], $7::json[]) AS k (key, kind, op, preimage) ORDER BY k.key
-         ON CONFLICT (project_id, scope_id, key, result_id) DO UPDATE SET version = nextval('record_versions')`,
+         ON CONFLICT (project_id, scope_id, key, result_id) DO UPDATE SET version = nextval('record_versions'),
+           confirmed_at_ms = greatest(records.confirmed_at_ms, excluded.confirmed_at_ms)`,
         [
           projectId,
           scopeId,
@@ -97,6 +104,7 @@ export class PostgresCacheStore implements CacheStore {
           distinct.map(({ kind }) => kind),
           distinct.map(({ op }) => op),
           distinct.map(({ preimage }) => JSON.stringify(preimage)),
+          confirmedAtMs,
         ],
       );
     });
@@ -156,9 +164,10 @@ export class PostgresCacheStore implements CacheStore {
       IndexRow,
       `WITH scope AS (SELECT * FROM unnest($2::text[]) WITH ORDINALITY AS s (id, rank))
        SELECT
-         (SELECT coalesce(json_agg(json_build_object('key', c.key, 'kind', c.kind, 'version', c.version)
+         (SELECT coalesce(json_agg(json_build_object('key', c.key, 'kind', c.kind, 'version', c.version,
+                    'confirmedAtMs', c.confirmed_at_ms)
                     ORDER BY c.key, c.rank, c.age), '[]')
-          FROM (SELECT r.key, r.kind, s.rank, -r.version AS age, t.version::text AS version,
+          FROM (SELECT r.key, r.kind, r.confirmed_at_ms, s.rank, -r.version AS age, t.version::text AS version,
                   row_number() OVER (PARTITION BY r.key, s.rank ORDER BY r.version DESC) AS place
                 FROM scope s
                 JOIN records r ON r.project_id = $1 AND r.scope_id = s.id AND r.key = ANY ($3::text[])

@@ -63,7 +63,12 @@ export class MemoryCacheStore implements CacheStore {
     return { records, ops: new Set(ops.filter((op) => readable.some((entry) => entry.op === op))) };
   }
 
-  async save(keys: readonly ExplainedKey[], result: Result, signal?: AbortSignal): Promise<void> {
+  async save(
+    keys: readonly ExplainedKey[],
+    result: Result,
+    confirmedAtMs: number,
+    signal?: AbortSignal,
+  ): Promise<void> {
     signal?.throwIfAborted();
     this.#checkFence();
     const [scope] = this.#scopes;
@@ -73,9 +78,16 @@ export class MemoryCacheStore implements CacheStore {
     // What is made of the same is the same result: the first to be stored stays.
     const stored = this.#records.entries.find(mine)?.record.result ?? result;
     const named = new Set(keys.map(({ key }) => key));
+    const known = new Map(this.#records.entries.filter(mine).map(({ record }) => [record.key, record.confirmedAtMs]));
     this.#records.entries = this.#records.entries.filter((entry) => !mine(entry) || !named.has(entry.record.key));
     for (const { key, kind, op } of keys) {
-      this.#records.entries.push({ project, scope, op, record: { key, kind, result: stored } });
+      const latestMs = Math.max(confirmedAtMs, known.get(key) ?? 0);
+      this.#records.entries.push({
+        project,
+        scope,
+        op,
+        record: { key, kind, result: stored, confirmedAtMs: latestMs },
+      });
     }
   }
 

@@ -96,9 +96,15 @@ describe('secrets', () => {
     ['id', 'not key=value'],
     ['id=s,path=x', '"path" is not known'],
     ['id=s,type=vault', 'type=vault is not known'],
+    ['id=s,keyed=maybe', 'keyed=maybe is not known'],
     ['id=s,src="x', '--secret: a quote'],
   ])('%s is refused', (flag, message) => {
     expect(() => parseSecret(flag)).toThrow(message);
+  });
+
+  it('whose values count in keys', () => {
+    const keyed = ['id=s,keyed', 'id=s,keyed=true', 'id=s,keyed=false', 'id=s'].map((flag) => parseSecret(flag).keyed);
+    expect(keyed).toEqual([true, true, undefined, undefined]);
   });
 
   it('that cannot be read, or are too large', async () => {

@@ -9,20 +9,22 @@ export interface SecretSource {
   readonly id: string;
   readonly file?: string | undefined;
   readonly variable?: string | undefined;
+  /** its value counts in the keys of the steps that see it */
+  readonly keyed?: true | undefined;
 }
 
 /** As docker has it. */
 const MAX_BYTES = 500 * 1024;
 const EXAMPLE = 'such as --secret id=token,src=token.txt or --secret id=token,env=TOKEN';
 
-/** `--secret id=…[,src=…|,env=…][,type=file|env]`. @throws KilnError INVALID_ARGUMENT */
+/** `--secret id=…[,src=…|,env=…][,type=file|env][,keyed]`. @throws KilnError INVALID_ARGUMENT */
 export function parseSecret(value: string): SecretSource {
   const given = new Map<string, string>();
   for (const field of fieldsOf(value)) {
-    const equals = field.indexOf('=');
+    const equals = field === 'keyed' ? field.length : field.indexOf('=');
     if (equals === -1) throw usageError(`--secret: not key=value: ${JSON.stringify(field)}`, EXAMPLE);
     const key = field.slice(0, equals).toLowerCase();
-    if (!['id', 'src', 'source', 'env', 'type'].includes(key)) {
+    if (!['id', 'src', 'source', 'env', 'type', 'keyed'].includes(key)) {
       throw usageError(`--secret: ${JSON.stringify(key)} is not known`, EXAMPLE);
     }
     given.set(key === 'source' ? 'src' : key, field.slice(equals + 1));
@@ -33,8 +35,15 @@ export function parseSecret(value: string): SecretSource {
   if (!['', 'file', 'env'].includes(type)) throw usageError(`--secret: type=${type} is not known`, EXAMPLE);
   const source = given.get('src') || undefined;
   const variable = given.get('env') || undefined;
-  if (type === 'env' && variable === undefined) return { id, variable: source ?? id };
-  return { id, file: source, variable };
+  const keyed = isKeyed(given.get('keyed')) ? { keyed: true as const } : {};
+  if (type === 'env' && variable === undefined) return { id, variable: source ?? id, ...keyed };
+  return { id, file: source, variable, ...keyed };
+}
+
+function isKeyed(value: string | undefined): boolean {
+  if (value === undefined || value === 'false') return false;
+  if (value === '' || value === 'true') return true;
+  throw usageError(`--secret: keyed=${value} is not known`, 'write keyed, keyed=true or keyed=false');
 }
 
 function fieldsOf(value: string): readonly string[] {

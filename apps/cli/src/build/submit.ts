@@ -95,6 +95,7 @@ async function requestOf(submission: Submission): Promise<BuildRequestInput> {
     ...options.run.request,
     ssh: [...agents],
     secrets: { ...secrets },
+    keyedSecrets: options.run.secrets.flatMap(({ id, keyed }) => (keyed === true ? [id] : [])),
     outputs: [...requests],
     credentials,
   };

@@ -1,4 +1,5 @@
 import { unreachable } from '#std';
+import { invalid } from '../invalid.ts';
 import type { Listed, Single } from '../parse/ast.ts';
 import {
   lowerArg,
@@ -16,11 +17,16 @@ import { lowerCopy } from './lower-copy.ts';
 import { lowerExpose } from './lower-expose.ts';
 import { lowerRun, lowerWorkdir } from './lower-run.ts';
 import type { StageLowering } from './stage-lowering.ts';
+import { isForKiln } from './step-comments.ts';
 import type { PlannedInstruction } from './stage-plan.ts';
 
 /** Moves the stage on by one instruction. @throws KilnError DOCKERFILE_INVALID, DOCKERFILE_UNSUPPORTED */
 export function lowerInstruction(planned: PlannedInstruction, lowering: StageLowering): void {
   const { instruction, source } = planned;
+  const misplaced = instruction.kind === 'run' ? undefined : instruction.comments.find(isForKiln);
+  if (misplaced !== undefined) {
+    throw invalid(`# ${misplaced} stands above ${instruction.keyword}`, { hint: 'such comments are for RUN' });
+  }
   switch (instruction.kind) {
     case 'env':
     case 'label':

@@ -1,11 +1,13 @@
 import { posix } from 'node:path';
 import type { Edge, ExecMount } from '#graph';
+import type { Digest } from '#oci';
 import { unreachable } from '#std';
 import { invalid } from '../invalid.ts';
 import type { Run } from '../parse/ast.ts';
 import { type MountOptions, mountOptions } from './mount-options.ts';
 import { contextEdge, expandIn, type StageLowering } from './stage-lowering.ts';
 import type { Source } from './stage-plan.ts';
+import { stepComments } from './step-comments.ts';
 
 const SECRET_MODE = 0o400;
 const SOCKET_MODE = 0o600;
@@ -25,10 +27,13 @@ export function lowerMounts(
   const inputs: Edge[] = [];
   const inputOf = (edge: Edge): number => inputs.push(edge);
   const mounts: ExecMount[] = [];
+  const all = stepComments(run.comments).keyedSecrets;
+  const isKeyed = (id: string): boolean => all || lowering.options.keyedSecrets?.includes(id) === true;
   for (const [index, { fields, from }] of run.mounts.entries()) {
     const source = sources[index];
     const options = mountOptions(fields, from, (value) => expandIn(lowering, run, value));
-    mounts.push(lowerMount(options, { source, lowering, inputOf, agents: mounts.filter(isAgent).length }));
+    const agents = mounts.filter(isAgent).length;
+    mounts.push(lowerMount(options, { source, lowering, inputOf, agents, isKeyed }));
   }
   return { mounts, inputs };
 }
@@ -44,9 +49,11 @@ interface Around {
   readonly inputOf: (edge: Edge) => number;
   /** ssh mounts before this one */
   readonly agents: number;
+  /** whether a secret's value counts in the step's keys */
+  readonly isKeyed: (id: string) => boolean;
 }
 
-function lowerMount(options: MountOptions, { source, lowering, inputOf, agents }: Around): ExecMount {
+function lowerMount(options: MountOptions, { source, lowering, inputOf, agents, isKeyed }: Around): ExecMount {
   const target = (path: string): string => targetOf(path, lowering.state.cwd);
   const { uid = 0, gid = 0, mode, required } = options;
   switch (options.type) {
@@ -87,6 +94,7 @@ function lowerMount(options: MountOptions, { source, lowering, inputOf, agents }
         id,
         ...(path === undefined ? {} : { target: target(path) }),
         ...(env === undefined ? {} : { env: variableOf(env) }),
+        ...(isKeyed(id) ? keyedBy(id, lowering) : {}),
         required,
         mode: (mode ?? SECRET_MODE) & 0o777,
         uid,
@@ -106,6 +114,11 @@ function lowerMount(options: MountOptions, { source, lowering, inputOf, agents }
     default:
       return unreachable(options.type);
   }
+}
+
+function keyedBy(id: string, { options }: StageLowering): { keyed?: Digest } {
+  const keyed = options.secretDigest?.(id);
+  return keyed === undefined ? {} : { keyed };
 }
 
 /** Absolute and clean; relative paths are below the working directory. */

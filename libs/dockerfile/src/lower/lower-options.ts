@@ -34,6 +34,10 @@ export interface LowerOptions {
   /** of every RUN: for its /etc/hosts */
   readonly extraHosts?: ExecOp['extraHosts'];
   readonly limits?: ExecLimits | undefined;
+  /** ids of the secrets whose values count in the keys of the steps that see them */
+  readonly keyedSecrets?: readonly string[] | undefined;
+  /** over a secret's value, under a key of the farm's; undefined for one that was not given */
+  readonly secretDigest?: ((id: string) => Digest | undefined) | undefined;
   /** name of the LocalOp that COPY and ADD take files from; `context` by default */
   readonly contextName?: string | undefined;
   /** the context's files, for the checks that ask for them */

@@ -6,6 +6,7 @@ import type { CommandForm, Run, Single } from '../parse/ast.ts';
 import { goQuote } from '../go-format.ts';
 import { isAgent, lowerMounts } from './lower-mounts.ts';
 import { proxyEnvironment } from './proxy-environment.ts';
+import { stepComments } from './step-comments.ts';
 import { expandIn, type StageLowering } from './stage-lowering.ts';
 import type { Source } from './stage-plan.ts';
 import type { StageState } from './stage-state.ts';
@@ -41,7 +42,7 @@ export function lowerRun(run: Run, mountSources: readonly (Source | undefined)[]
     ...proxyEnvironment(options.buildArgs, state.env),
     ...(files.length === 0 ? {} : { files }),
   };
-  const label = names.label(writtenName(run), { line: run.line, onbuild });
+  const label = names.label(writtenName(run), { line: run.line, onbuild, ttlMs: stepComments(run.comments).ttlMs });
   state.root = builder.add(op, platform, [root, ...inputs], label);
   state.commit(`RUN ${[...argsInScope(state), ...args].join(' ')} # buildkit`, true);
 }

@@ -16,6 +16,12 @@ export interface StageNaming {
   readonly platform: Platform | undefined;
 }
 
+interface LabelOptions {
+  readonly line?: number | undefined;
+  readonly onbuild?: boolean | undefined;
+  readonly ttlMs?: number | undefined;
+}
+
 /** Numbers the steps of one stage for the people who watch: `[build 2/5] RUN make`. */
 export class VertexNames {
   readonly #plan: StagePlan;
@@ -37,7 +43,7 @@ export class VertexNames {
   }
 
   /** @param line that of FROM by default */
-  label(text: string, { line = this.#plan.from.line, onbuild = false } = {}): VertexLabel {
+  label(text: string, { line = this.#plan.from.line, onbuild = false, ttlMs }: LabelOptions = {}): VertexLabel {
     this.#index += 1;
     const width = String(this.#total).length;
     const { name, platform } = this.#naming;
@@ -49,6 +55,7 @@ export class VertexNames {
       stage: this.#plan.from.name ?? String(this.#plan.index),
       line,
       ignoreCache: this.#plan.ignoreCache,
+      ...(ttlMs === undefined ? {} : { ttlMs }),
     };
   }
 }
