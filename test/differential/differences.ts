@@ -23,13 +23,18 @@ export async function differencesOf(
 ): Promise<readonly string[]> {
   const golden = GoldenCase.parse({ about: 'a random program', args: program.args });
   const [kiln, other] = await Promise.all([
-    look(program, held, (dir) => buildWithKiln(held.farm, golden, dir, held.files)),
+    imageOf(program, held),
     look(program, held, (dir) => buildah.build(golden, dir, held.files)),
   ]);
   return differ(kiln, typeof other === 'string' ? other : fromBuildah(other));
 }
 
-/** @returns the image, or what a build that failed said */
+/** Builds a program with Kiln. @returns the image, or what a build that failed said */
+export function imageOf(program: Program, held: CaseFarm): Promise<Facets | string> {
+  const golden = GoldenCase.parse({ about: 'a random program', args: program.args });
+  return look(program, held, (dir) => buildWithKiln(held.farm, golden, dir, held.files));
+}
+
 async function look(
   program: Program,
   held: CaseFarm,
