@@ -4,7 +4,7 @@ import { canonicalJson, type Json, KilnError, unreachable } from '#std';
 import type { CacheKey, ExplainedKey, OpKey, ResultId } from './record.ts';
 
 /** Bump when hashed bytes or the layer format change meaning: every key of the farm misses then. */
-export const KEY_VERSION = 2;
+export const KEY_VERSION = 3;
 
 /** Digest of what a step takes from an input whose files are known beforehand (docs/cache.md, "selection"). */
 export type SelectionOf = (vertex: Vertex, input: number) => Digest;

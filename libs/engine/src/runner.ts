@@ -1,6 +1,6 @@
 import { createReadStream } from 'node:fs';
 import { rm } from 'node:fs/promises';
-import type { CacheRecord, InputContent, Producer, Result, ResultId } from '#cache';
+import { type CacheRecord, type InputContent, type Producer, type Result, type ResultId, stepResultId } from '#cache';
 import type { ContentStore, Tree } from '#content';
 import { selectionDigest } from '#context';
 import type { Definition, Op, Vertex } from '#graph';
@@ -68,6 +68,17 @@ export class EngineRunner implements OpRunner<Ref> {
     if (op.kind !== 'merge' || base?.kind !== 'tree' || linked?.kind !== 'tree')
       throw new KilnError('INTERNAL', `a ${op.kind} puts nothing together`);
     return this.#options.refs.merge(base, linked);
+  }
+
+  async adopt({ result }: CacheRecord, inputs: readonly Ref[]): Promise<Result> {
+    const parents = await this.resultIds(inputs);
+    if (sameIds(parents, result.parents)) return result;
+    const own = result.layers.at(-1);
+    if (own === undefined) throw new KilnError('INTERNAL', 'a step’s result without a layer');
+    const trees = inputs.filter((input) => input.kind === 'tree');
+    const ids = await Promise.all(trees.map((input) => input.id()));
+    const layers = [...(await rootOf(inputs).layers()), own];
+    return { ...result, id: stepResultId(ids, own.descriptor.digest), parents, layers };
   }
 
   load(_vertex: Vertex, record: CacheRecord): Ref {
@@ -251,6 +262,10 @@ function rootOf(inputs: readonly Ref[]): TreeRef {
   const root = inputs[0];
   if (root?.kind !== 'tree') throw new KilnError('INTERNAL', 'a step without a root');
   return root;
+}
+
+function sameIds(one: readonly ResultId[], other: readonly ResultId[]): boolean {
+  return one.length === other.length && one.every((id, index) => id === other[index]);
 }
 
 function outcomeOf(value: Ref): StepOutcome {

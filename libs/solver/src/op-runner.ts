@@ -9,6 +9,11 @@ export interface OpRunner<R> {
   source(vertex: Vertex, signal: AbortSignal): Promise<R>;
   /** Of a vertex that puts its inputs together without running anything (a merge); must not move their bytes. */
   combine(vertex: Vertex, inputs: readonly R[]): R;
+  /**
+   * The result of a record that was found by content, on these inputs: the record's own layer on theirs. Waits until the
+   * inputs' layers are known.
+   */
+  adopt(record: CacheRecord, inputs: readonly R[]): Promise<Result>;
   /** The result of a record, lazily: nothing is fetched before a running step needs it. */
   load(vertex: Vertex, record: CacheRecord): R;
   /** Digest of what a step takes from an input whose files are known beforehand. */

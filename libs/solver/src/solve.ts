@@ -227,10 +227,11 @@ class GraphSolver<R> {
     return this.#named(vertex, this.#options.clock.nowMs(), async () => {
       const key = contentKey(vertex, await runner.contents(vertex, inputs, signal));
       const answer = await cache.lookup([key.key], [], signal);
-      const [record] = this.#allowed(vertex, answer.records.get(key.key));
-      if (record === undefined) return undefined;
+      const [found] = this.#allowed(vertex, answer.records.get(key.key));
+      if (found === undefined) return undefined;
+      const record = { ...found, result: await runner.adopt(found, inputs) };
       // So that the next build finds it in its first look-up.
-      await cache.save([this.#keyOf(vertex)], record.result, record.confirmedAtMs, signal);
+      await cache.save([this.#keyOf(vertex), key], record.result, record.confirmedAtMs, signal);
       this.#reportHit(vertex, record);
       return runner.load(vertex, record);
     });

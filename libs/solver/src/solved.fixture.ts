@@ -79,6 +79,14 @@ export class TextRunner implements OpRunner<Text> {
     merged: resultsOf(inputs),
     trees: inputs.map(treeOf),
   });
+  adopt: OpRunner<Text>['adopt'] = async ({ result }, inputs) => ({
+    ...result,
+    id: stepResultId(
+      inputs.map(({ id }) => id),
+      result.tree,
+    ),
+    parents: resultsOf(inputs),
+  });
   load = (_vertex: Vertex, { result }: CacheRecord): Text => ({ text: `loaded ${result.tree}`, id: result.id });
   selection = (): Digest => digestOf('selection');
   place: OpRunner<Text>['place'] = async () => 'here';
