@@ -6,7 +6,7 @@ import { layerVariants } from './0005-layer-variants.ts';
 import { sources } from './0006-sources.ts';
 import { parts } from './0007-parts.ts';
 import { tombstones } from './0008-tombstones.ts';
-import { confirmedRecords } from './0014-confirmed-records.ts';
+import { confirmedRecords } from './0009-confirmed-records.ts';
 
 export interface Migration {
   /** from 1, without gaps */

@@ -1,6 +1,6 @@
 /** When a run last gave a record's result: what a step's time to live counts from. */
 export const confirmedRecords = {
-  number: 14,
+  number: 9,
   name: 'confirmed-records',
   sql: `
 ALTER TABLE records ADD COLUMN confirmed_at_ms double precision;
