@@ -15,7 +15,7 @@ afterAll(async () => {
 });
 
 const conflict = (thrown: unknown): boolean => isKilnError(thrown, 'CONFLICT');
-const next = { number: migrations.length + 1, name: 'next', sql: 'CREATE TABLE next_thing (id text)' };
+const next = { number: (migrations.at(-1)?.number ?? 0) + 1, name: 'next', sql: 'CREATE TABLE next_thing (id text)' };
 
 describe('migrations', () => {
   it('are told apart from a database without them', async () => {

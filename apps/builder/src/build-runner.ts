@@ -17,12 +17,14 @@ import {
   type FinalEvent,
   ImageTagCache,
   LayerVariantStore,
+  PostgresFlights,
   type RedisLink,
   type StoredContext,
 } from '#storage';
 import { clientSession } from './client-session.ts';
 import { EventWriter } from './event-writer.ts';
 import { FarmElsewhere } from './farm-elsewhere.ts';
+import { FollowedFlights } from './followed-flights.ts';
 import { type Patience, patience, patientCacheStore } from './patience.ts';
 import type { Registries } from './registries.ts';
 
@@ -233,6 +235,14 @@ class ClaimedBuild {
       gitAuth: (id) => (Object.hasOwn(secrets, id) ? Buffer.from(secrets[id] ?? '', 'base64').toString() : undefined),
       producer,
       cache: patientCacheStore(createCacheStore({ db, redis, claim, logger }), wait),
+      flights: new FollowedFlights({
+        flights: new PostgresFlights({ db, redis, claim, logger }),
+        feed: this.options.feed,
+        clock,
+        logger,
+        wait,
+      }),
+      onRun: ({ digest, op }) => logger.info('a step runs', { vertex: digest, kind: op.kind }),
       tags: {
         get: (reference, platform) => wait(() => tags.get(reference, platform)),
         put: (reference, platform, image, atMs) => wait(() => tags.put(reference, platform, image, atMs)),

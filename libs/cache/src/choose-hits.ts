@@ -93,7 +93,7 @@ class Above {
 }
 
 /** A step that must run anew may give another tree: what stands on it is looked up by content afterwards. */
-function taintedVertices(definition: Definition): ReadonlySet<Digest> {
+export function taintedVertices(definition: Definition): ReadonlySet<Digest> {
   const tainted = new Set<Digest>();
   for (const vertex of definition.vertices.values()) {
     if (vertex.label.ignoreCache || vertex.inputs.some((edge) => tainted.has(edge.vertex))) tainted.add(vertex.digest);

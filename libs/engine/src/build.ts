@@ -263,7 +263,7 @@ function solveOnce(
 ): Promise<readonly Ref[]> {
   const refs = new TreeRefs(damaged.watched, cache, node.materialiser, images, job.signal);
   const placement = new Placement(node.platforms, job.elsewhere, node.clock);
-  const { part, signal } = job;
+  const { part, flights, signal } = job;
   const runner = new EngineRunner({
     ...node,
     ...job,
@@ -271,7 +271,7 @@ function solveOnce(
     content: damaged.watched,
   });
   const { clock, parallelism } = node;
-  return solve({ definition, runner, cache, clock, report, parallelism, results: part?.results, signal });
+  return solve({ definition, runner, cache, flights, clock, report, parallelism, results: part?.results, signal });
 }
 
 function standInMessage(name: string): string {

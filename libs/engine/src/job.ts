@@ -2,6 +2,7 @@ import type { CacheStore, Producer } from '#cache';
 import type { ContentStore } from '#content';
 import type { ContextManifest } from '#context';
 import type { NodePlatforms } from '#executor';
+import type { Vertex } from '#graph';
 import type { Descriptor, Platform } from '#oci';
 import type { Entitlement, StoredRequest } from '#protocol';
 import type { RegistryClient } from '#registry';
@@ -10,6 +11,7 @@ import type { Differ } from '#snapshot';
 import type { Part } from '#solver';
 import type { Clock } from '#std';
 import type { CacheMounts } from './cache-mounts.ts';
+import type { FarmFlights } from './follow-flight.ts';
 import type { TagCache } from './images.ts';
 import type { LayerVariantIndex } from './layer-variants.ts';
 import type { Materialiser } from './materialiser.ts';
@@ -53,6 +55,10 @@ export interface BuildJobInput {
   readonly contexts: ReadonlyMap<string, ContextManifest>;
   readonly producer: Producer;
   readonly cache: CacheStore;
+  /** what other builds run; undefined where there are none */
+  readonly flights?: FarmFlights | undefined;
+  /** told of every step that is about to run on this node */
+  readonly onRun?: ((vertex: Vertex) => void) | undefined;
   readonly tags: TagCache;
   readonly sources: SourceMemory;
   /** secrets for git repositories */

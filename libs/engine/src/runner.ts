@@ -7,11 +7,12 @@ import type { Definition, Op, Vertex } from '#graph';
 import { type Digest, type Layer, mediaType } from '#oci';
 import type { BuildEvent } from '#protocol';
 import type { Differ, Mount } from '#snapshot';
-import type { OpRunner, Part } from '#solver';
+import type { Joined, OpRunner, Part } from '#solver';
 import { type Clock, KilnError } from '#std';
 import type { CacheMounts } from './cache-mounts.ts';
 import type { ContextTrees } from './context-trees.ts';
 import { StepMounts } from './exec-mounts.ts';
+import { type FarmFlights, followFlight, ownExitCode } from './follow-flight.ts';
 import type { Placement } from './placement.ts';
 import { runCopy, type SourceTree } from './run-copy.ts';
 import { type ExecSettings, runExec } from './run-exec.ts';
@@ -44,6 +45,8 @@ export interface RunnerOptions {
   readonly contexts: ContextTrees;
   readonly session: BuildSession;
   readonly placement: Placement;
+  readonly flights?: FarmFlights | undefined;
+  readonly onRun?: ((vertex: Vertex) => void) | undefined;
   readonly report: (event: BuildEvent) => void;
 }
 
@@ -104,6 +107,16 @@ export class EngineRunner implements OpRunner<Ref> {
     return ran;
   }
 
+  async follow(vertex: Vertex, joined: Joined, signal: AbortSignal): Promise<boolean> {
+    const { flights, logs } = this.#options;
+    if (flights === undefined) throw new KilnError('INTERNAL', 'a build on its own joins nobody');
+    return followFlight(vertex, joined, { flights, logs, signal });
+  }
+
+  exitCode(thrown: unknown): number | undefined {
+    return ownExitCode(thrown);
+  }
+
   async resultIds(values: readonly Ref[]): Promise<readonly ResultId[]> {
     return (await Promise.all(values.map(async (value) => (value.kind === 'tree' ? value.results() : [])))).flat();
   }
@@ -125,6 +138,7 @@ export class EngineRunner implements OpRunner<Ref> {
     const parents = inputs.filter((input) => input.kind === 'tree');
     const parent = await rootOf(inputs).snapshot();
     signal.throwIfAborted();
+    this.#options.onRun?.(vertex);
     const key = workspace.name('a');
     const mounts = await snapshotter.prepare(key, parent);
     const startedAtMs = clock.nowMs();

@@ -46,6 +46,11 @@ export class StepLogs {
     return this.write(vertex, 2, Buffer.from(`${text}\n`));
   }
 
+  /** What the farm itself has to say, and the step has not: it is none of its last lines. */
+  remark(vertex: Digest, text: string): void | Promise<void> {
+    return this.sink({ type: 'log', atMs: this.clock.nowMs(), vertex, stream: 2, text: `${text}\n` });
+  }
+
   /** What is left of characters that a process cut short; after this the vertex writes no more. */
   async end(vertex: Digest): Promise<void> {
     for (const stream of [1, 2] as const) {

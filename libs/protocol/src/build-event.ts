@@ -117,6 +117,8 @@ export const BuildEvent = z.discriminatedUnion('type', [
     vertex: DigestSchema,
     durationMs: z.number(),
     message: z.string(),
+    /** of a process that ended by itself, as it would on another node */
+    exitCode: z.int().optional(),
   }),
   /** a piece of a step's output; stream 1 is standard output, 2 standard error */
   z.object({

@@ -1,7 +1,13 @@
-import type { CacheRecord, InputContent, Result, ResultId } from '#cache';
+import type { CacheKey, CacheRecord, Flight, InputContent, Result, ResultId } from '#cache';
 import type { Vertex } from '#graph';
 import type { Digest } from '#oci';
 import type { Part } from './part.ts';
+
+/** A step that another build runs. */
+export interface Joined {
+  readonly key: CacheKey;
+  readonly flight: Flight;
+}
 
 /** What the solver needs to know of operations. One runner serves one build; R is a tree in whatever form it likes. */
 export interface OpRunner<R> {
@@ -32,6 +38,14 @@ export interface OpRunner<R> {
    * @returns false when it turned out that nobody else is there
    */
   delegate(part: Part, signal: AbortSignal): Promise<boolean>;
+  /**
+   * Waits until the flight that runs this step has ended, and tells of it as if it were this build's own.
+   * @returns false when it ended in a way that may hold for that build alone: then nobody else need be waited for
+   * @throws what this build's own run of the step would have thrown
+   */
+  follow(vertex: Vertex, joined: Joined, signal: AbortSignal): Promise<boolean>;
+  /** The exit code of a failed step's process where it ended by itself, as it would for any other build. */
+  exitCode(thrown: unknown): number | undefined;
   /** The results that a step on these values names as parents (a merge counts as what it merges); waits until they are known. */
   resultIds(values: readonly R[]): Promise<readonly ResultId[]>;
   /** Executes the vertex; resolves as soon as the next step can stand on the result. */

@@ -6,6 +6,7 @@ import {
   contentKey,
   definitionKeys,
   type ExplainedKey,
+  type Flights,
   opKey,
   type OpKey,
   type ResultId,
@@ -14,14 +15,17 @@ import { type Definition, isStep, type Vertex } from '#graph';
 import type { Digest } from '#oci';
 import type { BuildEvent, HitSource } from '#protocol';
 import { type Clock, KilnError, messageOf } from '#std';
-import pLimit, { type LimitFunction } from 'p-limit';
+import pLimit from 'p-limit';
 import type { OpRunner } from './op-runner.ts';
 import { partOf, standsOn, stepsFrom } from './part.ts';
+import { SingleFlight } from './single-flight.ts';
 
 export interface SolveOptions<R> {
   readonly definition: Definition;
   readonly runner: OpRunner<R>;
   readonly cache: CacheStore;
+  /** what the rest of the farm runs; undefined where there is no rest */
+  readonly flights?: Flights | undefined;
   readonly clock: Clock;
   readonly report: (event: BuildEvent) => void;
   /** how many steps run at a time */
@@ -66,7 +70,7 @@ export async function solve<R>(options: SolveOptions<R>): Promise<readonly R[]> 
 
 class GraphSolver<R> {
   readonly #options: SolveOptions<R>;
-  readonly #limit: LimitFunction;
+  readonly #once: SingleFlight<R>;
   readonly #values = new Map<Digest, Promise<R>>();
   readonly #done = new Map<Digest, R>();
   /** steps that another node ran for this solve */
@@ -81,7 +85,17 @@ class GraphSolver<R> {
 
   constructor(options: SolveOptions<R>) {
     this.#options = options;
-    this.#limit = pLimit(options.parallelism);
+    this.#once = new SingleFlight({
+      ...options,
+      flights: options.flights,
+      limit: pLimit(options.parallelism),
+      keyOf: (vertex) => this.#keyOf(vertex).key,
+      allowed: (vertex, records) => this.#allowed(vertex, records),
+      take: (vertex, record, waitedMs) => {
+        this.#reportHit(vertex, record, waitedMs);
+        return options.runner.load(vertex, record);
+      },
+    });
   }
 
   /** The one look-up, and which of its answers are used. */
@@ -158,7 +172,7 @@ class GraphSolver<R> {
   }
 
   async #solve(vertex: Vertex): Promise<R> {
-    const { runner, signal } = this.#options;
+    const { runner, clock, signal } = this.#options;
     const hit = this.#choice.hits.get(vertex.digest);
     if (hit !== undefined) return runner.load(vertex, hit);
     if (!isStep(vertex) && vertex.inputs.length === 0)
@@ -170,7 +184,7 @@ class GraphSolver<R> {
       (await this.#ranElsewhere(vertex, inputs)) ??
       (await this.#byContent(vertex, inputs)) ??
       (await this.#elsewhere(vertex, inputs)) ??
-      this.#limit(() => this.#run(vertex, inputs))
+      this.#named(vertex, clock.nowMs(), () => this.#once.run(vertex, inputs, () => this.#run(vertex, inputs)))
     );
   }
 
@@ -199,13 +213,8 @@ class GraphSolver<R> {
 
   async #ranElsewhere(vertex: Vertex, inputs: readonly R[]): Promise<R | undefined> {
     if (!this.#delegated.has(vertex.digest)) return undefined;
-    const { runner, cache, signal } = this.#options;
-    const { key } = this.#keyOf(vertex);
-    const [parents, answer] = await Promise.all([runner.resultIds(inputs), cache.lookup([key], [], signal)]);
-    const record = this.#allowed(vertex, answer.records.get(key)).find(
-      ({ result }) => result.parents.length === parents.length && result.parents.every((id, at) => id === parents[at]),
-    );
-    return record === undefined ? undefined : runner.load(vertex, record);
+    const record = await this.#once.find(vertex, inputs);
+    return record === undefined ? undefined : this.#options.runner.load(vertex, record);
   }
 
   /** What nobody counts as a step: it has no key to look up and nothing to record. */
@@ -249,7 +258,10 @@ class GraphSolver<R> {
     // Only WORKDIR can turn out to have had nothing to do, and its layer is digested at once.
     const empty = vertex.op.kind === 'mkdir' ? { empty: await runner.isEmpty(value) } : {};
     report({ ...done, ...empty, miss, atMs });
-    const saved = this.#save(vertex, value, inputs, atMs);
+    const saved = this.#save(vertex, value, inputs, atMs).catch(async (thrown: unknown) => {
+      await this.#once.land(vertex);
+      throw thrown;
+    });
     saved.catch(() => {});
     this.#saved.set(vertex.digest, saved);
     this.#background.push(saved);
@@ -292,7 +304,15 @@ class GraphSolver<R> {
     if (thrown instanceof VertexFailure) return thrown;
     const atMs = this.#options.clock.nowMs();
     const durationMs = atMs - startedAtMs;
-    this.#options.report({ type: 'vertexFailed', atMs, vertex: vertex.digest, durationMs, message: messageOf(thrown) });
+    const exitCode = this.#options.runner.exitCode(thrown);
+    const failed = {
+      type: 'vertexFailed',
+      atMs,
+      vertex: vertex.digest,
+      durationMs,
+      message: messageOf(thrown),
+    } as const;
+    this.#options.report({ ...failed, ...(exitCode === undefined ? {} : { exitCode }) });
     return new VertexFailure(vertex, thrown);
   }
 
@@ -310,13 +330,14 @@ class GraphSolver<R> {
     }
   }
 
-  #reportHit(vertex: Vertex, { kind, result }: CacheRecord): void {
+  /** @param waitedMs for another build that ran it meanwhile */
+  #reportHit(vertex: Vertex, { kind, result }: CacheRecord, waitedMs?: number): void {
     const atMs = this.#options.clock.nowMs();
     const layer = result.layers.at(-1);
     const hit: HitSource = {
       key: kind,
       ...result.producer,
-      savedMs: result.costMs,
+      savedMs: Math.max(0, result.costMs - (waitedMs ?? 0)),
       savedBytes: layer?.descriptor.size ?? 0,
     };
     const empty = vertex.op.kind === 'mkdir' ? { empty: result.empty } : {};
@@ -324,8 +345,8 @@ class GraphSolver<R> {
       type: 'vertexDone',
       atMs,
       vertex: vertex.digest,
-      outcome: 'hit',
-      durationMs: 0,
+      outcome: waitedMs === undefined ? 'hit' : 'joined',
+      durationMs: waitedMs ?? 0,
       hit,
       ...empty,
     });

@@ -91,6 +91,8 @@ export class TextRunner implements OpRunner<Text> {
   selection = (): Digest => digestOf('selection');
   place: OpRunner<Text>['place'] = async () => 'here';
   delegate: OpRunner<Text>['delegate'] = async () => false;
+  follow: OpRunner<Text>['follow'] = async () => true;
+  exitCode: OpRunner<Text>['exitCode'] = () => undefined;
   resultIds = async (values: readonly Text[]): Promise<readonly ResultId[]> => resultsOf(values);
   contents = async (_vertex: Vertex, inputs: readonly Text[]): Promise<InputContent[]> =>
     inputs.map((input) => ({ tree: treeOf(input) }));

@@ -4,6 +4,7 @@ import { type Clock, KilnError } from '#std';
 import type { Claim } from './claim.ts';
 import { bigintColumn, type Database, type Sql } from './database.ts';
 import { endBuild } from './end-build.ts';
+import { endFlightsOf } from './flights.ts';
 import type { Wakeups } from './wakeups.ts';
 
 /** A build whose builders die this often is what kills them. */
@@ -59,7 +60,8 @@ export class BuildRecovery {
       }
       return { jobs, ended };
     });
-    for (const buildId of ended) await this.#wakeups.send(buildId);
+    // Readers hear of the end; who waits for a step, of its owner's death.
+    for (const buildId of [...ended, ...jobs.map((job) => job.buildId)]) await this.#wakeups.send(buildId);
     return jobs;
   }
 
@@ -73,6 +75,7 @@ export class BuildRecovery {
       );
       if (held !== undefined) await requeue(sql, held.id, 'given back');
     });
+    await this.#wakeups.send(claim.buildId);
   }
 
   /** Builds that should have a job in the queue, if they have waited for longer than `ms`. */
@@ -108,6 +111,7 @@ async function requeue(sql: Sql, buildId: string, why: 'lost' | 'given back'): P
     [buildId, why === 'lost' ? 1 : 0],
   );
   if (row === undefined) throw new KilnError('INTERNAL', `the build ${buildId} is gone`);
+  await endFlightsOf(sql, buildId);
   return queued(row);
 }
 

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { BuildEvent } from '#protocol';
 import { bigintColumn, type Sql } from './database.ts';
 import { writeEvents } from './event-journal.ts';
+import { endFlightsOf } from './flights.ts';
 
 /** The last event of a build. */
 export type FinalEvent = Extract<BuildEvent, { readonly type: 'succeeded' | 'failed' | 'cancelled' }>;
@@ -29,6 +30,7 @@ export async function endBuild(
   );
   if (ended === undefined) return undefined;
   const { project_id: projectId, last_seq: seq } = ended;
+  await endFlightsOf(sql, buildId);
   await writeEvents(sql, { projectId, buildId, firstSeq: seq, events: [event] });
   return seq;
 }

@@ -45,9 +45,15 @@ export class EventFeed {
   /**
    * All events after a number, in order and without gaps, until the final one or until `signal` is aborted. Reads no further
    * than its reader. Who may read them is the caller's to ask.
+   * @param over asked while there is nothing to read: whether the reader waits for nothing more
    * @throws KilnError UNAVAILABLE; the reader may begin again after the last number that it saw
    */
-  async *watch(buildId: string, afterSeq: number, signal: AbortSignal): AsyncGenerator<NumberedEvent, void, void> {
+  async *watch(
+    buildId: string,
+    afterSeq: number,
+    signal: AbortSignal,
+    over?: () => Promise<boolean>,
+  ): AsyncGenerator<NumberedEvent, void, void> {
     const bell = new Bell(this.#clock);
     using _subscription = this.#redis.subscribe(wakeupChannel(buildId), () => bell.ring());
     let seen = afterSeq;
@@ -60,7 +66,7 @@ export class EventFeed {
         if (isFinal(numbered.event)) return;
       }
       if (page.length > 0) continue;
-      if (await this.#ended(buildId, seen)) return;
+      if (await (over?.() ?? this.#ended(buildId, seen))) return;
       await bell.wait(POLL_MS, signal);
     }
   }

@@ -5,6 +5,7 @@ export * from './builder-registry.ts';
 export * from './claim.ts';
 export * from './event-archive.ts';
 export * from './event-feed.ts';
+export { type FlightsOptions, PostgresFlights } from './flights.ts';
 export * from './image-tag-cache.ts';
 export * from './layer-variant-store.ts';
 export * from './migrate.ts';

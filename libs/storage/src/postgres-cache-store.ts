@@ -16,9 +16,11 @@ import { holdFence } from './build-claims.ts';
 import { buryResults } from './bury-results.ts';
 import type { Claim } from './claim.ts';
 import { bigintColumn, type Database } from './database.ts';
+import { endFlights } from './flights.ts';
 import type { RedisLink } from './redis.ts';
 import { ResultBodies } from './result-bodies.ts';
 import { writeResult } from './result-row.ts';
+import { Wakeups } from './wakeups.ts';
 
 export interface CacheStoreOptions {
   readonly db: Database;
@@ -52,11 +54,13 @@ export class PostgresCacheStore implements CacheStore {
   readonly #db: Database;
   readonly #claim: CacheStoreOptions['claim'];
   readonly #bodies: ResultBodies;
+  readonly #wakeups: Wakeups;
 
   constructor({ db, redis, claim, logger = silentLogger }: CacheStoreOptions) {
     this.#db = db;
     this.#claim = claim;
     this.#bodies = new ResultBodies(db, redis, claim.projectId, logger);
+    this.#wakeups = new Wakeups(redis, logger);
   }
 
   async lookup(keys: readonly CacheKey[], ops: readonly OpKey[], signal?: AbortSignal): Promise<LookupAnswer> {
@@ -87,7 +91,7 @@ export class PostgresCacheStore implements CacheStore {
     const { projectId, scopes } = this.#claim;
     const [{ id: scopeId }] = scopes;
     const distinct = [...new Map(keys.map((explained) => [explained.key, explained])).values()];
-    await this.#db.transaction(async (sql) => {
+    const ended = await this.#db.transaction(async (sql) => {
       await holdFence(sql, this.#claim);
       await writeResult(sql, projectId, scopeId, result);
       await sql.execute(
@@ -107,7 +111,13 @@ export class PostgresCacheStore implements CacheStore {
           confirmedAtMs,
         ],
       );
+      return await endFlights(
+        sql,
+        this.#claim,
+        distinct.map(({ key }) => key),
+      );
     });
+    if (ended > 0) await this.#wakeups.send(this.#claim.buildId);
   }
 
   async forget(blobs: ReadonlySet<Digest>, signal?: AbortSignal): Promise<void> {

@@ -2,6 +2,7 @@ export * from './fault-proxy.ts';
 export * from './fault-registry.ts';
 export * from './git-server.ts';
 export * from './memory-cache-store.ts';
+export * from './memory-flights.ts';
 export * from './memory-content-store.ts';
 export * from './property-runs.ts';
 export * from './registry-fixture.ts';

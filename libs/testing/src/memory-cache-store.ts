@@ -11,6 +11,7 @@ import {
 } from '#cache';
 import type { Descriptor, Digest } from '#oci';
 import { KilnError } from '#std';
+import { MemoryFlights, type MemoryFlight } from './memory-flights.ts';
 
 interface Entry {
   readonly project: string;
@@ -24,6 +25,8 @@ export class MemoryRecords {
   /** the newest last */
   entries: Entry[] = [];
   readonly deltas = new Map<string, Map<Digest, Descriptor>>();
+  flights: readonly MemoryFlight[] = [];
+  builds = 0;
 
   /** @param scopes the own first, then the inherited ones */
   open(project: string, scopes: readonly [string, ...string[]]): MemoryCacheStore {
@@ -36,17 +39,20 @@ export class MemoryCacheStore implements CacheStore {
   readonly #records: MemoryRecords;
   readonly #project: string;
   readonly #scopes: readonly [string, ...string[]];
+  readonly flights: MemoryFlights;
   #lost = false;
 
   constructor(records: MemoryRecords, project: string, scopes: readonly [string, ...string[]]) {
     this.#records = records;
     this.#project = project;
     this.#scopes = scopes;
+    this.flights = new MemoryFlights(records, { project, scopes, isLost: () => this.#lost });
   }
 
   /** The build goes to another builder. */
   lose(): void {
     this.#lost = true;
+    this.flights.end();
   }
 
   async lookup(keys: readonly CacheKey[], ops: readonly OpKey[], signal?: AbortSignal): Promise<LookupAnswer> {
@@ -88,6 +94,7 @@ export class MemoryCacheStore implements CacheStore {
         op,
         record: { key, kind, result: stored, confirmedAtMs: latestMs },
       });
+      await this.flights.land(key);
     }
   }
 

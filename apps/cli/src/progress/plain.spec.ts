@@ -212,7 +212,7 @@ did you mean RUN?
       log(1, 200, 'b1\n'),
       log(0, 300, 'a2\n'),
       log(1, 6000, 'b2\n'),
-      { type: 'vertexDone', atMs: 7000, vertex: id(0), outcome: 'joined', durationMs: 7000 },
+      { type: 'vertexDone', atMs: 7000, vertex: id(0), outcome: 'joined', durationMs: 7000, hit: hit(9000) },
       { type: 'cancelled', atMs: 7500, reason: 'cancelled on request' },
     ]);
     expect(text).toBe(`#1 [a 1/1] RUN a
@@ -226,7 +226,7 @@ did you mean RUN?
 #2 ...
 
 #1 [a 1/1] RUN a
-#1 DONE 7.0s (another build ran it)
+#1 JOINED 7.0s (build 7k2x on main ran it)
 
 #2 [b 1/1] RUN b
 #2 CANCELED

@@ -152,12 +152,13 @@ function excerptOf({ excerpt }: Extract<ProgressEvent, { type: 'warning' }>): st
 }
 
 function outcomeText({ outcome, durationMs, hit }: Extract<ProgressEvent, { type: 'vertexDone' }>): string {
-  const took = `DONE ${plainDuration(durationMs)}`;
-  if (outcome === 'joined') return `${took} (another build ran it)`;
-  if (outcome !== 'hit') return took;
+  const took = plainDuration(durationMs);
+  const from = hit === undefined ? '' : `build ${clean(hit.buildId)} on ${clean(hit.scope)}`;
+  if (outcome === 'joined') return `JOINED ${took} (${from || 'another build'} ran it)`;
+  if (outcome !== 'hit') return `DONE ${took}`;
   if (hit === undefined) return 'CACHED';
   const saved = hit.savedMs < 50 ? '' : `saved ${plainDuration(hit.savedMs)}, `;
-  return `CACHED (${saved}from build ${clean(hit.buildId)} on ${clean(hit.scope)})`;
+  return `CACHED (${saved}from ${from})`;
 }
 
 /** The failed step's last output again, since other steps may have written after it. */

@@ -7,6 +7,7 @@ import { sources } from './0006-sources.ts';
 import { parts } from './0007-parts.ts';
 import { tombstones } from './0008-tombstones.ts';
 import { confirmedRecords } from './0009-confirmed-records.ts';
+import { flights } from './0010-flights.ts';
 
 export interface Migration {
   /** from 1, without gaps */
@@ -26,4 +27,5 @@ export const migrations: readonly Migration[] = [
   parts,
   tombstones,
   confirmedRecords,
+  flights,
 ];
