@@ -60,6 +60,8 @@ export interface FarmOptions {
 /** Postgres, Redis, two registries, the API and builders as processes of their own; the command line against them. */
 export class Farm implements AsyncDisposable {
   readonly #builders = new Map<string, Part>();
+  /** builders that have been started, those that have ended too */
+  readonly #started: Part[] = [];
   #api: Part | undefined;
   #apiUrl = '';
 
@@ -159,6 +161,7 @@ export class Farm implements AsyncDisposable {
     const main = [process.execPath, join(dist, 'apps/builder/src/main.js')];
     const part = startPart('unshare', [...namespaces, 'tini', '-s', '--', ...main], env);
     this.#builders.set(name, part);
+    this.#started.push(part);
     await ready(part);
   }
 
@@ -203,6 +206,12 @@ export class Farm implements AsyncDisposable {
     return [this.#api, ...this.#builders.values()].map((part) => part?.log() ?? '').join('\n');
   }
 
+  /** What builders say of each step that they run themselves, in no order. */
+  runs(): readonly StepRun[] {
+    const lines = this.#started.flatMap((part) => part.log().split('\n'));
+    return lines.filter((line) => line.includes('"a step runs"')).map((line) => StepRun.parse(JSON.parse(line)));
+  }
+
   /** An empty directory of its own. */
   async folder(): Promise<string> {
     const path = join(this.dir, `work-${randomBytes(4).toString('hex')}`);
@@ -245,6 +254,9 @@ export class Farm implements AsyncDisposable {
     await this.held.disposeAsync();
   }
 }
+
+const StepRun = z.object({ buildId: z.string(), vertex: z.string(), kind: z.string() });
+export type StepRun = z.infer<typeof StepRun>;
 
 export interface RunningCli {
   readonly child: ChildProcess;
