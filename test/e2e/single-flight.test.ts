@@ -140,10 +140,11 @@ RUN cat /one /two > /three
 
 describe('a build that runs a step for others', () => {
   it('fails with all of them, once, when the step fails; each at its own line', async () => {
-    const failing = 'FROM box:1\nRUN echo sorry; sleep 1; exit 3\n';
+    const failing = 'FROM box:1\nRUN echo sorry; sleep 4; exit 3\n';
     const first = await submit(failing);
     await until('the step', () => says(first, 'sorry'));
     const others = [...(await together(4, failing)), await submit(`# moved\n\n${failing}`)];
+    for (const id of others) await until('its wait', () => says(id, `waiting for build ${first}`));
     const builds = await ended([first, ...others]);
     expect(executions([first, ...others])).toEqual([1]);
     for (const { state, failure } of builds) {

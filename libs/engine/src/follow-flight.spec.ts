@@ -15,6 +15,7 @@ const flight: Flight = { buildId: '7k2x', fence: 1, attempt: 1, vertex: theirs, 
 const key = digestOf('key') as CacheKey;
 const exec: ExecOp = { kind: 'exec', args: ['x'], env: [], cwd: '/', user: '', network: 'none' };
 const secret: ExecMount = { type: 'secret', id: 's', target: '/s', required: true, mode: 0o400, uid: 0, gid: 0 };
+const agent: ExecMount = { type: 'ssh', id: 's', target: '/s', required: true, mode: 0o400, uid: 0, gid: 0 };
 const cache: ExecMount = { type: 'cache', target: '/c', id: 'c', sharing: 'shared', source: '', readonly: false };
 
 const started: BuildEvent = { type: 'vertexStarted', atMs: 1, vertex: theirs };
@@ -46,7 +47,9 @@ async function follow(told: readonly BuildEvent[], mounts: readonly ExecMount[] 
     },
   };
   const signal = new AbortController().signal;
-  const ended = await followFlight(vertex, { key, flight }, { flights, logs, signal }).catch((thrown) => thrown);
+  const ended: unknown = await followFlight(vertex, { key, flight }, { flights, logs, signal }).catch(
+    (thrown: unknown) => thrown,
+  );
   const text = events.map((event) => (event.type === 'log' && event.vertex === own ? event.text : '?')).join('');
   return { ended, text, tail: logs.tail(own) };
 }
@@ -78,11 +81,16 @@ describe('following a step of another build', () => {
 
   it.each([
     ['a secret', secret],
-    ['an agent', { ...secret, type: 'ssh', target: '/agent' } as ExecMount],
+    ['an agent', agent],
     ['a cache mount', cache],
   ])('does not take a failure over that %s may have caused', async (_name, mount) => {
     expect((await follow([started, failed(3)], [mount])).ended).toBe(false);
     expect((await follow([started, done], [mount])).ended).toBe(true);
+  });
+
+  it('does where the value of the secret is in the key', async () => {
+    const keyed = { ...secret, keyed: digestOf('value') };
+    expect((await follow([started, failed(3)], [keyed])).ended).toBeInstanceOf(StepExit);
   });
 });
 

@@ -55,7 +55,10 @@ export async function followFlight(
 
 /** Whether two builds with the same key may have run it on different things: their failures are their own. */
 function seesMoreThanItsKey(op: Op): boolean {
-  return op.kind === 'exec' && op.mounts?.some(({ type }) => ['secret', 'ssh', 'cache'].includes(type)) === true;
+  const mounts = op.kind === 'exec' ? (op.mounts ?? []) : [];
+  return mounts.some(
+    (mount) => mount.type === 'ssh' || mount.type === 'cache' || (mount.type === 'secret' && mount.keyed === undefined),
+  );
 }
 
 /** Of a process that the kernel, or a person, has killed. */
