@@ -171,7 +171,7 @@ describe('a build that runs a step for others', () => {
   });
 
   it('for a pull request is joined by none of the branch, which is joined by it', async () => {
-    const step = (name: string): string => `FROM box:1\nRUN echo ${name}; sleep 1.5\n`;
+    const step = (name: string): string => `FROM box:1\nRUN echo ${name}; sleep 3\n`;
     const ofMain = await submit(step('of main'));
     const ofPr = await submit(step('of the request'), {}, pr);
     await until('both steps', async () => (await says(ofMain, 'of main')) && (await says(ofPr, 'of the request')));
@@ -187,7 +187,7 @@ describe('a build that runs a step for others', () => {
   it('shares no failure that a secret may have caused, and its success', async () => {
     const secret = (text: string) => ({ secrets: { key: Buffer.from(text).toString('base64') } });
     const dockerfile = `FROM box:1
-RUN --mount=type=secret,id=key echo key was read; sleep 1; test "$(cat /run/secrets/key)" = right
+RUN --mount=type=secret,id=key echo key was read; sleep 3; test "$(cat /run/secrets/key)" = right
 `;
     const wrong = await submit(dockerfile, secret('wrong'));
     await until('the step', () => says(wrong, 'key was read'));
