@@ -219,6 +219,11 @@ export class Farm implements AsyncDisposable {
     return path;
   }
 
+  /** What the command line finds this farm by. */
+  get cliEnv(): Readonly<Record<string, string>> {
+    return { PATH: process.env['PATH'] ?? '', HOME: this.dir, KILN_URL: this.url, KILN_TOKEN: this.token };
+  }
+
   /** The command line as a process, against this farm. */
   cli(
     args: readonly string[],
@@ -226,7 +231,7 @@ export class Farm implements AsyncDisposable {
   ): RunningCli {
     const child = spawn(process.execPath, [join(dist, 'apps/cli/src/main.js'), ...args], {
       cwd: more.cwd ?? this.dir,
-      env: { PATH: process.env['PATH'] ?? '', HOME: this.dir, KILN_URL: this.url, KILN_TOKEN: this.token, ...more.env },
+      env: { ...this.cliEnv, ...more.env },
       stdio: ['pipe', 'pipe', 'pipe'],
     });
     child.stdin.on('error', () => undefined);

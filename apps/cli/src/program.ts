@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { Command, CommanderError, Option } from 'commander';
+import type { BuildSurroundings } from './build/run-build.ts';
 import type { BuildCommandFlags } from './commands/build.ts';
 import type { BuildsFlags } from './commands/builds.ts';
 import type { CancelFlags } from './commands/cancel.ts';
@@ -23,8 +24,11 @@ function version(): string {
   return 'unknown';
 }
 
-/** Everything `kiln` understands. What a command does is loaded when it is called: help has to be quick. */
-export function createProgram(): Command {
+/**
+ * Everything `kiln` understands. What a command does is loaded when it is called: help has to be quick.
+ * @param around what a build takes instead of the process' own streams, directory and environment
+ */
+export function createProgram(around?: BuildSurroundings): Command {
   const program = new Command('kiln')
     .description('Builds container images on a farm, with one cache for the whole team.')
     .version(`kiln ${version()}`, '-v, --version', 'print the version')
@@ -33,7 +37,7 @@ export function createProgram(): Command {
     .showSuggestionAfterError(true)
     .exitOverride()
     .configureOutput({ outputError: () => {} });
-  addBuild(program);
+  addBuild(program, around);
   addFarm(program);
   addBuilds(program);
   // What docker's users type.
@@ -41,7 +45,7 @@ export function createProgram(): Command {
   return program;
 }
 
-function addBuild(program: Command): void {
+function addBuild(program: Command, around: BuildSurroundings | undefined): void {
   const build = program
     .command('build')
     .description('build an image from a Dockerfile')
@@ -98,7 +102,7 @@ function addBuild(program: Command): void {
   for (const flags of idleFlags) build.addOption(new Option(flags).hideHelp());
   for (const flags of unsupportedFlags) build.addOption(new Option(flags).hideHelp());
   build.action(async (path: string, flags: BuildCommandFlags) =>
-    (await import('./commands/build.ts')).build(path, flags),
+    (await import('./commands/build.ts')).build(path, flags, around),
   );
 }
 
@@ -168,8 +172,8 @@ export function plainSwitches(args: readonly string[]): string[] {
 }
 
 /** Runs a command line (without node and script). Commander's complaints come out as wrong use. */
-export async function runProgram(args: readonly string[]): Promise<void> {
-  const program = createProgram();
+export async function runProgram(args: readonly string[], around?: BuildSurroundings): Promise<void> {
+  const program = createProgram(around);
   try {
     await program.parseAsync(plainSwitches(args), { from: 'user' });
   } catch (thrown) {

@@ -1,5 +1,5 @@
 import { checkFlags, type BuildFlags } from '../build/build-flags.ts';
-import { runBuild } from '../build/run-build.ts';
+import { type BuildSurroundings, runBuild } from '../build/run-build.ts';
 import { refuseUnsupported } from '../build/unsupported-flags.ts';
 import { readConfig } from '../config.ts';
 import { Exit } from '../fail.ts';
@@ -9,11 +9,19 @@ import { terminalOf } from '../terminal.ts';
 export type BuildCommandFlags = BuildFlags & Readonly<Record<string, unknown>>;
 
 /** `kiln build PATH` */
-export async function build(path: string, flags: BuildCommandFlags): Promise<void> {
+export async function build(
+  path: string,
+  flags: BuildCommandFlags,
+  around: BuildSurroundings = ownSurroundings(),
+): Promise<void> {
   refuseUnsupported(flags);
-  const config = readConfig(process.env, flags.data);
-  const options = checkFlags(path, flags, process.env);
-  const code = await runBuild(options, config, {
+  const config = readConfig(around.environment, flags.data);
+  const code = await runBuild(checkFlags(path, flags, around.environment), config, around);
+  if (code !== 0) throw new Exit(code);
+}
+
+function ownSurroundings(): BuildSurroundings {
+  return {
     cwd: process.cwd(),
     environment: process.env,
     stdin: { stream: process.stdin, isTerminal: process.stdin.isTTY === true },
@@ -21,6 +29,5 @@ export async function build(path: string, flags: BuildCommandFlags): Promise<voi
     terminal: terminalOf(process.stderr),
     writeError: (text) => void process.stderr.write(text),
     nowMs: () => Date.now(),
-  });
-  if (code !== 0) throw new Exit(code);
+  };
 }
