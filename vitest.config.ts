@@ -20,13 +20,14 @@ export default defineConfig({
           maxWorkers: 2,
         },
       },
-      // Real Postgres, Redis, registry, containers: one farm, files in turn.
+      // Real Postgres, Redis, registries, containers, each file with its own: while one waits, the other has work.
       {
         ...conditions,
         test: {
           name: 'system',
           include: ['test/**/*.test.ts'],
-          fileParallelism: false,
+          isolate: false,
+          maxWorkers: 2,
           testTimeout: 180_000,
           hookTimeout: 180_000,
         },

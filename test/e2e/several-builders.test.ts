@@ -214,14 +214,14 @@ describe('two builders', () => {
 
 describe('a builder that is lost in a RUN', () => {
   it('costs the step that ran: the build goes on elsewhere, its log in order', async () => {
-    const { id, owner, cli, marker } = await slowBuild(4);
+    const { id, owner, cli, marker } = await slowBuild(8);
     await farm.stopBuilder(owner, 'SIGKILL');
     const { code, stdout, stderr } = await cli.ended;
     expect(code, stdout + stderr).toBe(0);
     const events = await eventsOf(id);
     expectWhole(events);
     expect(attempts(events)).toEqual([owner, other(owner)]);
-    expect(linesOf(events, marker)).toEqual(Array.from({ length: 40 }, (_, index) => `${marker} line ${index + 1}`));
+    expect(linesOf(events, marker)).toEqual(Array.from({ length: 80 }, (_, index) => `${marker} line ${index + 1}`));
     const outcomes = (await ledger.steps(await projectOf(id), id)).map(({ name, state }) => [name, state]);
     expect(outcomes).toEqual([
       [expect.stringContaining('FROM'), 'done'],
@@ -272,7 +272,7 @@ describe('a builder that is asked to end', () => {
     await farm.stopBuilder(a, 'SIGTERM');
     await farm.startBuilder(a, { KILN_BUILDER_DRAIN_SECONDS: '0' });
     await farm.stopBuilder(b, 'SIGTERM');
-    const { id, owner, cli, marker } = await slowBuild(3);
+    const { id, owner, cli, marker } = await slowBuild(15);
     expect(owner).toBe(a);
     await farm.startBuilder(b);
     await farm.signalBuilder(a, 'SIGTERM');

@@ -96,11 +96,12 @@ export class EmbeddedFarm implements AsyncDisposable {
     );
     const mounts = (await readFile('/proc/self/mountinfo', 'utf8')).split('\n');
     const sockets = (await readFile('/proc/net/unix', 'utf8')).split('\n');
-    const groups = await cgroupsNamed('kiln');
+    // There is none to be found before its data directory is there.
+    const id = await farmIdOf(this.data).catch(() => undefined);
     return [
       ...[...processes, ...mounts].filter((line) => line.includes(this.dir)),
-      ...sockets.filter((line) => line.includes('kiln-farm')),
-      ...groups,
+      ...sockets.filter((line) => id !== undefined && line.includes(`kiln-farm-${id}`)),
+      ...(await cgroupsOf(id)),
     ];
   }
 
@@ -111,14 +112,17 @@ export class EmbeddedFarm implements AsyncDisposable {
   }
 }
 
-/** Control groups of that name at the top of any hierarchy. */
-async function cgroupsNamed(name: string): Promise<readonly string[]> {
+/** Control groups of a farm, in any hierarchy, and what all farms have them in where no farm has any. */
+async function cgroupsOf(id: string | undefined): Promise<readonly string[]> {
   const root = '/sys/fs/cgroup';
   const top = await readdir(root, { withFileTypes: true });
   const dirs = [root, ...top.filter((entry) => entry.isDirectory()).map((entry) => join(root, entry.name))];
   const found = dirs.map(async (dir) => {
-    const entries = await readdir(dir, { withFileTypes: true }).catch(() => []);
-    return entries.filter((entry) => entry.isDirectory() && entry.name === name).map(() => join(dir, name));
+    const common = join(dir, 'kiln');
+    const entries = await readdir(common, { withFileTypes: true }).catch(() => undefined);
+    const farms = entries?.filter((entry) => entry.isDirectory()).map(({ name }) => name);
+    if (farms?.length === 0) return [common];
+    return id !== undefined && farms?.includes(id) === true ? [join(common, id)] : [];
   });
   return (await Promise.all(found)).flat();
 }
