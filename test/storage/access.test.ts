@@ -35,7 +35,7 @@ describe('tokens', () => {
     await tokens.ensure(token, { ...ids, permissions: Permission.options });
     await tokens.ensure(token, { ...ids, permissions: Permission.options });
     expect((await tokens.verify(token)).scopeId).toBe(ids.scopeId);
-    const other = await storage.projects.ensure('acme', 'other', 'main');
+    const other = await storage.projects.ensure('acme', 'other', { parent: 'main' });
     await expect(tokens.ensure(token, { ...other, permissions: [] })).rejects.toSatisfy(code('CONFLICT'));
     const text = "SELECT 1 FROM tokens t WHERE t::text LIKE '%' || $1 || '%'";
     expect(await storage.db.execute(text, [token.slice(5)])).toBe(0);
@@ -46,10 +46,10 @@ describe('projects', () => {
   it('are made once, however many ask', async () => {
     const all = await Promise.all(Array.from({ length: 6 }, () => storage.projects.ensure('same', 'main')));
     expect(new Set(all.map((ids) => JSON.stringify(ids))).size).toBe(1);
-    const child = await storage.projects.ensure('same', 'pr-1', 'main');
+    const child = await storage.projects.ensure('same', 'pr-1', { parent: 'main' });
     expect(await storage.projects.ensure('same', 'pr-1')).toEqual(child);
-    await expect(storage.projects.ensure('same', 'pr-2', 'nowhere')).rejects.toSatisfy(code('NOT_FOUND'));
-    await expect(storage.projects.ensure('same', 'main', 'pr-1')).rejects.toSatisfy(code('CONFLICT'));
+    await expect(storage.projects.ensure('same', 'pr-2', { parent: 'nowhere' })).rejects.toSatisfy(code('NOT_FOUND'));
+    await expect(storage.projects.ensure('same', 'main', { parent: 'pr-1' })).rejects.toSatisfy(code('CONFLICT'));
     await expect(storage.projects.ensure('../x', 'main')).rejects.toSatisfy(code('INVALID_ARGUMENT'));
   });
 });

@@ -59,7 +59,7 @@ export const context = { digest: digestOf('manifest'), files: 3, sizeBytes: 30, 
 
 export async function createBuild({ ledger, projects }: Storage, project = 'default', scope = 'main'): Promise<string> {
   const ids = await projects.ensure(project, 'main');
-  const own = scope === 'main' ? ids : await projects.ensure(project, scope, 'main');
+  const own = scope === 'main' ? ids : await projects.ensure(project, scope, { parent: 'main' });
   const id = nextId();
   await ledger.create({ ...own, id, request: request(), context, sealed: Buffer.from('sealed'), fingerprint: id });
   return id;

@@ -1,6 +1,15 @@
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { isKilnError, KilnError, messageOf } from '#std';
-import { type Database, migrate, openDatabase, Permission, ProjectStore, TokenStore } from '#storage';
+import {
+  type Database,
+  migrate,
+  openDatabase,
+  Permission,
+  ProjectStore,
+  type Share,
+  TokenStore,
+  Trust,
+} from '#storage';
 import { AdminEnv, readConfig } from './config.ts';
 
 /** What is done to a farm's database before its API starts, and by its operator. Each is harmless when done already. */
@@ -22,6 +31,7 @@ interface EnsureToken {
   readonly project: string;
   readonly scope: string;
   readonly parent?: string;
+  readonly trust?: Trust;
 }
 
 program
@@ -30,17 +40,38 @@ program
   .option('--project <name>', 'project', 'default')
   .option('--scope <name>', 'scope', 'main')
   .option('--parent <name>', 'scope that a new scope inherits from')
-  .action(({ project, scope, parent }: EnsureToken) =>
+  .addOption(new Option('--trust <level>', 'how far what runs in a new scope is trusted').choices(Trust.options))
+  .action(({ project, scope, parent, trust }: EnsureToken) =>
     withDatabase(async (db) => {
       const { KILN_BOOTSTRAP_TOKEN: token } = readConfig(AdminEnv, process.env);
       if (token === undefined) {
         throw new KilnError('INVALID_ARGUMENT', 'there is no token', { hint: 'set KILN_BOOTSTRAP_TOKEN' });
       }
-      const ids = await new ProjectStore(db).ensure(project, scope, parent);
+      const ids = await new ProjectStore(db).ensure(project, scope, { parent, trust });
       await new TokenStore(db).ensure(token, { ...ids, permissions: Permission.options });
       return { project, scope };
     }),
   );
+
+const share = (name: string, description: string): Command =>
+  program
+    .command(name)
+    .description(description)
+    .requiredOption('--project <name>', 'whose scope it is')
+    .option('--scope <name>', 'scope', 'main')
+    .requiredOption('--reader <name>', 'project whose builds read it');
+
+share('share-cache', 'let builds of another project read what is in a scope, where they are trusted no further').action(
+  (given: Share) =>
+    withDatabase(async (db) => {
+      await new ProjectStore(db).share(given);
+      return given;
+    }),
+);
+
+share('unshare-cache', 'take such a share back, for builds that begin from now on').action((given: Share) =>
+  withDatabase(async (db) => ({ ...given, wasShared: await new ProjectStore(db).unshare(given) })),
+);
 
 try {
   await program.parseAsync();

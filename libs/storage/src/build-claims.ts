@@ -6,7 +6,7 @@ import type { Claim } from './claim.ts';
 import { bigintColumn, type Database, type Sql } from './database.ts';
 import { endBuild, type FinalEvent } from './end-build.ts';
 import { holdsBatch, looseBytesOf, writeEvents } from './event-journal.ts';
-import { scopeChain } from './project-store.ts';
+import { readableScopes } from './project-store.ts';
 import type { Wakeups } from './wakeups.ts';
 
 const ClaimedRow = BuildRow.extend({
@@ -66,7 +66,7 @@ export class BuildClaims {
         fence: row.fence,
         projectId: row.project_id,
         project: row.project,
-        scopes: await scopeChain(sql, row.project_id, row.scope_id),
+        ...(await readableScopes(sql, row.project_id, row.scope_id)),
         request: requestOf(row),
         context: {
           digest: row.context_digest,

@@ -2,6 +2,7 @@ import type { Digest } from '#oci';
 import type { BuildJob, StoredRequest } from '#protocol';
 
 export interface ScopeRef {
+  readonly projectId: string;
   readonly id: string;
   readonly name: string;
 }
@@ -35,6 +36,8 @@ export interface Claim extends BuildJob {
   readonly project: string;
   /** the scope that the build writes to, then those that it inherits: what it reads, in this order */
   readonly scopes: readonly [ScopeRef, ...ScopeRef[]];
+  /** of other projects, which the build reads after its own; each `name` with its project's */
+  readonly sharedScopes: readonly ScopeRef[];
   readonly request: StoredRequest;
   readonly context: StoredContext;
   readonly namedContexts: readonly StoredNamedContext[];

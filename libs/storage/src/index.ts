@@ -17,5 +17,6 @@ export type { StoredBuild } from './build-row.ts';
 export { Database, type DatabaseOptions, openDatabase, type Sql } from './database.ts';
 export { openRedis, type RedisLink, type RedisOptions } from './redis.ts';
 export { type Migration, migrations } from './migrations/index.ts';
-export { type ProjectIds, ProjectStore } from './project-store.ts';
+export { type NewScope, type ProjectIds, ProjectStore, type Share } from './project-store.ts';
+export { Trust } from './trust.ts';
 export * from './fetched-sources.ts';

@@ -14,7 +14,7 @@ import { type Descriptor, type Digest, DigestSchema } from '#oci';
 import { type Logger, silentLogger } from '#std';
 import { holdFence } from './build-claims.ts';
 import { buryResults } from './bury-results.ts';
-import type { Claim } from './claim.ts';
+import type { Claim, ScopeRef } from './claim.ts';
 import { bigintColumn, type Database } from './database.ts';
 import { endFlights } from './flights.ts';
 import type { RedisLink } from './redis.ts';
@@ -26,13 +26,15 @@ export interface CacheStoreOptions {
   readonly db: Database;
   readonly redis: RedisLink;
   /** says what is read, where is written, and under which fence */
-  readonly claim: Pick<Claim, 'buildId' | 'fence' | 'projectId' | 'scopes'>;
+  readonly claim: Pick<Claim, 'buildId' | 'fence' | 'projectId' | 'scopes' | 'sharedScopes'>;
   readonly logger?: Logger | undefined;
 }
 
 const RecordRow = z.object({
   key: DigestSchema.transform((digest) => digest as CacheKey),
   kind: z.enum(['definition', 'content', 'trace']) satisfies z.ZodType<KeyKind>,
+  projectId: z.string(),
+  scopeId: z.string(),
   version: z.string(),
   confirmedAtMs: z.number(),
 });
@@ -59,7 +61,7 @@ export class PostgresCacheStore implements CacheStore {
   constructor({ db, redis, claim, logger = silentLogger }: CacheStoreOptions) {
     this.#db = db;
     this.#claim = claim;
-    this.#bodies = new ResultBodies(db, redis, claim.projectId, logger);
+    this.#bodies = new ResultBodies(db, redis, logger);
     this.#wakeups = new Wakeups(redis, logger);
   }
 
@@ -67,16 +69,17 @@ export class PostgresCacheStore implements CacheStore {
     signal?.throwIfAborted();
     const index = await this.#index(keys, ops);
     signal?.throwIfAborted();
-    const bodies = await this.#bodies.read([...new Set(index.records.map((row) => row.version))]);
+    const places = new Map(index.records.map((row) => [row.version, row]));
+    const bodies = await this.#bodies.read([...places.values()]);
     const records = new Map<CacheKey, CacheRecord[]>();
-    for (const { key, kind, version, confirmedAtMs } of index.records) {
+    for (const { key, kind, scopeId, version, confirmedAtMs } of index.records) {
       const result = bodies.get(version);
       // Forgotten since the index was read.
       if (result === undefined) continue;
       const candidates = records.get(key) ?? [];
       // The same result may stand in several scopes: the nearest counts.
       if (candidates.length >= MAX_CANDIDATES || candidates.some((known) => known.result.id === result.id)) continue;
-      records.set(key, [...candidates, { key, kind, result, confirmedAtMs }]);
+      records.set(key, [...candidates, { key, kind, result: this.#named(result, scopeId), confirmedAtMs }]);
     }
     return { records, ops: new Set(index.ops.map(({ op }) => op)) };
   }
@@ -123,14 +126,16 @@ export class PostgresCacheStore implements CacheStore {
   async forget(blobs: ReadonlySet<Digest>, signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted();
     if (blobs.size === 0) return;
-    const { projectId, scopes } = this.#claim;
+    const { projectId } = this.#claim;
     await this.#db.transaction(async (sql) => {
-      const lost = await sql.query(
-        VersionRow,
-        'SELECT version::text FROM results WHERE project_id = $1 AND scope_id = ANY ($2::text[]) AND blobs && $3::text[]',
-        [projectId, scopes.map(({ id }) => id), [...blobs]],
-      );
-      await buryResults(sql, projectId, { versions: lost.map(({ version }) => version), reason: 'lost' });
+      for (const [owner, scopes] of Map.groupBy(this.#readable, (scope) => scope.projectId)) {
+        const lost = await sql.query(
+          VersionRow,
+          'SELECT version::text FROM results WHERE project_id = $1 AND scope_id = ANY ($2::text[]) AND blobs && $3::text[]',
+          [owner, scopes.map(({ id }) => id), [...blobs]],
+        );
+        await buryResults(sql, owner, { versions: lost.map(({ version }) => version), reason: 'lost' });
+      }
       await sql.execute('DELETE FROM layer_deltas WHERE project_id = $1 AND digest = ANY ($2::text[])', [
         projectId,
         [...blobs],
@@ -167,27 +172,38 @@ export class PostgresCacheStore implements CacheStore {
     });
   }
 
+  /** What the build reads, in this order. */
+  get #readable(): readonly ScopeRef[] {
+    return [...this.#claim.scopes, ...this.#claim.sharedScopes];
+  }
+
+  /** What another project made says so. */
+  #named(result: Result, scopeId: string): Result {
+    const shared = this.#claim.sharedScopes.find(({ id }) => id === scopeId);
+    return shared === undefined ? result : { ...result, producer: { ...result.producer, scope: shared.name } };
+  }
+
   /** Keys and operations in one question; records with the own scope first, within a scope the newest. */
   async #index(keys: readonly CacheKey[], ops: readonly OpKey[]): Promise<z.infer<typeof IndexRow>> {
     if (keys.length === 0 && ops.length === 0) return { records: [], ops: [] };
     const [row] = await this.#db.query(
       IndexRow,
-      `WITH scope AS (SELECT * FROM unnest($2::text[]) WITH ORDINALITY AS s (id, rank))
+      `WITH scope AS (SELECT * FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS s (project_id, id, rank))
        SELECT
-         (SELECT coalesce(json_agg(json_build_object('key', c.key, 'kind', c.kind, 'version', c.version,
-                    'confirmedAtMs', c.confirmed_at_ms)
+         (SELECT coalesce(json_agg(json_build_object('key', c.key, 'kind', c.kind, 'projectId', c.project_id,
+                    'scopeId', c.scope_id, 'version', c.version, 'confirmedAtMs', c.confirmed_at_ms)
                     ORDER BY c.key, c.rank, c.age), '[]')
-          FROM (SELECT r.key, r.kind, r.confirmed_at_ms, s.rank, -r.version AS age, t.version::text AS version,
+          FROM (SELECT r.key, r.kind, r.confirmed_at_ms, s.project_id, s.id AS scope_id, s.rank, -r.version AS age, t.version::text AS version,
                   row_number() OVER (PARTITION BY r.key, s.rank ORDER BY r.version DESC) AS place
                 FROM scope s
-                JOIN records r ON r.project_id = $1 AND r.scope_id = s.id AND r.key = ANY ($3::text[])
-                JOIN results t ON t.project_id = $1 AND t.scope_id = s.id AND t.id = r.result_id) c
+                JOIN records r ON r.project_id = s.project_id AND r.scope_id = s.id AND r.key = ANY ($3::text[])
+                JOIN results t ON t.project_id = s.project_id AND t.scope_id = s.id AND t.id = r.result_id) c
           WHERE c.place <= $5) AS records,
          (SELECT coalesce(json_agg(json_build_object('op', o.op)), '[]')
           FROM unnest($4::text[]) AS o (op)
-          WHERE EXISTS (SELECT FROM records r WHERE r.project_id = $1 AND r.scope_id = ANY ($2::text[]) AND r.op = o.op))
+          WHERE EXISTS (SELECT FROM scope s JOIN records r ON r.project_id = s.project_id AND r.scope_id = s.id AND r.op = o.op))
            AS ops`,
-      [this.#claim.projectId, this.#claim.scopes.map(({ id }) => id), keys, ops, MAX_CANDIDATES],
+      [this.#readable.map(({ projectId }) => projectId), this.#readable.map(({ id }) => id), keys, ops, MAX_CANDIDATES],
     );
     return row ?? { records: [], ops: [] };
   }

@@ -2,10 +2,10 @@ import type { Result } from '#cache';
 import { isKilnError, type Logger } from '#std';
 import type { Sql } from './database.ts';
 import type { RedisLink } from './redis.ts';
-import { parseResult, readResults } from './result-row.ts';
+import { parseResult, readResults, type ResultPlace } from './result-row.ts';
 
 const TTL_SECONDS = 24 * 3600;
-const keyOf = (projectId: string, version: string): string => `result:${projectId}:${version}`;
+const keyOf = ({ projectId, version }: ResultPlace): string => `result:${projectId}:${version}`;
 
 /**
  * The bodies of results, from their hot copy in Redis where that has them. A version names one row that is never changed,
@@ -14,32 +14,27 @@ const keyOf = (projectId: string, version: string): string => `result:${projectI
 export class ResultBodies {
   readonly #sql: Sql;
   readonly #redis: RedisLink;
-  readonly #projectId: string;
   readonly #logger: Logger;
 
-  constructor(sql: Sql, redis: RedisLink, projectId: string, logger: Logger) {
+  constructor(sql: Sql, redis: RedisLink, logger: Logger) {
     this.#sql = sql;
     this.#redis = redis;
-    this.#projectId = projectId;
     this.#logger = logger;
   }
 
   /** By version; those that are nowhere any more are absent. */
-  async read(versions: readonly string[]): Promise<ReadonlyMap<string, Result>> {
-    const hot = await this.#hot(versions);
-    const cold = await readResults(
-      this.#sql,
-      this.#projectId,
-      versions.filter((version) => !hot.has(version)),
-    );
-    await this.#warm(cold);
+  async read(places: readonly ResultPlace[]): Promise<ReadonlyMap<string, Result>> {
+    const hot = await this.#hot(places);
+    const missing = places.filter(({ version }) => !hot.has(version));
+    const cold = await readResults(this.#sql, missing);
+    await this.#warm(missing, cold);
     return new Map([...hot, ...cold]);
   }
 
-  async #hot(versions: readonly string[]): Promise<ReadonlyMap<string, Result>> {
+  async #hot(places: readonly ResultPlace[]): Promise<ReadonlyMap<string, Result>> {
     const found = new Map<string, Result>();
-    const texts = await this.#degrade([], () => this.#redis.getMany(versions.map((v) => keyOf(this.#projectId, v))));
-    for (const [index, version] of versions.entries()) {
+    const texts = await this.#degrade([], () => this.#redis.getMany(places.map(keyOf)));
+    for (const [index, { version }] of places.entries()) {
       const text = texts[index];
       if (text === undefined || text === null) continue;
       try {
@@ -51,10 +46,11 @@ export class ResultBodies {
     return found;
   }
 
-  async #warm(results: ReadonlyMap<string, Result>): Promise<void> {
-    const entries = [...results].map(
-      ([version, result]) => [keyOf(this.#projectId, version), JSON.stringify(result)] as const,
-    );
+  async #warm(places: readonly ResultPlace[], results: ReadonlyMap<string, Result>): Promise<void> {
+    const entries = places.flatMap((place) => {
+      const result = results.get(place.version);
+      return result === undefined ? [] : [[keyOf(place), JSON.stringify(result)] as const];
+    });
     await this.#degrade(undefined, () => this.#redis.setMany(new Map(entries), TTL_SECONDS));
   }
 

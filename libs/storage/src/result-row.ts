@@ -30,19 +30,21 @@ export function parseResult(text: string): Result {
   return ResultBody.parse(JSON.parse(text));
 }
 
-/** Those results of these versions that are still there. */
-export async function readResults(
-  sql: Sql,
-  projectId: string,
-  versions: readonly string[],
-): Promise<ReadonlyMap<string, Result>> {
-  if (versions.length === 0) return new Map();
+/** Where a result is kept. */
+export interface ResultPlace {
+  readonly projectId: string;
+  readonly version: string;
+}
+
+/** Those results of these places that are still there, by version. */
+export async function readResults(sql: Sql, places: readonly ResultPlace[]): Promise<ReadonlyMap<string, Result>> {
+  if (places.length === 0) return new Map();
   const rows = await sql.query(
     Row,
     `SELECT version::text, id, parents, layers, tree, empty, cost_ms AS "costMs", started_at_ms AS "startedAtMs",
        finished_at_ms AS "finishedAtMs", producer_build AS build, producer_builder AS builder, producer_scope AS scope
-     FROM results WHERE project_id = $1 AND version = ANY ($2::bigint[])`,
-    [projectId, versions],
+     FROM results WHERE (project_id, version) IN (SELECT * FROM unnest($1::text[], $2::bigint[]))`,
+    [places.map(({ projectId }) => projectId), places.map(({ version }) => version)],
   );
   return new Map(
     rows.map(({ version, build, builder, scope, ...rest }) => [

@@ -8,6 +8,7 @@ import { parts } from './0007-parts.ts';
 import { tombstones } from './0008-tombstones.ts';
 import { confirmedRecords } from './0009-confirmed-records.ts';
 import { flights } from './0010-flights.ts';
+import { trust } from './0011-trust.ts';
 
 export interface Migration {
   /** from 1, without gaps */
@@ -28,4 +29,5 @@ export const migrations: readonly Migration[] = [
   tombstones,
   confirmedRecords,
   flights,
+  trust,
 ];
