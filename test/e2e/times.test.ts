@@ -60,3 +60,18 @@ describe('times of files', () => {
     expect(again.progress.match(/^#\d+ CACHED/gm)).toHaveLength(1);
   });
 });
+
+describe('the time of an image', () => {
+  it('is that of the first run that made its last result, whichever step that was', async () => {
+    const dir = await farm.folder();
+    const digest = async (...steps: readonly string[]): Promise<unknown> => {
+      await write(dir, { Dockerfile: ['FROM box:1', ...steps, ''].join('\n') });
+      return (await farm.build(dir, '-o', `type=oci,dest=${join(dir, 'image.tar')}`))['containerimage.digest'];
+    };
+    await digest('RUN true', 'RUN true # after');
+    // Other steps that do the same: nothing, on the same parents.
+    const made = await digest('RUN :', 'RUN : # after');
+    expect(made).toEqual(expect.stringMatching(/^sha256:/));
+    expect(await digest('RUN :', 'RUN : # after')).toBe(made);
+  });
+});

@@ -110,6 +110,15 @@ export function cacheStoreContract(open: () => Promise<ContractFarm>): void {
       expect(await idsOf(other.store, 'k')).toEqual([result('x').id]);
     });
 
+    it('hands back what is stored: the first of the same results stays, times and all', async () => {
+      const { store } = await farm.build('first', 'main');
+      const first = result('x');
+      expect(await store.save([explained('k')], first, 1)).toEqual(first);
+      const later = { ...first, finishedAtMs: first.finishedAtMs + 1, producer: { ...first.producer, buildId: 'c' } };
+      expect(await store.save([explained('l')], later, 2)).toEqual(first);
+      expect((await store.lookup([key('l')], [])).records.get(key('l'))?.[0]?.result).toEqual(first);
+    });
+
     it('keeps every one of many saves at the same moment', async () => {
       const { store } = await farm.build('many', 'main');
       const names = Array.from({ length: 6 }, (_, index) => `r${index}`);

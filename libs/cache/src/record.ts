@@ -78,10 +78,11 @@ export interface CacheStore {
   lookup(keys: readonly CacheKey[], ops: readonly OpKey[], signal?: AbortSignal): Promise<LookupAnswer>;
   /**
    * Makes a result known under all the keys, at once or not at all.
+   * @returns the result as it is stored: what is made of the same is the same result, and the first to come stays, times and all
    * @param confirmedAtMs when a run gave it; the latest one counts
    * @throws KilnError FENCED when the build has gone to another builder
    */
-  save(keys: readonly ExplainedKey[], result: Result, confirmedAtMs: number, signal?: AbortSignal): Promise<void>;
+  save(keys: readonly ExplainedKey[], result: Result, confirmedAtMs: number, signal?: AbortSignal): Promise<Result>;
   /** Takes back what refers to blobs that are lost or damaged, in every scope that the build reads. */
   forget(blobs: ReadonlySet<Digest>, signal?: AbortSignal): Promise<void>;
   /** Deltas of layers that no step made (base images), by diffID. */

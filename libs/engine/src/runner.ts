@@ -7,7 +7,7 @@ import type { Definition, Op, Vertex } from '#graph';
 import { type Digest, type Layer, mediaType } from '#oci';
 import type { BuildEvent } from '#protocol';
 import type { Differ, Mount } from '#snapshot';
-import type { Joined, OpRunner, Part } from '#solver';
+import type { Joined, OpRunner, Part, Settling } from '#solver';
 import { type Clock, KilnError } from '#std';
 import type { CacheMounts } from './cache-mounts.ts';
 import type { ContextTrees } from './context-trees.ts';
@@ -155,14 +155,8 @@ export class EngineRunner implements OpRunner<Ref> {
     return new StepOutcome({ snapshot, parents, pending, startedAtMs, finishedAtMs, producer, content, materialiser });
   }
 
-  settle(
-    _vertex: Vertex,
-    value: Ref,
-    _inputs: readonly Ref[],
-    earlier: readonly CacheRecord[],
-    signal: AbortSignal,
-  ): Promise<Result> {
-    return outcomeOf(value).settle(earlier, signal);
+  settle(_vertex: Vertex, value: Ref, _inputs: readonly Ref[], settling: Settling, signal: AbortSignal): Promise<void> {
+    return outcomeOf(value).settle(settling, signal);
   }
 
   isEmpty(value: Ref): Promise<boolean> {

@@ -10,6 +10,7 @@ import {
   treeDigest,
 } from '#content';
 import { digestOf, type Layer } from '#oci';
+import type { Settling } from '#solver';
 import { collect, once, single } from '#std';
 import { chainIds } from './chain-id.ts';
 import type { Materialiser } from './materialiser.ts';
@@ -66,17 +67,16 @@ export class StepOutcome implements TreeRef {
     return (await this.#options.pending.delta).length === 0;
   }
 
-  /** Stores the layer, or takes an equivalent one of `earlier`; what waits for layers goes on then. */
-  async settle(earlier: readonly CacheRecord[], signal: AbortSignal): Promise<Result> {
+  /** Stores the layer, or takes an equivalent one of `earlier`, and saves it; what waits for layers goes on then. */
+  async settle({ earlier, save }: Settling, signal: AbortSignal): Promise<void> {
     try {
       const parents = (await Promise.all(this.#options.parents.map((parent) => parent.results()))).flat();
       const same = await this.#equivalent(earlier, parents, signal);
-      const result = same ?? (await this.#store(parents, signal));
+      const result = await save(same ?? (await this.#store(parents, signal)));
       const { materialiser, snapshot } = this.#options;
       const chain = chainIds(result.layers.map((layer) => layer.diffId)).at(-1);
       if (chain !== undefined) await materialiser.adopt(chain, snapshot);
       this.#settled.resolve(result);
-      return result;
     } catch (thrown) {
       this.#settled.reject(thrown);
       throw thrown;

@@ -9,6 +9,13 @@ export interface Joined {
   readonly flight: Flight;
 }
 
+export interface Settling {
+  /** what the step's key had before it ran */
+  readonly earlier: readonly CacheRecord[];
+  /** makes a result known; hands back the one that is stored */
+  readonly save: (result: Result) => Promise<Result>;
+}
+
 /** What the solver needs to know of operations. One runner serves one build; R is a tree in whatever form it likes. */
 export interface OpRunner<R> {
   /** Of an image, the empty tree or a tree that the client sent; must not move their bytes. */
@@ -52,15 +59,15 @@ export interface OpRunner<R> {
   run(vertex: Vertex, inputs: readonly R[], signal: AbortSignal): Promise<R>;
   /**
    * Waits until the layer of a {@link run} is digested and stored. Where it is equivalent to one of `earlier` on the same
-   * parents, that one is the result and the new layer is dropped.
+   * parents, that one is the result and the new layer is dropped. What `save` answers is the value's result from then on.
    */
   settle(
     vertex: Vertex,
     value: R,
     inputs: readonly R[],
-    earlier: readonly CacheRecord[],
+    { earlier, save }: Settling,
     signal: AbortSignal,
-  ): Promise<Result>;
+  ): Promise<void>;
   /** Whether the result of a step has an empty layer (a WORKDIR that existed). */
   isEmpty(value: R): Promise<boolean>;
 }

@@ -9,6 +9,7 @@ import {
   type Flights,
   opKey,
   type OpKey,
+  type Result,
   type ResultId,
 } from '#cache';
 import { type Definition, isStep, type Vertex } from '#graph';
@@ -238,9 +239,10 @@ class GraphSolver<R> {
       const answer = await cache.lookup([key.key], [], signal);
       const [found] = this.#allowed(vertex, answer.records.get(key.key));
       if (found === undefined) return undefined;
-      const record = { ...found, result: await runner.adopt(found, inputs) };
+      const adopted = await runner.adopt(found, inputs);
       // So that the next build finds it in its first look-up.
-      await cache.save([this.#keyOf(vertex), key], record.result, record.confirmedAtMs, signal);
+      const result = await cache.save([this.#keyOf(vertex), key], adopted, found.confirmedAtMs, signal);
+      const record = { ...found, result };
       this.#reportHit(vertex, record);
       return runner.load(vertex, record);
     });
@@ -272,9 +274,11 @@ class GraphSolver<R> {
     const { runner, cache, clock, signal } = this.#options;
     await this.#named(vertex, clock.nowMs(), async () => {
       const earlier = this.#records.get(vertex.digest) ?? [];
-      const result = await runner.settle(vertex, value, inputs, earlier, signal);
-      const content = contentKey(vertex, await runner.contents(vertex, inputs, signal));
-      await cache.save([this.#keyOf(vertex), content], result, ranAtMs, signal);
+      const save = async (result: Result): Promise<Result> => {
+        const content = contentKey(vertex, await runner.contents(vertex, inputs, signal));
+        return cache.save([this.#keyOf(vertex), content], result, ranAtMs, signal);
+      };
+      await runner.settle(vertex, value, inputs, { earlier, save }, signal);
     });
   }
 

@@ -108,17 +108,19 @@ export class TextRunner implements OpRunner<Text> {
       ),
     };
   };
-  settle: OpRunner<Text>['settle'] = async (_vertex, value, inputs) => ({
-    id: value.id,
-    parents: resultsOf(inputs),
-    layers: [],
-    tree: digestOf(value.text),
-    empty: false,
-    costMs: 1,
-    startedAtMs: 0,
-    finishedAtMs: 1,
-    producer: { buildId: 'b', builderId: 'n', scope: 'main' },
-  });
+  settle: OpRunner<Text>['settle'] = async (_vertex, value, inputs, { save }) => {
+    await save({
+      id: value.id,
+      parents: resultsOf(inputs),
+      layers: [],
+      tree: digestOf(value.text),
+      empty: false,
+      costMs: 1,
+      startedAtMs: 0,
+      finishedAtMs: 1,
+      producer: { buildId: 'b', builderId: 'n', scope: 'main' },
+    });
+  };
   isEmpty = async (): Promise<boolean> => false;
 }
 
@@ -142,6 +144,7 @@ export function memoryCache(): CacheStore & { lookups: number } {
         records.set(key, [{ key, kind, result, confirmedAtMs }, ...(records.get(key) ?? [])]);
         ops.add(op);
       }
+      return result;
     },
     forget: async () => {},
     findDeltas: async () => new Map(),

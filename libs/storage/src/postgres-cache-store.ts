@@ -89,14 +89,14 @@ export class PostgresCacheStore implements CacheStore {
     result: Result,
     confirmedAtMs: number,
     signal?: AbortSignal,
-  ): Promise<void> {
+  ): Promise<Result> {
     signal?.throwIfAborted();
     const { projectId, scopes } = this.#claim;
     const [{ id: scopeId }] = scopes;
     const distinct = [...new Map(keys.map((explained) => [explained.key, explained])).values()];
-    const ended = await this.#db.transaction(async (sql) => {
+    const { stored, ended } = await this.#db.transaction(async (sql) => {
       await holdFence(sql, this.#claim);
-      await writeResult(sql, projectId, scopeId, result);
+      const stored = await writeResult(sql, projectId, scopeId, result);
       await sql.execute(
         `INSERT INTO records (project_id, scope_id, key, result_id, kind, op, preimage, confirmed_at_ms)
          SELECT $1, $2, k.key, $3, k.kind, k.op, k.preimage, $8
@@ -114,13 +114,11 @@ export class PostgresCacheStore implements CacheStore {
           confirmedAtMs,
         ],
       );
-      return await endFlights(
-        sql,
-        this.#claim,
-        distinct.map(({ key }) => key),
-      );
+      const flown = distinct.map(({ key }) => key);
+      return { stored, ended: await endFlights(sql, this.#claim, flown) };
     });
     if (ended > 0) await this.#wakeups.send(this.#claim.buildId);
+    return stored;
   }
 
   async forget(blobs: ReadonlySet<Digest>, signal?: AbortSignal): Promise<void> {

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { KilnError, type Random, randomId, systemRandom } from '#std';
 import type { Claim } from './claim.ts';
 import type { Database, Sql } from './database.ts';
-import type { Trust} from './trust.ts';
+import type { Trust } from './trust.ts';
 import { rankOf, trustColumn } from './trust.ts';
 
 const ID_LENGTH = 16;

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { blobsOf, type Result, type ResultId } from '#cache';
 import { DescriptorSchema, DigestSchema, LayerSchema } from '#oci';
+import { KilnError } from '#std';
 import type { Sql } from './database.ts';
 
 const resultId = DigestSchema.transform((digest) => digest as ResultId);
@@ -26,6 +27,9 @@ const Row = ResultBody.omit({ producer: true }).extend({
   scope: z.string(),
 });
 
+const columns = `version::text, id, parents, layers, tree, empty, cost_ms AS "costMs", started_at_ms AS "startedAtMs",
+  finished_at_ms AS "finishedAtMs", producer_build AS build, producer_builder AS builder, producer_scope AS scope`;
+
 export function parseResult(text: string): Result {
   return ResultBody.parse(JSON.parse(text));
 }
@@ -41,27 +45,25 @@ export async function readResults(sql: Sql, places: readonly ResultPlace[]): Pro
   if (places.length === 0) return new Map();
   const rows = await sql.query(
     Row,
-    `SELECT version::text, id, parents, layers, tree, empty, cost_ms AS "costMs", started_at_ms AS "startedAtMs",
-       finished_at_ms AS "finishedAtMs", producer_build AS build, producer_builder AS builder, producer_scope AS scope
-     FROM results WHERE (project_id, version) IN (SELECT * FROM unnest($1::text[], $2::bigint[]))`,
+    `SELECT ${columns} FROM results WHERE (project_id, version) IN (SELECT * FROM unnest($1::text[], $2::bigint[]))`,
     [places.map(({ projectId }) => projectId), places.map(({ version }) => version)],
   );
-  return new Map(
-    rows.map(({ version, build, builder, scope, ...rest }) => [
-      version,
-      { ...rest, producer: { buildId: build, builderId: builder, scope } },
-    ]),
-  );
+  return new Map(rows.map((row) => [row.version, resultOf(row)]));
 }
 
-/** Stores a result unless the scope has it: what it is made of is in its id. */
-export async function writeResult(sql: Sql, projectId: string, scopeId: string, result: Result): Promise<void> {
+function resultOf({ version: _version, build, builder, scope, ...rest }: z.infer<typeof Row>): Result {
+  return { ...rest, producer: { buildId: build, builderId: builder, scope } };
+}
+
+/** Stores a result unless the scope has it: what it is made of is in its id. @returns the one that is stored */
+export async function writeResult(sql: Sql, projectId: string, scopeId: string, result: Result): Promise<Result> {
   const { producer, layers } = result;
-  await sql.execute(
+  const [stored] = await sql.query(
+    Row,
     `INSERT INTO results (project_id, scope_id, id, parents, layers, blobs, tree, empty, cost_ms, size_bytes,
        started_at_ms, finished_at_ms, producer_build, producer_builder, producer_scope)
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
-     ON CONFLICT (project_id, scope_id, id) DO NOTHING`,
+     ON CONFLICT (project_id, scope_id, id) DO UPDATE SET id = excluded.id RETURNING ${columns}`,
     [
       projectId,
       scopeId,
@@ -80,4 +82,6 @@ export async function writeResult(sql: Sql, projectId: string, scopeId: string, 
       producer.scope,
     ],
   );
+  if (stored === undefined) throw new KilnError('INTERNAL', 'a result was not stored');
+  return resultOf(stored);
 }

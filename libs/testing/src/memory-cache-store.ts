@@ -74,7 +74,7 @@ export class MemoryCacheStore implements CacheStore {
     result: Result,
     confirmedAtMs: number,
     signal?: AbortSignal,
-  ): Promise<void> {
+  ): Promise<Result> {
     signal?.throwIfAborted();
     this.#checkFence();
     const [scope] = this.#scopes;
@@ -96,6 +96,7 @@ export class MemoryCacheStore implements CacheStore {
       });
       await this.flights.land(key);
     }
+    return stored;
   }
 
   async forget(blobs: ReadonlySet<Digest>, signal?: AbortSignal): Promise<void> {
