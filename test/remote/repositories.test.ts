@@ -4,8 +4,8 @@ import { chmod, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { TreeEntry } from '#content';
 import { type EgressPolicy } from '#registry';
-import { EgressProxy, type GitAuth, type GitLimits, GitRepositories, type GitRequest } from '#remote';
-import { collect, systemClock } from '#std';
+import { EgressProxy, type GitAccess, type GitLimits, GitRepositories, type GitRequest } from '#remote';
+import { collect, KilnError, systemClock } from '#std';
 import { GitServer, MemoryContentStore } from '#testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
@@ -32,14 +32,18 @@ beforeEach(() => {
 const containing = (text: string): unknown => expect.stringContaining(text);
 
 const signal = AbortSignal.timeout(150_000);
-const nothing: GitAuth = () => undefined;
+const nothing: GitAccess = {
+  secret: () => undefined,
+  agent: () => Promise.reject(new KilnError('STEP_FAILED', 'no agent', { hint: 'pass --ssh default' })),
+};
+const secrets = (secret: GitAccess['secret']): GitAccess => ({ ...nothing, secret });
 const limits: GitLimits = { maxBytes: 100_000_000, maxFiles: 10_000, timeoutMs: 60_000 };
 
 interface Tried {
   readonly ref?: string;
   readonly checksum?: string;
   readonly request?: Partial<GitRequest>;
-  readonly auth?: GitAuth;
+  readonly access?: GitAccess;
   readonly limits?: Partial<GitLimits>;
   readonly egress?: EgressPolicy;
 }
@@ -61,10 +65,10 @@ async function read(remote: string, tried: Tried = {}): Promise<Seen> {
     limits: { ...limits, ...tried.limits },
     path: process.env['PATH'] ?? '',
   });
-  const { auth = nothing, ref = '', checksum = '' } = tried;
-  const { commit, ref: name } = await repositories.resolve({ remote, ref, checksum }, auth, signal);
+  const { access = nothing, ref = '', checksum = '' } = tried;
+  const { commit, ref: name } = await repositories.resolve({ remote, ref, checksum }, access, signal);
   const request = { remote, ref: name, commit, subdir: '', keepGitDir: false, submodules: true, ...tried.request };
-  const { entries } = await repositories.fetch(request, auth, signal);
+  const { entries } = await repositories.fetch(request, access, signal);
   expect(await readdir(join(dir, 'work'))).toEqual([]);
   const files: Record<string, string> = {};
   for (const { path, digest, type, link } of entries) {
@@ -161,14 +165,18 @@ describe('a git repository', () => {
     server.authorization = `basic ${Buffer.from('x-access-token:t0ken').toString('base64')}`;
     const url = server.url('private');
     expect(await failure(url)).toMatchObject({ code: 'STEP_FAILED', hint: containing('GIT_AUTH_TOKEN') });
-    const wrong = await failure(url, { auth: (id) => (id === 'GIT_AUTH_TOKEN' ? 'wr0ng' : undefined) });
+    const wrong = await failure(url, {
+      access: secrets((id) => (id === 'GIT_AUTH_TOKEN' ? 'wr0ng' : undefined)),
+    });
     expect(wrong).toMatchObject({ code: 'STEP_FAILED' });
     expect(String(wrong)).not.toContain('wr0ng');
-    expect((await read(url, { auth: (id) => (id === 'GIT_AUTH_TOKEN' ? 't0ken' : undefined) })).files).toEqual({
+    expect(
+      (await read(url, { access: secrets((id) => (id === 'GIT_AUTH_TOKEN' ? 't0ken' : undefined)) })).files,
+    ).toEqual({
       a: 'a',
     });
-    const byHost: GitAuth = (id) => (id === `GIT_AUTH_HEADER.${server.host}` ? server.authorization : undefined);
-    expect((await read(url, { auth: byHost })).files).toEqual({ a: 'a' });
+    const byHost = secrets((id) => (id === `GIT_AUTH_HEADER.${server.host}` ? server.authorization : undefined));
+    expect((await read(url, { access: byHost })).files).toEqual({ a: 'a' });
   });
 
   it('says what is missing', async () => {

@@ -232,7 +232,6 @@ class ClaimedBuild {
         tree: (key) => wait(() => fetched.tree(key)),
         keepTree: (key, digest) => wait(() => fetched.keepTree(key, digest)),
       },
-      gitAuth: (id) => (Object.hasOwn(secrets, id) ? Buffer.from(secrets[id] ?? '', 'base64').toString() : undefined),
       producer,
       cache: patientCacheStore(createCacheStore({ db, redis, claim, logger }), wait),
       flights: new FollowedFlights({

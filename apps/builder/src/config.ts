@@ -72,6 +72,8 @@ export const BuilderEnv = z.object({
   /** certificates of the authorities that single registries are trusted by, PEM */
   KILN_REGISTRY_CA: list.transform((items) => items.map(parseAuthority)),
   KILN_CA_BUNDLE: z.string().startsWith('/').optional(),
+  /** keys of hosts that builds fetch git repositories from by ssh, in the format of known_hosts */
+  KILN_SSH_KNOWN_HOSTS: z.string().startsWith('/').optional(),
   /** of a file that ADD fetches, and of a git repository's files */
   KILN_FETCH_MAX_BYTES: z.coerce
     .number()

@@ -79,6 +79,7 @@ export async function openNode(
     clock,
     limits: { ...fetchLimits, timeoutMs: GIT_TIMEOUT_MS },
     path: PROGRAMS,
+    knownHosts: config.KILN_SSH_KNOWN_HOSTS && (await readFile(config.KILN_SSH_KNOWN_HOSTS, 'utf8')),
     caFile: await readableBundle(dir, config.KILN_CA_BUNDLE),
   });
   return {

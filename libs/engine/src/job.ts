@@ -6,7 +6,7 @@ import type { Vertex } from '#graph';
 import type { Descriptor, Platform } from '#oci';
 import type { Entitlement, StoredRequest } from '#protocol';
 import type { RegistryClient } from '#registry';
-import type { GitAuth, GitRepositories, WebClient } from '#remote';
+import type { GitRepositories, WebClient } from '#remote';
 import type { Differ } from '#snapshot';
 import type { Part } from '#solver';
 import type { Clock } from '#std';
@@ -61,8 +61,6 @@ export interface BuildJobInput {
   readonly onRun?: ((vertex: Vertex) => void) | undefined;
   readonly tags: TagCache;
   readonly sources: SourceMemory;
-  /** secrets for git repositories */
-  readonly gitAuth: GitAuth;
   readonly registry: RegistryClient;
   readonly grants: BlobGrants;
   readonly variants: LayerVariantIndex;

@@ -38,11 +38,6 @@ export async function mainContext(node: EngineNode, job: BuildJobInput, sources:
 async function gitContext(url: string, kept: boolean, sources: Sources): Promise<ContextManifest> {
   const source = parseGitUrl(url);
   if (source === undefined) throw new KilnError('INVALID_ARGUMENT', `not a git URL: ${withoutCredentials(url)}`);
-  if (source.transport !== 'https' && source.transport !== 'http') {
-    throw new KilnError('DOCKERFILE_UNSUPPORTED', `a git repository by ${source.transport} is not supported`, {
-      hint: 'name it by https; for a private repository pass --secret id=GIT_AUTH_TOKEN',
-    });
-  }
   const { commit, ref } = await sources.repository(source);
   const { subdir, submodules } = source;
   const keepGitDir = (kept || source.keepGitDir === true) && subdir === '';

@@ -11,10 +11,12 @@ import {
   withoutCredentials,
 } from '#graph';
 import type { Digest, Platform } from '#oci';
+import type { GitAccess } from '#remote';
 import { KilnError, once } from '#std';
 import { FetchedFiles, type FetchedFilesOptions } from './fetched-files.ts';
 import { FetchedTrees } from './fetched-trees.ts';
 import type { Images } from './images.ts';
+import { gitAccess } from './git-access.ts';
 import { layoutImage } from './layout-image.ts';
 import type { LocalRef } from './ref.ts';
 
@@ -32,6 +34,7 @@ export class Sources implements SourceResolver {
   readonly files: FetchedFiles;
   readonly trees: FetchedTrees;
   readonly #options: SourcesOptions;
+  readonly #access: GitAccess;
   /** remotes with their credentials, by what is shown of them */
   readonly #remotes = new Map<string, string>();
   readonly #answers = new Map<string, Promise<RefAnswer>>();
@@ -41,6 +44,7 @@ export class Sources implements SourceResolver {
     this.#options = options;
     this.files = new FetchedFiles(options);
     const { node, job } = options;
+    this.#access = gitAccess(job.session, node.materialiser.workspace);
     this.trees = new FetchedTrees({ content: node.content, memory: job.sources, grants: job.grants });
   }
 
@@ -79,7 +83,7 @@ export class Sources implements SourceResolver {
     const key = JSON.stringify([remote, ref, checksum]);
     // One build sees one commit of a branch, however often it names it.
     const answer =
-      this.#answers.get(key) ?? node.git.resolve({ remote, ref, checksum }, job.gitAuth, signal ?? job.signal);
+      this.#answers.get(key) ?? node.git.resolve({ remote, ref, checksum }, this.#access, signal ?? job.signal);
     this.#answers.set(key, answer);
     return await answer;
   }
@@ -118,7 +122,7 @@ export class Sources implements SourceResolver {
     const what = { kind: 'git', commit, subdir, submodules, ...(keepGitDir ? { keepGitDir, ref } : {}), ...origin };
     return await this.trees.get(
       what,
-      () => node.git.fetch({ remote, ref, commit, subdir, keepGitDir, submodules }, job.gitAuth, job.signal),
+      () => node.git.fetch({ remote, ref, commit, subdir, keepGitDir, submodules }, this.#access, job.signal),
       job.signal,
     );
   }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type GitSource, parseGitUrl, withoutCredentials } from './git-url.ts';
+import { gitEndpoint, type GitSource, parseGitUrl, withoutCredentials } from './git-url.ts';
 
 const all: GitSource = {
   transport: 'https',
@@ -59,6 +59,9 @@ describe('parseGitUrl', () => {
     ['https://host/x.git?mtime=now', /checkout or commit/],
     ['https://host/x.git#--upload-pack=x', /no ref that git takes/],
     ['https://host/x.git#a%0ab', /no ref that git takes/],
+    ['https://%zz@host/x.git', /a % in its user or password/],
+    ['ssh://git:100%@host/x', /a % in its user or password/],
+    ['ssh:///x', /names no host/],
   ])('%s is refused', (text, message) => {
     expect(() => parseGitUrl(text)).toThrow(message);
   });
@@ -70,7 +73,29 @@ describe('withoutCredentials', () => {
     ['https://host/a@b', 'https://host/a@b'],
     ['https://token@host', 'https://host'],
     ['git@host:a/b', 'git@host:a/b'],
+    ['ssh://git@host/a ssh://git:pw@host/a', 'ssh://git@host/a ssh://git@host/a'],
+    ['git://u@host/a', 'git://host/a'],
   ])('%s', (text, shown) => {
     expect(withoutCredentials(text)).toBe(shown);
   });
+});
+
+describe('gitEndpoint', () => {
+  it.each([
+    ['https://host/x.git', 'https', 'host', 443],
+    ['http://u:p@host:81/x.git', 'http', 'host', 81],
+    ['ssh://git@host/x', 'ssh', 'host', 22],
+    ['ssh://git@[::1]:2222/x', 'ssh', '::1', 2222],
+    ['git@host.example:a/b', 'ssh', 'host.example', 22],
+    ['git://host/x', 'git', 'host', 9418],
+  ])('%s', (remote, transport, host, port) => {
+    expect(gitEndpoint(remote)).toEqual({ transport, host, port });
+  });
+
+  it.each(['file:///x', '/x', 'ext::sh -c x', 'ssh://-oProxyCommand=x/y', 'git@-o:x', "ssh://a'b/x", 'ssh:///x'])(
+    '%s is nowhere',
+    (remote) => {
+      expect(gitEndpoint(remote)).toBeUndefined();
+    },
+  );
 });

@@ -17,8 +17,19 @@ export interface GitSource {
   readonly submodules: boolean;
 }
 
+/** Where the connections of a remote lead. */
+export interface GitEndpoint {
+  readonly transport: GitSource['transport'];
+  /** without the brackets of an address */
+  readonly host: string;
+  readonly port: number;
+}
+
 const TRANSPORTS = ['https', 'http', 'ssh', 'git'] as const;
 const scpStyle = /^(?<user>[a-zA-Z0-9-_]+)@(?<host>[a-zA-Z0-9-.]+):(?<path>[^?#]*)(?<rest>.*)$/;
+
+const PORTS: Readonly<Record<GitSource['transport'], number>> = { https: 443, http: 80, ssh: 22, git: 9418 };
+const hostName = /^(?:[a-z0-9_][a-z0-9._-]*|[0-9a-f:.]+)$/i;
 
 const refuse = (text: string, why: string): KilnError =>
   new KilnError('INVALID_ARGUMENT', `the git URL ${JSON.stringify(withoutCredentials(text))} ${why}`, {
@@ -41,15 +52,35 @@ export function parseGitUrl(text: string): GitSource | undefined {
   if (transport === undefined || !URL.canParse(text)) return undefined;
   const url = new URL(text);
   if (transport.startsWith('http') && !url.pathname.endsWith('.git')) return undefined;
+  if (url.host === '') throw refuse(text, 'names no host');
+  if (/%(?![0-9a-f]{2})/i.test(`${url.username}${url.password}`)) {
+    throw refuse(text, 'has a % in its user or password that begins no escape: write %25');
+  }
   const { search: query, hash } = url;
   url.search = '';
   url.hash = '';
   return withOptions(text, { transport, remote: url.href, query, fragment: decoded(hash.slice(1)) });
 }
 
-/** A text for people: user and password of every URL in it left out. */
+/** Where a remote is, by URL or in the form of scp; undefined for what is neither, or has no host that can be. */
+export function gitEndpoint(remote: string): GitEndpoint | undefined {
+  const scp = scpStyle.exec(remote)?.groups;
+  if (scp !== undefined && !remote.includes('://')) return endpoint('ssh', scp['host'] ?? '', '');
+  const transport = TRANSPORTS.find((each) => remote.toLowerCase().startsWith(`${each}://`));
+  if (transport === undefined || !URL.canParse(remote)) return undefined;
+  const { hostname, port } = new URL(remote);
+  return endpoint(transport, hostname.replace(/^\[|\]$/g, ''), port);
+}
+
+function endpoint(transport: GitSource['transport'], host: string, port: string): GitEndpoint | undefined {
+  return hostName.test(host) ? { transport, host, port: Number(port || PORTS[transport]) } : undefined;
+}
+
+/** A text for people: user and password of every URL in it left out. By ssh the user is no secret, and belongs to the place. */
 export function withoutCredentials(text: string): string {
-  return text.replaceAll(/:\/\/[^\s/?#'"]*@/g, '://');
+  return text
+    .replaceAll(/(?<!ssh):\/\/[^\s/?#'"]*@/gi, '://')
+    .replaceAll(/(ssh:\/\/[^\s/?#'":@]*):[^\s/?#'"]*@/gi, '$1@');
 }
 
 interface Parts {

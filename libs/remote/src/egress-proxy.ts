@@ -1,7 +1,7 @@
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, request as send, type Server, type ServerResponse } from 'node:http';
-import { type AddressInfo, connect, isIP, type LookupFunction, type Socket } from 'node:net';
+import { type AddressInfo, connect, createServer as listenTo, isIP, type LookupFunction, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { Egress, type EgressPolicy, type HostLookup, lookupBySystem } from '#registry';
 import { messageOf } from '#std';
@@ -20,6 +20,16 @@ export interface ProxySession extends Disposable {
   readonly refused: ReadonlySet<string>;
 }
 
+/** A way to one place, for programs that speak to no proxy. */
+export interface Tunnel extends AsyncDisposable {
+  /** on loopback */
+  readonly port: number;
+  /** its host with its port, when the rules keep everyone from it */
+  readonly refused: ReadonlySet<string>;
+  /** why there was no connection onward, the last time that there was none */
+  readonly failure: string | undefined;
+}
+
 interface Session {
   readonly refused: Set<string>;
   readonly sockets: Set<Duplex>;
@@ -27,6 +37,8 @@ interface Session {
 
 const CHALLENGE = 'Basic realm="kiln"';
 const CONNECT_TIMEOUT_MS = 10_000;
+/** git makes one after the other. */
+const TUNNEL_CONNECTIONS = 4;
 const IDLE_TIMEOUT_MS = 120_000;
 /** They are the connection's own: https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1 */
 const hopByHop = new Set(['connection', 'proxy-connection', 'proxy-authorization', 'keep-alive', 'te', 'upgrade']);
@@ -76,6 +88,35 @@ export class EgressProxy implements AsyncDisposable {
     };
   }
 
+  /** Whoever comes to the port is led to one place, judged anew each time, and to no other. */
+  async tunnel(host: string, port: number): Promise<Tunnel> {
+    const session: Session = { refused: new Set(), sockets: new Set() };
+    let failure: string | undefined;
+    const server = listenTo((client) => {
+      track(session, client);
+      const through = async (): Promise<void> => join(client, await this.#connect(session, host, port));
+      through().catch((thrown: unknown) => {
+        failure = messageOf(thrown);
+        client.destroy();
+      });
+    });
+    server.maxConnections = TUNNEL_CONNECTIONS;
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    return {
+      port: (server.address() as AddressInfo).port,
+      refused: session.refused,
+      get failure() {
+        return failure;
+      },
+      async [Symbol.asyncDispose]() {
+        for (const socket of session.sockets) socket.destroy();
+        server.close();
+        await once(server, 'close');
+      },
+    };
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#server.closeAllConnections();
     this.#server.close();
@@ -92,18 +133,10 @@ export class EgressProxy implements AsyncDisposable {
     const port = Number(target.port || 80);
     track(session, client);
     try {
-      this.#checkLiteral(session, target.hostname, port);
-      const server = connect({ host: bare(target.hostname), port, lookup: this.#guarded(session, port) });
-      track(session, server);
-      server.setTimeout(CONNECT_TIMEOUT_MS, () => server.destroy(new Error('no connection in time')));
-      await once(server, 'connect');
-      server.setTimeout(IDLE_TIMEOUT_MS, () => server.destroy());
-      server.on('error', () => client.destroy());
+      const server = await this.#connect(session, target.hostname, port);
       client.write('HTTP/1.1 200 Connected\r\n\r\n');
       server.write(head);
-      server.pipe(client).pipe(server);
-      client.on('close', () => server.destroy());
-      server.on('close', () => client.destroy());
+      join(client, server);
     } catch (thrown) {
       const status = thrown instanceof Forbidden ? '403 Forbidden' : '502 Unreachable';
       client.end(`HTTP/1.1 ${status}\r\ncontent-type: text/plain\r\n\r\n${messageOf(thrown)}\n`);
@@ -148,6 +181,16 @@ export class EgressProxy implements AsyncDisposable {
     }
   }
 
+  async #connect(session: Session, hostname: string, port: number): Promise<Socket> {
+    this.#checkLiteral(session, hostname, port);
+    const server = connect({ host: bare(hostname), port, lookup: this.#guarded(session, port) });
+    track(session, server);
+    server.setTimeout(CONNECT_TIMEOUT_MS, () => server.destroy(new Error('no connection in time')));
+    await once(server, 'connect');
+    server.setTimeout(IDLE_TIMEOUT_MS, () => server.destroy());
+    return server;
+  }
+
   #sessionOf({ headers }: IncomingMessage): Session | undefined {
     const given = /^Basic (.+)$/i.exec(headers['proxy-authorization'] ?? '')?.[1] ?? '';
     const [name, password = ''] = Buffer.from(given, 'base64').toString().split(':');
@@ -187,6 +230,15 @@ class Forbidden extends Error {}
 function refuse(session: Session, hostname: string, port: number): Forbidden {
   session.refused.add(`${hostname}:${port}`);
   return new Forbidden(`${hostname}:${port} is at a loopback or private address`);
+}
+
+/** Each ends with the other. */
+function join(client: Duplex, server: Socket): void {
+  server.on('error', () => client.destroy());
+  client.on('close', () => server.destroy());
+  server.on('close', () => client.destroy());
+  if (client.destroyed) server.destroy();
+  server.pipe(client).pipe(server);
 }
 
 function track({ sockets }: Session, socket: Duplex | Socket): void {

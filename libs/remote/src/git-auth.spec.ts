@@ -6,8 +6,9 @@ const secrets = (all: Readonly<Record<string, string>>) => (id: string) => all[i
 
 describe('authorizationOf', () => {
   it('prefers headers to tokens, and what is for the host to what is for any', () => {
+    const url = 'https://host:8443/x.git';
     const header = (all: Readonly<Record<string, string>>): string | undefined =>
-      authorizationOf('https://host:8443/x.git', secrets(all), { named: true })?.header;
+      authorizationOf(url, secrets(all), url)?.header;
     const any = { GIT_AUTH_TOKEN: 't', GIT_AUTH_HEADER: 'Bearer h\n' };
     expect(header({})).toBeUndefined();
     expect(header({ GIT_AUTH_TOKEN: 't' })).toBe(basic('t'));
@@ -19,10 +20,20 @@ describe('authorizationOf', () => {
 
   it('gives a submodule only what is for its host', () => {
     const all = secrets({ GIT_AUTH_TOKEN: 't', 'GIT_AUTH_TOKEN.host': 'own' });
-    expect(authorizationOf('https://other/x', all, { named: false })).toBeUndefined();
-    expect(authorizationOf('https://host/x', all, { named: false })).toEqual({
+    expect(authorizationOf('https://other/x', all, 'https://host/outer')).toBeUndefined();
+    expect(authorizationOf('https://host/x', all, 'https://host/outer')).toEqual({
       scope: 'https://host/',
       header: basic('own'),
     });
+  });
+
+  it('sends no secret in clear but where the build itself goes that way', () => {
+    const all = secrets({ GIT_AUTH_TOKEN: 't', 'GIT_AUTH_TOKEN.host': 'own' });
+    const submodule = 'http://host/x';
+    for (const root of ['https://host/outer', 'http://other/outer', 'git@host:outer', 'http://host:81/outer']) {
+      expect(authorizationOf(submodule, all, root), root).toBeUndefined();
+    }
+    expect(authorizationOf(submodule, all, 'http://host/outer')?.header).toBe(basic('own'));
+    expect(authorizationOf(submodule, all, submodule)?.header).toBe(basic('own'));
   });
 });

@@ -20,32 +20,36 @@ const settings: readonly (readonly [string, string])[] = [
   ['tar.umask', '0022'],
 ];
 
+/** The only way out that a git has. */
+export type GitWay =
+  | {
+      readonly transport: 'web';
+      readonly proxy: string;
+      /** an Authorization header for URLs that begin with `scope` */
+      readonly authorization?: { readonly scope: string; readonly header: string } | undefined;
+    }
+  | { readonly transport: 'ssh'; readonly command: string; readonly agent: string }
+  /** a tunnel on loopback */
+  | { readonly transport: 'git'; readonly port: number };
+
 export interface GitEnvironment {
   readonly path: string;
   /** what `origin` is */
   readonly remote?: string | undefined;
-  /** of the proxy that is its only way out; undefined for what needs no network */
-  readonly proxy?: string | undefined;
   /** certificates of authorities, PEM */
   readonly caFile?: string | undefined;
-  /** an Authorization header for URLs that begin with `scope` */
-  readonly authorization?: { readonly scope: string; readonly header: string } | undefined;
+  /** undefined for what needs no network */
+  readonly way?: GitWay | undefined;
 }
 
 /** All that a git process knows of its surroundings. Secrets stand here and not among its arguments, which anyone can read. */
-export function gitEnvironment({ path, remote, proxy, caFile, authorization }: GitEnvironment): Record<string, string> {
+export function gitEnvironment({ path, remote, caFile, way }: GitEnvironment): Record<string, string> {
+  const { protocols, config: own, env } = wayOf(way, remote);
   const config = [
     ...settings,
     ...(remote === undefined ? [] : [['remote.origin.url', remote] as const]),
-    ...(proxy === undefined ? [] : [['http.proxy', proxy] as const]),
     ...(caFile === undefined ? [] : [['http.sslCAInfo', caFile] as const]),
-    ...(authorization === undefined
-      ? []
-      : [
-          [`http.${authorization.scope}.extraHeader`, `Authorization: ${authorization.header}`] as const,
-          // After a redirect git would send the header to the other host as well.
-          ['http.followRedirects', 'false'] as const,
-        ]),
+    ...own,
   ];
   return {
     PATH: path,
@@ -54,9 +58,10 @@ export function gitEnvironment({ path, remote, proxy, caFile, authorization }: G
     GIT_CONFIG_NOSYSTEM: '1',
     GIT_CONFIG_GLOBAL: '/dev/null',
     GIT_TERMINAL_PROMPT: '0',
-    GIT_ALLOW_PROTOCOL: proxy === undefined ? '' : 'https:http',
+    GIT_ALLOW_PROTOCOL: protocols,
     GIT_ATTR_NOSYSTEM: '1',
     GIT_LITERAL_PATHSPECS: '1',
+    ...env,
     GIT_CONFIG_COUNT: String(config.length),
     ...Object.fromEntries(
       config.flatMap(([key, value], index) => [
@@ -65,4 +70,38 @@ export function gitEnvironment({ path, remote, proxy, caFile, authorization }: G
       ]),
     ),
   };
+}
+
+interface WaySettings {
+  readonly protocols: string;
+  readonly config: readonly (readonly [string, string])[];
+  readonly env: Readonly<Record<string, string>>;
+}
+
+function wayOf(way: GitWay | undefined, remote = ''): WaySettings {
+  switch (way?.transport) {
+    case undefined:
+      return { protocols: '', config: [], env: {} };
+    case 'web': {
+      const { proxy, authorization } = way;
+      const header =
+        authorization === undefined
+          ? []
+          : [
+              [`http.${authorization.scope}.extraHeader`, `Authorization: ${authorization.header}`] as const,
+              // After a redirect git would send the header to the other host as well.
+              ['http.followRedirects', 'false'] as const,
+            ];
+      return { protocols: 'https:http', config: [['http.proxy', proxy], ...header], env: {} };
+    }
+    case 'ssh': {
+      const env = { GIT_SSH_COMMAND: way.command, GIT_SSH_VARIANT: 'ssh', SSH_AUTH_SOCK: way.agent };
+      return { protocols: 'ssh', config: [], env };
+    }
+    case 'git': {
+      const [prefix = '', host = ''] = /^git:\/\/([^/]*)\//i.exec(remote) ?? [];
+      const config = [[`url.git://127.0.0.1:${way.port}/.insteadOf`, prefix]] as const;
+      return { protocols: 'git', config, env: { GIT_OVERRIDE_VIRTUAL_HOST: host } };
+    }
+  }
 }

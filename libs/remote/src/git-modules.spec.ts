@@ -19,13 +19,19 @@ describe('submodules', () => {
     expect(readModuleUrls(listing)).toEqual(new Map([['lib/ab', '../b.git']]));
   });
 
-  it('are taken from where their repository is, by http(s) alone', () => {
+  it('are taken from where their repository is, by ways that git may go', () => {
     const parent = 'https://host/group/x.git';
     expect(submoduleUrl('p', '../y.git', parent)).toBe('https://host/group/y.git');
     expect(submoduleUrl('p', './y.git', parent)).toBe('https://host/group/x.git/y.git');
     expect(submoduleUrl('p', 'http://other/y', parent)).toBe('http://other/y');
-    for (const url of [undefined, '/etc', 'file:///etc', 'git@host:x', 'ext::sh -c id', 'ssh://host/x']) {
-      expect(() => submoduleUrl('p', url, parent)).toThrow(/submodule/);
+    expect(submoduleUrl('p', 'git@host:a/x', parent)).toBe('git@host:a/x');
+    expect(submoduleUrl('p', '../y.git', 'git@host:group/x.git')).toBe('git@host:group/y.git');
+    expect(submoduleUrl('p', '../y.git', 'git@host:x.git')).toBe('git@host:y.git');
+    expect(submoduleUrl('p', '../y.git', 'ssh://git@host:2222/group/x.git')).toBe('ssh://git@host:2222/group/y.git');
+    expect(submoduleUrl('p', '../y.git', 'git://host/group/x.git')).toBe('git://host/group/y.git');
+    for (const url of [undefined, '/etc', 'file:///etc', 'ext::sh -c id', 'ssh://-oProxyCommand=id/x', 'git@-o:x']) {
+      expect(() => submoduleUrl('p', url, parent), url).toThrow(/submodule/);
     }
+    expect(() => submoduleUrl('p', '../../y.git', 'git@host:x.git')).toThrow(/submodule/);
   });
 });

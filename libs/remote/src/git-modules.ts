@@ -1,5 +1,6 @@
+import { posix } from 'node:path';
 import { decodePath } from '#content';
-import { withoutCredentials } from '#graph';
+import { gitEndpoint, withoutCredentials } from '#graph';
 import { type Bytes, KilnError } from '#std';
 
 /** A submodule as a commit pins it. */
@@ -61,16 +62,25 @@ export function submoduleUrl(path: string, url: string | undefined, parent: stri
     });
   }
   const relative = url.startsWith('./') || url.startsWith('../');
-  const base = relative ? `${parent.replace(/\/+$/, '')}/` : undefined;
-  const absolute = URL.canParse(url, base) ? new URL(url, base) : undefined;
-  if (absolute === undefined || (absolute.protocol !== 'https:' && absolute.protocol !== 'http:')) {
+  const absolute = relative ? beside(parent, url) : url;
+  const endpoint = absolute === undefined ? undefined : gitEndpoint(absolute);
+  if (absolute === undefined || endpoint === undefined) {
     throw new KilnError(
       'STEP_FAILED',
-      `the submodule ${JSON.stringify(path)} is at ${withoutCredentials(url)}: submodules are fetched by https and http alone`,
+      `the submodule ${JSON.stringify(path)} is at ${withoutCredentials(url)}: submodules are fetched by https, http, ssh and git alone`,
       { hint: WITHOUT },
     );
   }
-  return absolute.href;
+  return URL.canParse(absolute) ? new URL(absolute).href : absolute;
+}
+
+/** A relative URL, from that of a repository. */
+function beside(parent: string, url: string): string | undefined {
+  const base = `${parent.replace(/\/+$/, '')}/`;
+  if (URL.canParse(url, base)) return new URL(url, base).href;
+  const [, place, path = ''] = /^([^:/]+:)(.*)$/.exec(base) ?? [];
+  const joined = posix.join(path, url);
+  return place === undefined || joined === '..' || joined.startsWith('../') ? undefined : `${place}${joined}`;
 }
 
 const WITHOUT = 'leave submodules out with ?submodules=false in the URL';

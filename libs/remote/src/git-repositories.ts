@@ -1,15 +1,16 @@
-import { chmod, mkdir, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { chmod, chown, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { dirname, join, relative } from 'node:path';
 import type { ContentStore } from '#content';
 import type { ContextManifest } from '#context';
-import { withoutCredentials } from '#graph';
-import { type Clock, retry } from '#std';
+import { gitEndpoint, type GitEndpoint, withoutCredentials } from '#graph';
+import { type Clock, isKilnError, KilnError, retry } from '#std';
 import type { EgressProxy } from './egress-proxy.ts';
-import { authorizationOf, type GitAuth } from './git-auth.ts';
-import { gitEnvironment } from './git-environment.ts';
+import { authorizationOf, type GitAccess } from './git-auth.ts';
+import { gitEnvironment, type GitWay } from './git-environment.ts';
 import { gitFailure } from './git-failure.ts';
-import { runProgram } from './git-process.ts';
-import { GitTreeReader } from './git-tree.ts';
+import { runProgram, UNPRIVILEGED_ID } from './git-process.ts';
+import { KNOWN_HOSTS_SECRET, knownHosts, sshCommand } from './git-ssh.ts';
+import { GitTreeReader, type Surroundings } from './git-tree.ts';
 import { chooseRef, isCommit, type ResolvedRef } from './git-refs.ts';
 import { RemoteError } from './remote-failure.ts';
 
@@ -32,6 +33,8 @@ export interface GitRepositoriesOptions {
   readonly path: string;
   /** certificates of authorities, PEM, that nobody on the node can read */
   readonly caFile?: string | undefined;
+  /** keys of hosts that every build may reach by ssh, as ssh keeps them */
+  readonly knownHosts?: string | undefined;
 }
 
 /** Which files are wanted: as in the operation of the graph. */
@@ -45,14 +48,24 @@ export interface GitRequest {
   readonly submodules: boolean;
 }
 
+interface Going {
+  readonly remote: string;
+  /** the remote that the build names */
+  readonly root: string;
+  readonly access: GitAccess;
+  /** where git runs */
+  readonly cwd: string;
+  readonly signal: AbortSignal;
+}
+
 const RESOLVE_MS = 60_000;
 const ATTEMPTS = 3;
 const FIRST_DELAY_MS = 500;
 const MAX_DELAY_MS = 4_000;
 
 /**
- * Git repositories, read by git itself: as nobody, with no configuration but ours, and no way to the network but a proxy that
- * keeps the egress rules. Nothing is ever checked out: git streams a commit's files, which become blobs.
+ * Git repositories, read by git itself: as nobody, with no configuration but ours, and no way to the network but a proxy (or a
+ * tunnel of it) that keeps the egress rules. Nothing is ever checked out: git streams a commit's files, which become blobs.
  */
 export class GitRepositories {
   readonly #options: GitRepositoriesOptions;
@@ -75,7 +88,7 @@ export class GitRepositories {
    */
   async resolve(
     { remote, ref, checksum }: { readonly remote: string; readonly ref: string; readonly checksum: string },
-    auth: GitAuth,
+    access: GitAccess,
     signal: AbortSignal,
   ): Promise<ResolvedRef> {
     const { dir } = this.#options;
@@ -83,8 +96,8 @@ export class GitRepositories {
     const patterns = ref === '' ? ['--symref', 'origin', 'HEAD'] : ['origin', ref, `${ref}^{}`];
     return await this.#patiently(signal, async () => {
       const within = AbortSignal.any([signal, AbortSignal.timeout(RESOLVE_MS)]);
-      const asked = this.#remotely({ remote, auth, named: true }, (env) =>
-        runProgram(['git', 'ls-remote', ...patterns], { cwd: dir, env, maxFileBytes: 0, signal: within }),
+      const asked = this.#remotely({ remote, root: remote, access, cwd: dir, signal: within }, (around) =>
+        runProgram(['git', 'ls-remote', ...patterns], { cwd: dir, maxFileBytes: 0, ...around }),
       );
       const listing = await asked.catch((thrown: unknown) => {
         signal.throwIfAborted();
@@ -98,7 +111,7 @@ export class GitRepositories {
    * A commit's files as blobs and their list; owner 0:0, mtimes those of the commit.
    * @throws KilnError SOURCE_NOT_FOUND, STEP_FAILED, LIMIT_EXCEEDED, UPSTREAM_UNAVAILABLE
    */
-  async fetch(request: GitRequest, auth: GitAuth, signal: AbortSignal): Promise<ContextManifest> {
+  async fetch(request: GitRequest, access: GitAccess, signal: AbortSignal): Promise<ContextManifest> {
     const { dir, content, limits } = this.#options;
     const within = AbortSignal.any([signal, AbortSignal.timeout(limits.timeoutMs)]);
     return await this.#patiently(within, async () => {
@@ -107,13 +120,14 @@ export class GitRepositories {
         content,
         limits,
         localEnv: this.#environment(),
-        remotely: (remote, named, work) => this.#remotely({ remote, auth, named }, work),
+        remotely: (remote, cwd, work) =>
+          this.#remotely({ remote, root: request.remote, access, cwd, signal: within }, work),
       });
       try {
         return await reader.read(request, within);
       } catch (thrown) {
         signal.throwIfAborted();
-        if (!within.aborted) throw gitFailure(withoutCredentials(request.remote), thrown, new Set());
+        if (!within.aborted) throw gitFailure(withoutCredentials(request.remote), thrown);
         throw tooLate(request.remote, limits.timeoutMs);
       }
     });
@@ -133,23 +147,85 @@ export class GitRepositories {
   }
 
   /** Runs git with a way to one remote, known to it as `origin`. */
-  async #remotely<T>(
-    { remote, auth, named }: { readonly remote: string; readonly auth: GitAuth; readonly named: boolean },
-    work: (env: Readonly<Record<string, string>>) => Promise<T>,
-  ): Promise<T> {
+  async #remotely<T>(going: Going, work: (around: Surroundings) => Promise<T>): Promise<T> {
+    const endpoint = gitEndpoint(going.remote);
+    if (endpoint === undefined) {
+      throw new KilnError('INVALID_ARGUMENT', `no git repository can be at ${withoutCredentials(going.remote)}`);
+    }
+    return endpoint.transport === 'http' || endpoint.transport === 'https'
+      ? await this.#byWeb(going, work)
+      : await this.#byTunnel(endpoint, going, work);
+  }
+
+  async #byWeb<T>({ remote, root, access, signal }: Going, work: (around: Surroundings) => Promise<T>): Promise<T> {
     using session = this.#options.proxy.open();
-    const authorization = authorizationOf(remote, auth, { named });
+    const authorization = authorizationOf(remote, access.secret, root);
     try {
-      return await work(this.#environment({ remote, proxy: session.url, authorization }));
+      const way: GitWay = { transport: 'web', proxy: session.url, authorization };
+      return await work({ env: this.#environment({ remote, way }), signal });
     } catch (thrown) {
-      throw gitFailure(withoutCredentials(remote), thrown, session.refused);
+      throw gitFailure(withoutCredentials(remote), thrown, session);
     }
   }
 
-  #environment(way: Partial<Parameters<typeof gitEnvironment>[0]> = {}): Record<string, string> {
-    const { path, caFile, dir } = this.#options;
-    return { ...gitEnvironment({ path, caFile, ...way }), GIT_CEILING_DIRECTORIES: dirname(dir) };
+  async #byTunnel<T>(
+    endpoint: GitEndpoint,
+    { remote, access, cwd, signal }: Going,
+    work: (around: Surroundings) => Promise<T>,
+  ): Promise<T> {
+    const shown = withoutCredentials(remote);
+    await using tunnel = await this.#options.proxy.tunnel(endpoint.host, endpoint.port);
+    if (endpoint.transport === 'git') {
+      try {
+        return await work({
+          env: this.#environment({ remote, way: { transport: 'git', port: tunnel.port } }),
+          signal,
+        });
+      } catch (thrown) {
+        throw gitFailure(shown, thrown, tunnel);
+      }
+    }
+    await using agent = await access.agent(signal).catch((thrown: unknown) => {
+      throw isKilnError(thrown, 'STEP_FAILED') ? byAgent(shown, thrown) : thrown;
+    });
+    await using hosts = await this.#knownHosts(access);
+    try {
+      // Relative: what is above the builder's directory may be closed to nobody, and a socket's path is short.
+      const knownHostsFile = relative(cwd, hosts.path);
+      const command = sshCommand(endpoint, { tunnelPort: tunnel.port, knownHostsFile });
+      const way: GitWay = { transport: 'ssh', command, agent: relative(cwd, agent.path) };
+      return await work({ env: this.#environment({ remote, way }), signal: AbortSignal.any([signal, agent.lost]) });
+    } catch (thrown) {
+      throw gitFailure(shown, thrown, tunnel);
+    }
   }
+
+  /** A file of nobody's own. */
+  async #knownHosts(access: GitAccess): Promise<{ readonly path: string } & AsyncDisposable> {
+    const { dir, knownHosts: ofFarm } = this.#options;
+    const folder = await mkdtemp(join(dir, 'k-'));
+    const path = join(folder, 'known_hosts');
+    const remove = (): Promise<void> => rm(folder, { recursive: true, force: true });
+    try {
+      await chmod(folder, 0o711);
+      await writeFile(path, knownHosts(access.secret(KNOWN_HOSTS_SECRET), ofFarm), { mode: 0o400 });
+      await chown(path, UNPRIVILEGED_ID, UNPRIVILEGED_ID);
+    } catch (thrown) {
+      await remove();
+      throw thrown;
+    }
+    return { path, [Symbol.asyncDispose]: remove };
+  }
+
+  #environment(remotely: { readonly remote?: string; readonly way?: GitWay } = {}): Record<string, string> {
+    const { path, caFile, dir } = this.#options;
+    return { ...gitEnvironment({ path, caFile, ...remotely }), GIT_CEILING_DIRECTORIES: dirname(dir) };
+  }
+}
+
+function byAgent(shown: string, cause: KilnError): KilnError {
+  const { message, hint } = cause;
+  return new KilnError('STEP_FAILED', `the git repository ${shown} is read by ssh: ${message}`, { hint, cause });
 }
 
 function tooLate(remote: string, timeoutMs: number): RemoteError {

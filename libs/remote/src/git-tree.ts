@@ -16,9 +16,12 @@ export interface GitTreeOptions {
   readonly limits: GitLimits;
   /** of git without network */
   readonly localEnv: Environment;
-  /** Runs git with a way to `remote`. @param named whether the build names the remote itself */
-  readonly remotely: <T>(remote: string, named: boolean, work: (env: Environment) => Promise<T>) => Promise<T>;
+  /** Runs git in `cwd` with a way to `remote`. */
+  readonly remotely: <T>(remote: string, cwd: string, work: (around: Surroundings) => Promise<T>) => Promise<T>;
 }
+
+/** What a git with a way to a remote is run with. */
+export type Surroundings = Pick<ProgramOptions, 'env' | 'signal'>;
 
 /** A repository on disk, as far as it was fetched. */
 interface Repository {
@@ -61,7 +64,7 @@ export class GitTreeReader {
         signal,
       },
     };
-    await this.#fetch(repository, request.ref, depth === 0);
+    await this.#fetch(repository, request.ref);
     await this.#checkSubdir(repository, subdir);
     const paths = subdir === '' ? [] : ['--', subdir];
     const whole = await this.#ingest(repository, ['git', 'archive', '--format=tar', commit, ...paths]);
@@ -84,7 +87,7 @@ export class GitTreeReader {
   }
 
   /** As little as the server gives: the commit alone, else its ref, else all refs. */
-  async #fetch({ remote, commit, git }: Repository, ref: string, named: boolean): Promise<void> {
+  async #fetch({ remote, commit, git }: Repository, ref: string): Promise<void> {
     const format = commit.length === 64 ? ['--object-format=sha256'] : [];
     await runProgram(['git', 'init', '--quiet', '--template=', ...format], git);
     await mkdir(join(git.cwd, '.git/info'));
@@ -103,10 +106,10 @@ export class GitTreeReader {
     let refusal: unknown;
     for (const attempt of attempts) {
       try {
-        await this.#options.remotely(remote, named, async (env) => {
+        await this.#options.remotely(remote, git.cwd, async (around) => {
           const quiet = ['--quiet', '--no-tags', '--no-write-fetch-head', '--no-auto-maintenance'];
           try {
-            await runProgram(['git', 'fetch', ...quiet, ...attempt], { ...git, env });
+            await runProgram(['git', 'fetch', ...quiet, ...attempt], { ...git, ...around });
           } catch (thrown) {
             if (!(thrown instanceof ProgramFailure) || !mayBeElsewhere.test(thrown.complaint)) throw thrown;
             refusal = thrown;

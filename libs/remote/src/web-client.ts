@@ -103,8 +103,12 @@ export class WebClient implements AsyncDisposable {
 
 function basic({ username, password }: URL): string | undefined {
   if (username === '' && password === '') return undefined;
-  const plain = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
-  return `Basic ${Buffer.from(plain).toString('base64')}`;
+  return `Basic ${Buffer.from(`${unescaped(username)}:${unescaped(password)}`, 'latin1').toString('base64')}`;
+}
+
+/** A character for each byte, whatever encoding these are of. */
+function unescaped(text: string): string {
+  return text.replaceAll(/%([0-9a-f]{2})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
 }
 
 /** @throws RemoteError STEP_FAILED for a redirect to what is not the web */
@@ -127,6 +131,11 @@ export function webUrl(text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url === undefined || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
     throw new KilnError('DOCKERFILE_INVALID', `not a URL: ${JSON.stringify(withoutCredentials(text))}`);
+  }
+  if (/%(?![0-9a-f]{2})/i.test(`${url.username}${url.password}`)) {
+    throw new KilnError('DOCKERFILE_INVALID', `the URL ${withoutCredentials(text)} has a % that begins no escape`, {
+      hint: 'write %25 for a % in its user or password',
+    });
   }
   return url;
 }

@@ -1,5 +1,6 @@
 export * from './fault-proxy.ts';
 export * from './fault-registry.ts';
+export * from './git-daemon.ts';
 export * from './git-server.ts';
 export * from './memory-cache-store.ts';
 export * from './memory-flights.ts';
@@ -8,6 +9,7 @@ export * from './property-runs.ts';
 export * from './registry-fixture.ts';
 export * from './s3-server.ts';
 export * from './services.ts';
+export * from './ssh-server.ts';
 export * from './step-clock.ts';
 export * from './tar-of.ts';
 export * from './tree-arbitraries.ts';

@@ -2,7 +2,7 @@ import { posix } from 'node:path';
 import { type Edge, type GitSource, parseGitUrl, withoutCredentials } from '#graph';
 import { type Digest, isDigest } from '#oci';
 import { isKilnError } from '#std';
-import { invalid, unsupported } from '../invalid.ts';
+import { invalid } from '../invalid.ts';
 import type { StageLowering } from './stage-lowering.ts';
 
 /** Where to put a vertex, and what has been resolved. */
@@ -52,23 +52,13 @@ export function fileEdge(
   return builder.add({ kind: 'http', url: shown, digest, name }, options.buildPlatform, [], internal(shown, line));
 }
 
-/** @throws KilnError DOCKERFILE_UNSUPPORTED for repositories that are spoken to otherwise than by http(s) */
 export function gitEdge(source: GitSource, line: number, { builder, options, remotes }: Place): Edge {
-  checkTransport(source);
   const { commit, ref } = remotes.repository(source, line);
   const { remote, subdir, submodules } = source;
   const keepGitDir = source.keepGitDir === true && subdir === '';
   const shown = withoutCredentials(remote);
   const op = { kind: 'git', remote: shown, ref, commit, subdir, keepGitDir, submodules } as const;
   return builder.add(op, options.buildPlatform, [], internal(`${shown}#${source.ref}`.replace(/#$/, ''), line));
-}
-
-/** @throws KilnError DOCKERFILE_UNSUPPORTED */
-export function checkTransport({ transport, remote }: GitSource): void {
-  if (transport === 'https' || transport === 'http') return;
-  throw unsupported(`a git repository by ${transport} (${withoutCredentials(remote)})`, {
-    hint: 'name it by https; for a private repository pass --secret id=GIT_AUTH_TOKEN',
-  });
 }
 
 /** The last part of a URL's path: the file's name, as BuildKit has it. */

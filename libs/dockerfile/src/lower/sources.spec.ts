@@ -66,6 +66,15 @@ describe('ADD of a git repository', () => {
     expect(ops(lowered).at(-1)).toEqual({ kind: 'copy', from: [{ input: 1, patterns: ['.'] }], dest: '/x' });
   });
 
+  it.each([
+    ['git@host:a/x.git#v1', 'git@host:a/x.git'],
+    ['ssh://git:secret@host:2222/a/x#v1', 'ssh://git@host:2222/a/x'],
+    ['git://host/a/x#v1', 'git://host/a/x'],
+  ])('by any way: %s', async (url, remote) => {
+    const lowered = await lower(`FROM scratch\nADD ${url} /x\n`);
+    expect(ops(lowered)).toContainEqual(expect.objectContaining({ kind: 'git', remote, commit }) as unknown);
+  });
+
   it('takes a directory, without .git', async () => {
     const lowered = await lower('FROM scratch\nADD https://host/x.git?subdir=a/b&keep-git-dir=1&submodules=0 /x\n');
     expect(ops(lowered)).toContainEqual(
@@ -84,8 +93,7 @@ describe('sources that cannot be', () => {
     ['ADD --keep-git-dir=true https://host/x.git?keep-git-dir=0 /x', /inconsistent keep-git-dir/],
     ['ADD --checksum=aa https://host/x.git?checksum=bb /x', /checksum mismatch/],
     ['ADD https://host/x.git?nothing=1 /x', /not known: nothing/],
-    ['ADD git@host:x.git /x', /git repository by ssh/],
-    ['ADD git://host/x.git /x', /git repository by git/],
+    ['ADD https://%zz@host/x.git /x', /a % in its user or password that begins no escape/],
     ['ADD http://host/missing /x', /no http:\/\/host\/missing/],
   ])('%s', async (instruction, message) => {
     await expect(lower(`FROM scratch\n${instruction}\n`)).rejects.toMatchObject({
