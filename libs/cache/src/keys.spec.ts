@@ -92,6 +92,11 @@ describe('definition keys', () => {
       { op: { ...exec, files: [{ name: 'EOF', text: '#!/bin/sh -e\n' }] } },
     ],
     'exec security': [{}, { op: { ...exec, security: 'insecure' } }],
+    'exec device': [{}, { op: { ...exec, devices: [{ name: 'gpu', required: false }] } }],
+    'exec device that is required': [
+      { op: { ...exec, devices: [{ name: 'gpu', required: false }] } },
+      { op: { ...exec, devices: [{ name: 'gpu', required: true }] } },
+    ],
     'exec hosts': [{}, { op: { ...exec, extraHosts: [{ name: 'db', address: '10.0.0.1' }] } }],
     'exec limits': [{}, { op: { ...exec, limits: { memoryBytes: 1 } } }],
     'exec mounts': [{}, mounting({ type: 'tmpfs', target: '/t' })],

@@ -51,6 +51,7 @@ function operation(op: Op, selected: (input: number) => boolean): Json {
         network: op.network,
         security: op.security,
         mounts: op.mounts?.map((mount) => mountOf(mount, selected)),
+        devices: op.devices?.map((device) => ({ ...device })),
         extraHosts: op.extraHosts,
         limits: op.limits,
         files: inlineOf(op.files),

@@ -11,7 +11,7 @@ import { contextFiles } from './context-files.ts';
 import { ContextTrees } from './context-trees.ts';
 import { DamagedBlobs } from './damaged-blobs.ts';
 import { type DockerfileSource, openContext, openNamedContext } from './dockerfile-source.ts';
-import { checkEntitlements } from './entitlements.ts';
+import { checkDevices, checkEntitlements } from './entitlements.ts';
 import { exportImage } from './export.ts';
 import { failureOf } from './failure.ts';
 import { checkOutputs } from './image-form.ts';
@@ -133,6 +133,7 @@ async function run(node: EngineNode, job: BuildJobInput, opened: Opened): Promis
   if (part !== undefined) await resolvePart(part, sources, signal);
   const platforms = part === undefined ? await lowerAll(job, opened) : [];
   const definition = part?.definition ?? mergeDefinitions(platforms.map((lowered) => lowered.definition));
+  checkDevices(definition);
   checkEntitlements(definition, { client: job.request.allow, farm: node.entitlements });
   for (const event of warningEvents(warningsOf(platforms), dockerfile, node.clock.nowMs())) report(event);
   const locals = new Map([['context', local]]);

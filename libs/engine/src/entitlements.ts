@@ -35,6 +35,23 @@ export function checkEntitlements(definition: Definition, { client, farm }: Enti
   }
 }
 
+/**
+ * Nodes offer no devices: a step runs without those that it can do without.
+ * @throws KilnError DOCKERFILE_UNSUPPORTED with the line of a step that needs one
+ */
+export function checkDevices(definition: Definition): void {
+  for (const { op, label } of definition.vertices.values()) {
+    const needed = op.kind === 'exec' ? op.devices?.find(({ required }) => required) : undefined;
+    if (needed === undefined) continue;
+    const { line, name } = label;
+    const message = `${name}: required device ${JSON.stringify(needed.name)} is not registered: this farm’s builders have no devices`;
+    throw new KilnError('DOCKERFILE_UNSUPPORTED', message, {
+      line,
+      hint: 'leave required out where the step can do without the device; else build it on a machine that has it',
+    });
+  }
+}
+
 function neededBy({ op }: Vertex): readonly Entitlement[] {
   if (op.kind !== 'exec') return [];
   return [

@@ -5,7 +5,7 @@ import { type Bytes, KilnError, unreachable } from '#std';
 import { basesOf, type Exporting, type OpenBlob } from './exporting.ts';
 import { filesTar } from './files-tar.ts';
 import { ImageBuilder } from './image-builder.ts';
-import { asksForIndex, epochOf, formOf, isImageOutput } from './image-form.ts';
+import { asksForIndex, formOf, isImageOutput } from './image-form.ts';
 import type { EngineNode } from './job.ts';
 import { type ConversionProgress, LayerVariants } from './layer-variants.ts';
 import { pushOutput } from './push-output.ts';
@@ -94,7 +94,7 @@ function contentOf({ node, job, results }: Exporting, { output, image, names, op
     case 'tar':
     case 'local': {
       const split = output.platformSplit ?? (results.length > 1 || asksForIndex(request));
-      return filesTar({ results, materialiser: node.materialiser, split, epoch: epochOf(request), signal });
+      return filesTar({ results, materialiser: node.materialiser, split, signal });
     }
     default:
       return unreachable(output);

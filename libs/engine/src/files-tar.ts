@@ -12,8 +12,6 @@ export interface FilesTarOptions {
   readonly materialiser: Materialiser;
   /** each platform's files below a directory of its own, such as linux_amd64 */
   readonly split: boolean;
-  /** seconds since the epoch: the mtime of everything */
-  readonly epoch: number | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -21,13 +19,15 @@ export interface FilesTarOptions {
 const TURN_MS = 8;
 
 /**
- * The files of a build's results in a tar, in order of paths, without the root itself.
+ * The files of a build's results in a tar, in order of paths, without the root itself; with SOURCE_DATE_EPOCH as mtime of
+ * everything where that is given.
  * @throws KilnError INVALID_ARGUMENT when platforms that are not split have different files under one name
  */
-export async function* filesTar({ results, materialiser, split, epoch, signal }: FilesTarOptions): Bytes {
+export async function* filesTar({ results, materialiser, split, signal }: FilesTarOptions): Bytes {
   const seen = split || results.length < 2 ? undefined : new Map<string, string>();
   for (const result of results) {
-    const platform = formatPlatform(result.lowered.platform);
+    const { platform: own, epochSeconds: epoch } = result.lowered;
+    const platform = formatPlatform(own);
     const prefix = split ? `${platform.replaceAll('/', '_')}/` : '';
     if (split) yield directory(prefix, epoch);
     const change = (header: TarHeader): TarHeader | undefined => {

@@ -7,7 +7,7 @@ import pLimit from 'p-limit';
 import { annotationsOf, checkAnnotations } from './annotation-rules.ts';
 import type { ImageForm } from './image-form.ts';
 import type { BuildJobInput, EngineNode } from './job.ts';
-import { conversionOf, type LayerVariants } from './layer-variants.ts';
+import { conversionOf, type LayerVariants, type WantedForm } from './layer-variants.ts';
 import type { Ref, TreeRef } from './ref.ts';
 
 /** What a build gave for one platform. */
@@ -65,9 +65,7 @@ export class ImageBuilder {
     return image;
   }
 
-  async #assemble({ lowered, root }: PlatformResult, asked: ImageForm): Promise<AssembledImage> {
-    // A Dockerfile may have it in an ARG of its own.
-    const form = { ...asked, epoch: lowered.epochSeconds ?? asked.epoch };
+  async #assemble({ lowered, root }: PlatformResult, form: ImageForm): Promise<AssembledImage> {
     const tree = treeOf(root);
     const { platform, config, author, history, base } = lowered;
     // What a base brought need not be here, unless the image stays here.
@@ -75,14 +73,17 @@ export class ImageBuilder {
     const ofBase = base?.config.rootfs.diff_ids?.length ?? 0;
     const created = await createdAt(tree, lowered);
     const times = stepTimes(history, layers.slice(ofBase), created);
-    const upTo = clampTo(form.epoch);
+    const upTo = clampTo(lowered.epochSeconds);
     return assembleImage({
       platform,
       config,
       ...(author === undefined ? {} : { author }),
       history: history.map((entry, at) => ({ ...entry, createdAt: upTo(times[at] ?? created) })),
       ...(base === undefined ? {} : { base: { config: base.config } }),
-      layers: await this.#layers(layers, ofBase, form),
+      layers: await this.#layers(layers, ofBase, {
+        ...form,
+        epoch: form.rewriteTimestamp ? lowered.epochSeconds : undefined,
+      }),
       createdAt: upTo(created),
       annotations: annotationsOf(form.annotations, 'manifest', platform),
       descriptorAnnotations: annotationsOf(form.annotations, 'manifest-descriptor', platform),
@@ -90,9 +91,8 @@ export class ImageBuilder {
     });
   }
 
-  async #layers(layers: readonly Layer[], ofBase: number, form: ImageForm): Promise<Layer[]> {
+  async #layers(layers: readonly Layer[], ofBase: number, wanted: WantedForm): Promise<Layer[]> {
     const { variants } = this.#options;
-    const wanted = { ...form, epoch: form.rewriteTimestamp ? form.epoch : undefined };
     const limit = pLimit(PARALLEL_LAYERS);
     const converted = layers.map((layer, at) => {
       const conversion = conversionOf(layer, at < ofBase, wanted);

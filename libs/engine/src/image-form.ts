@@ -12,9 +12,7 @@ export interface ImageForm {
   readonly level: number | undefined;
   /** base layers too */
   readonly force: boolean;
-  /** seconds since the epoch: no time in config and history of this build is later */
-  readonly epoch: number | undefined;
-  /** no mtime in layers of this build is either */
+  /** no mtime in layers of this build is later than SOURCE_DATE_EPOCH */
   readonly rewriteTimestamp: boolean;
   /** an index for one platform too */
   readonly index: boolean;
@@ -34,7 +32,6 @@ export function formOf(request: StoredRequest, output?: ImageOutput): ImageForm 
     compression: output?.compression === 'uncompressed' ? 'none' : output?.compression,
     level: output?.compressionLevel,
     force: output?.forceCompression === true,
-    epoch: epochOf(request),
     rewriteTimestamp: output?.rewriteTimestamp === true,
     index,
     annotations: parseAnnotations({ ...request.annotations, ...output?.annotations }),
@@ -44,23 +41,6 @@ export function formOf(request: StoredRequest, output?: ImageOutput): ImageForm 
 /** As with BuildKit: `--build-arg BUILDKIT_MULTI_PLATFORM=1`. */
 export function asksForIndex({ buildArgs }: StoredRequest): boolean {
   return ['1', 't', 'true'].includes((buildArgs['BUILDKIT_MULTI_PLATFORM'] ?? '').toLowerCase());
-}
-
-/**
- * SOURCE_DATE_EPOCH (https://reproducible-builds.org/specs/source-date-epoch/), a build argument.
- * @throws KilnError INVALID_ARGUMENT when it is no number of seconds
- */
-export function epochOf({ buildArgs }: StoredRequest): number | undefined {
-  const text = buildArgs['SOURCE_DATE_EPOCH'];
-  if (text === undefined || text === '') return undefined;
-  const seconds = /^\d{1,12}$/.test(text) ? Number(text) : Number.NaN;
-  if (Number.isNaN(new Date(seconds * 1000).getTime())) {
-    throw new KilnError('INVALID_ARGUMENT', `SOURCE_DATE_EPOCH is no number of seconds: ${JSON.stringify(text)}`, {
-      field: 'buildArgs',
-      hint: 'such as 1700000000, what date +%s prints',
-    });
-  }
-  return seconds;
 }
 
 /**

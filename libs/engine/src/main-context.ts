@@ -1,16 +1,14 @@
-import { type ContextManifest, ingestTar, makeManifest } from '#context';
+import { type ContextManifest, makeManifest } from '#context';
 import { parseGitUrl, withoutCredentials } from '#graph';
-import { type Bytes, isKilnError, KilnError } from '#std';
-import { isArchive } from './archive.ts';
-import { decompress } from './decompress.ts';
+import { KilnError } from '#std';
 import type { BuildTree } from './dockerfile-source.ts';
+import { unpackArchive } from './fetched-archive.ts';
 import type { BuildJobInput, EngineNode } from './job.ts';
 import type { Sources } from './sources.ts';
 
 /** What a file is called that is a context of its own, as BuildKit has it. */
 const FILE_NAME = 'context';
 const DEFAULT_DOCKERFILE = 'Dockerfile';
-const MAX_PATH_BYTES = 4_096;
 
 /**
  * What a build is of: what the client sent, or where the request says that it is: a git repository, an archive by URL, or a
@@ -61,25 +59,10 @@ async function fileContext(
   url: string,
   { node, job, sources }: Fetching,
 ): Promise<{ readonly context: ContextManifest; readonly archive: boolean }> {
-  const { content, fetchLimits } = node;
   const { signal } = job;
   const { digest, sizeBytes: size, mtime } = await sources.files.get({ url, checksum: undefined }, signal);
-  const shown = withoutCredentials(url);
-  const open = (): Bytes => content.get(digest, signal);
-  if (!(await isArchive({ name: shown, open }, signal))) {
-    const entry = { path: FILE_NAME, type: 'file', mode: 0o600, uid: 0, gid: 0, mtime, size, digest } as const;
-    return { context: makeManifest([entry]), archive: false };
-  }
-  const unpack = async (): Promise<ContextManifest> => {
-    const limits = { ...fetchLimits, maxPathBytes: MAX_PATH_BYTES };
-    try {
-      return (await ingestTar(decompress(open(), signal), content, limits, signal)).manifest;
-    } catch (thrown) {
-      if (!isKilnError(thrown, 'BLOB_CORRUPT', 'CONTEXT_INVALID')) throw thrown;
-      throw new KilnError('CONTEXT_INVALID', `the archive ${shown} cannot be unpacked: ${thrown.message}`, {
-        cause: thrown,
-      });
-    }
-  };
-  return { context: await sources.trees.get({ kind: 'archive', digest }, unpack, signal), archive: true };
+  const context = await unpackArchive({ url, digest }, { node, trees: sources.trees, signal });
+  if (context !== undefined) return { context, archive: true };
+  const entry = { path: FILE_NAME, type: 'file', mode: 0o600, uid: 0, gid: 0, mtime, size, digest } as const;
+  return { context: makeManifest([entry]), archive: false };
 }

@@ -8,6 +8,7 @@ import {
   type RefAnswer,
   type ResolvedImage,
   type SourceResolver,
+  type TimedSource,
   withoutCredentials,
 } from '#graph';
 import type { Digest, Platform } from '#oci';
@@ -19,6 +20,7 @@ import type { Images } from './images.ts';
 import { gitAccess } from './git-access.ts';
 import { layoutImage } from './layout-image.ts';
 import type { LocalRef } from './ref.ts';
+import { sourceTime } from './source-time.ts';
 
 export interface SourcesOptions extends FetchedFilesOptions {
   readonly images: Images;
@@ -86,6 +88,11 @@ export class Sources implements SourceResolver {
       this.#answers.get(key) ?? node.git.resolve({ remote, ref, checksum }, this.#access, signal ?? job.signal);
     this.#answers.set(key, answer);
     return await answer;
+  }
+
+  async time(source: TimedSource, signal = this.#options.job.signal): Promise<number | undefined> {
+    const { node, job } = this.#options;
+    return await sourceTime(source, { node, job, sources: this, signal });
   }
 
   httpRef(op: HttpOp): LocalRef {

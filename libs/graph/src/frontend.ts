@@ -35,6 +35,12 @@ export interface RefAnswer {
   readonly ref: string;
 }
 
+/** What has a time of its own; `context` is the main one. */
+export type TimedSource =
+  | { readonly kind: 'context' }
+  | { readonly kind: 'file'; readonly query: FileQuery }
+  | { readonly kind: 'git'; readonly source: GitSource };
+
 /** The only I/O of a front end. */
 export interface SourceResolver extends ImageResolver {
   /**
@@ -50,6 +56,8 @@ export interface SourceResolver extends ImageResolver {
   file(query: FileQuery, signal?: AbortSignal): Promise<Digest>;
   /** @throws KilnError SOURCE_NOT_FOUND, STEP_FAILED, UPSTREAM_UNAVAILABLE */
   repository(source: GitSource, signal?: AbortSignal): Promise<RefAnswer>;
+  /** When a source was made, in seconds since 1970; undefined where nobody says. @throws as the others */
+  time(source: TimedSource, signal?: AbortSignal): Promise<number | undefined>;
 }
 
 /** One line of an image's history; those without `emptyLayer` match the layers in number and order. */

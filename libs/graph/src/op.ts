@@ -132,6 +132,8 @@ export interface ExecOp {
   readonly network: NetworkMode;
   readonly security?: 'insecure' | undefined;
   readonly mounts?: readonly ExecMount[] | undefined;
+  /** of the node, by their names in the Container Device Interface */
+  readonly devices?: readonly { readonly name: string; readonly required: boolean }[] | undefined;
   /** for /etc/hosts */
   readonly extraHosts?: readonly Readonly<Record<'name' | 'address', string>>[] | undefined;
   readonly limits?: ExecLimits | undefined;

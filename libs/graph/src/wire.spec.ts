@@ -33,6 +33,7 @@ const ops: readonly Op[] = [
     user: 'web',
     network: 'host',
     security: 'insecure',
+    devices: [{ name: 'vendor.com/gpu=all', required: false }],
     mounts: [
       { type: 'bind', target: '/b', input: 1, source: '', readonly: true },
       {

@@ -83,6 +83,7 @@ const OpSchema: z.ZodType<Op> = z.discriminatedUnion('kind', [
     network: z.enum(['default', 'none', 'host']),
     security: z.literal('insecure').optional(),
     mounts: z.array(Mount).optional(),
+    devices: z.array(z.strictObject({ name: z.string(), required: z.boolean() })).optional(),
     extraHosts: z.array(z.strictObject({ name: z.string(), address: z.string() })).optional(),
     limits: Limits.optional(),
     proxyEnv: z.array(z.string()).optional(),

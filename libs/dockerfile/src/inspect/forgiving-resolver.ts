@@ -29,6 +29,10 @@ export class ForgivingResolver implements SourceResolver {
     return { commit: '0'.repeat(40), ref };
   }
 
+  async time(): Promise<undefined> {
+    return undefined;
+  }
+
   async #forgive(
     reference: string,
     platform: Platform,

@@ -87,7 +87,7 @@ export async function lowerStages({
   signal,
 }: Lowering): Promise<LoweredStages> {
   const scope = globalScope(file, given);
-  const { options, epochSeconds } = sourceDateEpoch(file, given, scope);
+  const { options, epochSeconds } = await sourceDateEpoch({ file, options: given, scope, resolver, signal });
   lintFroms(file, options, scope, findings);
   const planner = new StagePlanner(file, options, scope);
   const plans = planner.plan();

@@ -37,6 +37,7 @@ export function lowerRun(run: Run, mountSources: readonly (Source | undefined)[]
     network: run.network === 'default' ? options.network : run.network,
     ...(run.security === 'insecure' ? { security: run.security } : {}),
     ...(mounts.length === 0 ? {} : { mounts }),
+    ...(run.devices.length === 0 ? {} : { devices: run.devices }),
     ...(options.extraHosts === undefined || options.extraHosts.length === 0 ? {} : { extraHosts: options.extraHosts }),
     ...(Object.keys(limits).length === 0 ? {} : { limits }),
     ...proxyEnvironment(options.buildArgs, state.env),

@@ -1,4 +1,4 @@
-import type { FileQuery, GitSource, Lowered, RefAnswer, SourceResolver, Vertex } from '#graph';
+import type { FileQuery, GitSource, Lowered, RefAnswer, SourceResolver, TimedSource, Vertex } from '#graph';
 import { type Digest, digestOf, formatPlatform, type Platform, type RunConfig } from '#oci';
 import { KilnError } from '#std';
 import { parseDockerfile } from '../parse/parse-dockerfile.ts';
@@ -46,6 +46,13 @@ export class FakeRegistry implements SourceResolver {
   async repository({ remote, ref }: GitSource): Promise<RefAnswer> {
     this.asked.push(`git ${remote} ${ref}`);
     return { commit: 'c'.repeat(40), ref: ref === '' ? 'refs/heads/main' : `refs/heads/${ref}` };
+  }
+
+  /** Its own, for each kind; a file of another name than `timed` has none. */
+  async time(source: TimedSource): Promise<number | undefined> {
+    if (source.kind === 'context') return 100;
+    if (source.kind === 'git') return 200;
+    return source.query.url.endsWith('/timed') ? 300 : undefined;
   }
 }
 

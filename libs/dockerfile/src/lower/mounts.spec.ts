@@ -154,9 +154,13 @@ test.each([
   expect((thrown as KilnError).message).toContain(message);
 });
 
-test('devices are refused by name', async () => {
-  const thrown: unknown = await lower('FROM a\nRUN --device=x true').catch((reason: unknown) => reason);
-  expect(isKilnError(thrown, 'DOCKERFILE_UNSUPPORTED')).toBe(true);
+test('devices are named in the order in which they stand', async () => {
+  const { op } = await exec('FROM a\nRUN --device=vendor.com/gpu=all --device=b,required true');
+  expect(op.devices).toEqual([
+    { name: 'vendor.com/gpu=all', required: false },
+    { name: 'b', required: true },
+  ]);
+  expect((await exec('FROM a\nRUN true')).op).not.toHaveProperty('devices');
 });
 
 describe('what a build adds to every RUN', () => {

@@ -81,7 +81,8 @@ function decoded(path: string): string {
   }
 }
 
-function checksumOf(text: string): Digest | undefined {
+/** @throws KilnError DOCKERFILE_INVALID */
+export function checksumOf(text: string): Digest | undefined {
   if (text === '') return undefined;
   if (isDigest(text)) return text;
   throw invalid(`invalid checksum digest format: ${text}`, {

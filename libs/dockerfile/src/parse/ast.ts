@@ -65,6 +65,11 @@ export interface WrittenMount {
   /** stage name, stage number, image or named context */
   readonly from: string | undefined;
 }
+/** A device by its name in the Container Device Interface, or its class. */
+export interface Device {
+  readonly name: string;
+  readonly required: boolean;
+}
 export interface Run extends Located {
   readonly kind: 'run';
   readonly command: CommandForm;
@@ -73,6 +78,7 @@ export interface Run extends Located {
   readonly network: NetworkMode;
   readonly security: 'sandbox' | 'insecure';
   readonly mounts: readonly WrittenMount[];
+  readonly devices: readonly Device[];
 }
 export interface Command extends Located {
   readonly kind: 'cmd' | 'entrypoint';

@@ -1,4 +1,4 @@
-import { invalid, unsupported } from '../invalid.ts';
+import { invalid } from '../invalid.ts';
 import { didYouMean } from './suggest.ts';
 
 export interface FlagRules {
@@ -8,8 +8,6 @@ export interface FlagRules {
   readonly switches?: readonly string[];
   /** flags with a value that may stand several times */
   readonly lists?: readonly string[];
-  /** what is refused by name; those of BuildKit that are not there */
-  readonly refused?: readonly string[];
 }
 
 /** The flags that stand on one instruction. */
@@ -39,28 +37,24 @@ export class Flags {
 
 /**
  * The flags of one instruction.
- * @throws KilnError DOCKERFILE_INVALID, DOCKERFILE_UNSUPPORTED
+ * @throws KilnError DOCKERFILE_INVALID
  */
 export function parseFlags(keyword: string, flags: readonly string[], rules: FlagRules = {}): Flags {
-  const { values = [], switches = [], lists = [], refused = [] } = rules;
+  const { values = [], switches = [], lists = [] } = rules;
   const given = new Map<string, string[]>();
   for (const flag of flags) {
     const equals = flag.indexOf('=');
     const dashed = equals === -1 ? flag : flag.slice(0, equals);
     const text = equals === -1 ? undefined : flag.slice(equals + 1);
     const name = dashed.slice(2);
-    if (refused.includes(name)) {
-      throw unsupported(`${keyword.toUpperCase()} ${dashed}`, { hint: 'write the instruction without this flag' });
-    }
     const known = [...values, ...switches, ...lists];
     if (!known.includes(name)) {
-      const all = [...known, ...refused];
-      const near = didYouMean(name, all).replace('did you mean ', 'did you mean --');
+      const near = didYouMean(name, known).replace('did you mean ', 'did you mean --');
       throw invalid(`unknown flag: ${dashed}${near}`, {
         hint:
-          all.length === 0
+          known.length === 0
             ? `${keyword.toUpperCase()} takes no flags`
-            : `flags of ${keyword.toUpperCase()} are ${all.map((each) => `--${each}`).join(', ')}`,
+            : `flags of ${keyword.toUpperCase()} are ${known.map((each) => `--${each}`).join(', ')}`,
       });
     }
     const earlier = given.get(name);

@@ -105,15 +105,6 @@ describe('parseDockerfile', () => {
     expect(thrown.message).toContain(message);
   });
 
-  test.each([
-    ['RUN --device=x a', 'RUN --device'],
-    ['ONBUILD RUN --device=x a', 'RUN --device'],
-  ])('%s is refused by name', (line, feature) => {
-    const thrown = refusal(`FROM x\n${line}`);
-    expect([thrown.code, thrown.line]).toEqual(['DOCKERFILE_UNSUPPORTED', 2]);
-    expect(thrown.message).toContain(feature);
-  });
-
   test('the standard front end is accepted, others are refused', () => {
     for (const image of [
       'docker/dockerfile:1',

@@ -2,6 +2,7 @@ import { invalid } from '../invalid.ts';
 import { parseJsonArray } from '../lex/json-array.ts';
 import type { Command, CommandForm, Run } from './ast.ts';
 import { parseFlags } from './flags.ts';
+import { parseDevice } from './parse-device.ts';
 import { parseMount } from './parse-mount.ts';
 import type { ParseRequest } from './request.ts';
 
@@ -11,15 +12,16 @@ export function parseCommandForm(rest: string): CommandForm {
   return args === undefined ? { form: 'shell', text: rest } : { form: 'exec', args };
 }
 
-/** @throws KilnError DOCKERFILE_INVALID, DOCKERFILE_UNSUPPORTED */
+/** @throws KilnError DOCKERFILE_INVALID */
 export function parseRun({ keyword, flags, rest, heredocs, located }: ParseRequest): Run {
   const isMount = (flag: string): boolean => flag.startsWith('--mount=');
   const parsed = parseFlags(
     keyword,
     flags.filter((flag) => !isMount(flag)),
-    { values: ['network', 'security', 'mount'], refused: ['device'] },
+    { values: ['network', 'security', 'mount'], lists: ['device'] },
   );
   const mounts = flags.filter(isMount).map((flag) => parseMount(flag.slice('--mount='.length)));
+  const devices = parsed.all('device').map(parseDevice);
   const network = parsed.get('network') ?? 'default';
   if (network !== 'default' && network !== 'none' && network !== 'host') {
     throw invalid(`invalid network mode ${JSON.stringify(network)}`, { hint: 'there are: default, none, host' });
@@ -32,7 +34,7 @@ export function parseRun({ keyword, flags, rest, heredocs, located }: ParseReque
   if (rest === '' || (command.form === 'exec' && command.args.length === 0)) {
     throw invalid('RUN requires at least one argument', { hint: 'write the command to run after RUN' });
   }
-  return { ...located, kind: 'run', command, heredocs, network, security, mounts };
+  return { ...located, kind: 'run', command, heredocs, network, security, mounts, devices };
 }
 
 /** @throws KilnError DOCKERFILE_INVALID */
