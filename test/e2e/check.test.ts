@@ -172,12 +172,10 @@ TAIL        t
 });
 
 describe('a build', () => {
-  it('shows warnings with rule, line and excerpt, and all of them at the end', async () => {
+  it('shows warnings with rule and line once, at the end', async () => {
     const { code, stderr } = await run({ Dockerfile: twoFindings }, ['--progress=plain']);
     expect(code).toBe(0);
-    expect(stderr).toContain(
-      "warning: FromAsCasing: 'as' and 'FROM' keywords' casing do not match (line 1)\n> 1 | FROM box:1 as base\n",
-    );
+    expect(stderr.split('FromAsCasing')).toHaveLength(2);
     expect(stderr).toContain(`
 2 warnings found (use --check to expand):
  - FromAsCasing: 'as' and 'FROM' keywords' casing do not match (line 1)

@@ -38,12 +38,9 @@ async function serve(config: BuilderConfig, { draining, shutdown }: Ending): Pro
   const { engine } = resources.use(await openNode(config, { content, trust, clock, random: systemRandom, logger }));
   const builders = new BuilderRegistry(db);
   const concurrency = config.KILN_BUILDER_CONCURRENCY;
-  await builders.register(builderId, {
-    pid: process.pid,
-    slots: concurrency,
-    platforms: engine.platforms.native.map(formatPlatform),
-    emulated: engine.platforms.emulated.map(formatPlatform),
-  });
+  const platforms = engine.platforms.native.map(formatPlatform);
+  const emulated = engine.platforms.emulated.map(formatPlatform);
+  await builders.register(builderId, { pid: process.pid, slots: concurrency, platforms, emulated });
   const parts = resources.use(
     new PartQueues({
       redisUrl,
@@ -89,7 +86,7 @@ async function serve(config: BuilderConfig, { draining, shutdown }: Ending): Pro
     await close();
   });
   // For whoever started the process: from now on it takes builds.
-  process.stdout.write(`${JSON.stringify({ event: 'ready', id: builderId })}\n`);
+  process.stdout.write(`${JSON.stringify({ event: 'ready', id: builderId, platforms, emulated })}\n`);
   await aborted(draining);
   const drainMs = config.KILN_BUILDER_DRAIN_SECONDS * 1000;
   logger.info('the builder drains', { forMs: drainMs });

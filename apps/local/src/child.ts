@@ -5,16 +5,19 @@ import type { Clock, Logger } from '#std';
 import { KilnError, messageOf } from '#std';
 import { ProcessLog } from './process-log.ts';
 
+/** The events that a process announced, by their names. */
+export type Said = ReadonlyMap<string, unknown>;
+
 export interface ChildSpec {
   readonly name: string;
   readonly command: readonly [string, ...string[]];
   readonly env: Readonly<Record<string, string>>;
   readonly logFile: string;
   /**
-   * Resolves when the process does its work; tried again until it does. With `said`, the names of the events that the process
-   * has written to its standard output as JSON lines.
+   * Resolves when the process does its work; tried again until it does. With `said`, what the process has written to its
+   * standard output as JSON lines.
    */
-  readonly ready: (said: ReadonlySet<string>) => Promise<boolean>;
+  readonly ready: (said: Said) => Promise<boolean>;
   /** asked to end by this */
   readonly stopSignal: NodeJS.Signals;
   /** then ended by force after this */
@@ -31,6 +34,8 @@ export type ChildState = 'starting' | 'ready' | 'restarting' | 'stopped';
 
 const READY_MS = 60_000;
 const READY_POLL_MS = 25;
+/** A process announces a few, each once. */
+const MAX_EVENTS = 16;
 const BACKOFF_FIRST_MS = 200;
 const BACKOFF_MAX_MS = 10_000;
 /** Who lived for so long is no longer in a crash loop. */
@@ -43,6 +48,7 @@ export class Child {
   readonly #stop = new AbortController();
   #process: ChildProcess | undefined;
   #state: ChildState = 'stopped';
+  #said: Said = new Map();
   #running: Promise<void> | undefined;
 
   constructor(
@@ -55,6 +61,11 @@ export class Child {
 
   get pid(): number | undefined {
     return this.#process?.pid;
+  }
+
+  /** What the present process announced. */
+  get said(): Said {
+    return this.#said;
   }
 
   get state(): ChildState {
@@ -131,6 +142,7 @@ export class Child {
     child.once('exit', (code, signal) => ended.resolve(`it ended with ${code ?? signal ?? 'nothing'}`));
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => log.write(chunk));
     const said = eventsOf(child);
+    this.#said = said;
     try {
       const deadlineMs = this.#clock.nowMs() + READY_MS;
       let why: string | undefined;
@@ -158,15 +170,22 @@ export class Child {
   }
 }
 
-/** Names of the events that a process announces. */
-function eventsOf(child: ChildProcess): ReadonlySet<string> {
-  const said = new Set<string>();
+function eventsOf(child: ChildProcess): Said {
+  const said = new Map<string, unknown>();
   if (child.stdout === null) return said;
   createInterface({ input: child.stdout }).on('line', (line) => {
     const match = /^\{"event":"([a-z]+)"/.exec(line);
-    if (match?.[1] !== undefined) said.add(match[1]);
+    if (match?.[1] !== undefined && said.size < MAX_EVENTS) said.set(match[1], parsed(line));
   });
   return said;
+}
+
+function parsed(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch {
+    return undefined;
+  }
 }
 
 function kill(pid: number, signal: NodeJS.Signals): void {

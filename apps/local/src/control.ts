@@ -4,11 +4,19 @@ import { once } from 'node:events';
 import { KilnError, messageOf, systemCode } from '#std';
 import { z } from 'zod';
 
+/** What a builder runs steps for, once it has said so: as they are, and by emulation. */
+export const BuilderPlatforms = z.object({
+  platforms: z.array(z.string()).default([]),
+  emulated: z.array(z.string()).default([]),
+});
+
 /** What `kiln status --json` prints. */
 export const FarmStatus = z.object({
   api: z.object({ url: z.string(), pid: z.int().nullable() }),
   registry: z.object({ address: z.string() }),
-  builders: z.array(z.object({ id: z.string(), pid: z.int().nullable(), state: z.string() })),
+  builders: z.array(
+    z.object({ id: z.string(), pid: z.int().nullable(), state: z.string(), ...BuilderPlatforms.shape }),
+  ),
   services: z.object({
     postgres: z.object({ port: z.int(), pid: z.int().nullable() }),
     redis: z.object({ port: z.int(), pid: z.int().nullable() }),

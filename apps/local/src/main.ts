@@ -121,13 +121,19 @@ async function status(dataDir: string, json: boolean): Promise<void> {
     [
       line('api', farm.api.url),
       line('registry', farm.registry.address),
-      ...farm.builders.map(({ id, state, pid }) => line(id, `${state} (pid ${pid ?? 'none'})`)),
+      ...farm.builders.map((each) => line(each.id, builderText(each))),
       line('postgres', `port ${farm.services.postgres.port}`),
       line('redis', `port ${farm.services.redis.port}`),
       line('blobs', farm.objectStore),
       line('data', farm.data),
     ].join(''),
   );
+}
+
+/** `ready (pid 17), linux/amd64; emulates linux/arm64` */
+function builderText({ state, pid, platforms, emulated }: FarmStatus['builders'][number]): string {
+  const own = platforms.length === 0 ? '' : `, ${platforms.join(' ')}`;
+  return `${state} (pid ${pid ?? 'none'})${own}${emulated.length === 0 ? '' : `; emulates ${emulated.join(' ')}`}`;
 }
 
 async function down(dataDir: string): Promise<void> {

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { type Clock, KilnError, type Logger, type Random } from '#std';
 import { sweepCgroup } from './cgroup-sweep.ts';
 import { Child, type ChildSpec } from './child.ts';
-import { type Controlled, type FarmStatus, listen } from './control.ts';
+import { BuilderPlatforms, type Controlled, type FarmStatus, listen } from './control.ts';
 import { ensureIdentity, readIdentity } from './identity.ts';
 import { clearOpen, type FarmLayout, makeLayout } from './layout.ts';
 import { writePrivate } from './private-file.ts';
@@ -77,7 +77,10 @@ export class Supervisor implements Controlled {
     const pidOf = (name: string): number | null => this.#services.find(({ spec }) => spec.name === name)?.pid ?? null;
     const builders = [...this.#builders].map(async ([id, child]) => {
       const pid = child.pid === undefined ? null : await services.builderPid(child.pid).catch(() => null);
-      return { id, pid, state: child.state };
+      const { platforms, emulated } = BuilderPlatforms.catch({ platforms: [], emulated: [] }).parse(
+        child.said.get('ready'),
+      );
+      return { id, pid, state: child.state, platforms, emulated };
     });
     return {
       api: { url: `http://127.0.0.1:${identity.ports.api}`, pid: pidOf('api') },

@@ -109,6 +109,7 @@ function outsideOf(node: EngineNode, job: BuildJobInput): Outside {
       report({ type: 'warning', atMs: node.clock.nowMs(), message: standInMessage(name) });
     },
     onPulled,
+    report,
   });
   const sources = new Sources({ node, job, images, contexts: job.contexts, onPulled });
   return { tally, report, damaged, images, sources };

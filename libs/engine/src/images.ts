@@ -11,6 +11,7 @@ import {
   parseReference,
   type Platform,
 } from '#oci';
+import type { BuildEvent } from '#protocol';
 import type { RegistryClient } from '#registry';
 import { type Bytes, type Clock, KilnError } from '#std';
 
@@ -44,7 +45,10 @@ export interface ImagesOptions {
   /** each reference that a stand-in answered, once */
   readonly onStandIn: (reference: string) => void;
   readonly onPulled: (bytes: number) => void;
+  readonly report: (event: BuildEvent) => void;
 }
+
+const TELL_MS = 500;
 
 interface Known {
   readonly image: PinnedImage;
@@ -113,8 +117,34 @@ export class Images implements ImageResolver {
     const { standIn } = pinned;
     for (const descriptor of descriptors.filter(({ digest }) => missing.has(digest))) {
       const source = { registry: host, repository, standIn };
-      await registry.copyBlob(source, descriptor, { into: content, onBytes: onPulled }, signal);
+      const told = this.#telling(`${host}/${repository}`, descriptor);
+      const onBytes = (bytes: number): void => {
+        onPulled(bytes);
+        told.add(bytes);
+      };
+      await registry.copyBlob(source, descriptor, { into: content, onBytes }, signal);
+      told.end();
     }
+  }
+
+  /** A pull is somebody's step's wait, and shown by its own name. */
+  #telling(image: string, { digest, size }: Descriptor): { add(bytes: number): void; end(): void } {
+    const { clock, report } = this.options;
+    const name = `pulling ${image} ${digest.slice(0, 'sha256:'.length + 12)}`;
+    const progress = { type: 'progress', id: `pull ${digest}`, name, unit: 'bytes', total: size } as const;
+    let current = 0;
+    let toldMs = clock.nowMs();
+    const tell = (done: boolean): void => report({ ...progress, atMs: clock.nowMs(), current, done });
+    tell(false);
+    return {
+      add(bytes) {
+        current += bytes;
+        if (clock.nowMs() - toldMs < TELL_MS) return;
+        toldMs = clock.nowMs();
+        tell(false);
+      },
+      end: () => tell(true),
+    };
   }
 
   async #pin(text: string, platform: Platform, signal?: AbortSignal): Promise<PinnedImage> {

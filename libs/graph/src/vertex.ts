@@ -20,6 +20,8 @@ export interface VertexLabel {
   readonly ignoreCache: boolean;
   /** a result that is older than this is not used (`# kiln:ttl=24h`) */
   readonly ttlMs?: number | undefined;
+  /** what asked for that, where it is not --no-cache */
+  readonly ignoredBy?: '--no-cache-filter' | undefined;
 }
 
 export interface Vertex {

@@ -121,6 +121,7 @@ const Wire = z.strictObject({
         line: z.int(),
         ignoreCache: z.boolean(),
         ttlMs: z.int().positive().optional(),
+        ignoredBy: z.literal('--no-cache-filter').optional(),
       }),
     }),
   ),

@@ -22,6 +22,37 @@ export function parsePlatform(text: string): Platform {
 }
 
 const systems = ['linux', 'windows', 'darwin', 'freebsd', 'wasip1'];
+/** Those that programs are made for: https://go.dev/doc/install/source#environment */
+const allSystems = [
+  ...systems,
+  'aix',
+  'android',
+  'dragonfly',
+  'illumos',
+  'ios',
+  'js',
+  'netbsd',
+  'openbsd',
+  'plan9',
+  'solaris',
+];
+const architectures = [
+  ...['386', 'amd64', 'arm', 'arm64', 'loong64', 'mips', 'mips64', 'mips64le', 'mipsle'],
+  ...['ppc64', 'ppc64le', 'riscv64', 's390x', 'wasm'],
+];
+
+/** One that an image can be for. @throws KilnError INVALID_ARGUMENT with those that there are */
+export function parseKnownPlatform(text: string): Platform {
+  const platform = parsePlatform(text);
+  const { os, architecture } = platform;
+  const refuse = (what: string, name: string, known: readonly string[]): KilnError =>
+    new KilnError('INVALID_ARGUMENT', `unknown ${what} ${JSON.stringify(name)} in the platform ${text}`, {
+      hint: `there are: ${known.join(', ')}`,
+    });
+  if (!allSystems.includes(os)) throw refuse('operating system', os, allSystems);
+  if (!architectures.includes(architecture)) throw refuse('architecture', architecture, architectures);
+  return platform;
+}
 
 /**
  * As people write it: one word alone is a system or an architecture, and the rest is `own`'s.

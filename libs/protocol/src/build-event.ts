@@ -98,7 +98,13 @@ export const BuildEvent = z.discriminatedUnion('type', [
   z.object({ type: z.literal('started'), atMs, builderId: z.string(), attempt: z.int() }),
   /** the graph is known; may come again after a take-over */
   z.object({ type: z.literal('planned'), atMs, vertices: z.array(PlannedVertex) }),
-  z.object({ type: z.literal('vertexStarted'), atMs, vertex: DigestSchema }),
+  z.object({
+    type: z.literal('vertexStarted'),
+    atMs,
+    vertex: DigestSchema,
+    /** why nothing in the cache could be used */
+    miss: z.string().optional(),
+  }),
   z.object({
     type: z.literal('vertexDone'),
     atMs,

@@ -1,4 +1,4 @@
-import { DigestSchema, parsePlatform, parseReference } from '#oci';
+import { DigestSchema, parseKnownPlatform, parseReference } from '#oci';
 import { messageOf } from '#std';
 import { z } from 'zod';
 
@@ -25,7 +25,7 @@ const platform = z
   .max(64)
   .superRefine((text, context) => {
     try {
-      parsePlatform(text);
+      parseKnownPlatform(text);
     } catch (thrown) {
       context.addIssue({ code: 'custom', message: messageOf(thrown) });
     }
@@ -154,7 +154,7 @@ export const BuildRequest = z.strictObject({
   shmSizeBytes: z.int().nonnegative().optional(),
   /** of every RUN; never above the farm's own limits */
   memoryBytes: z.int().positive().optional(),
-  cpus: z.number().positive().optional(),
+  cpus: z.number().min(0.01).optional(),
   /** what RUN --mount=type=ssh may ask the client's agents for: ids */
   ssh: z.array(name).max(32).default([]),
   /** ids of the secrets that came with the request; filled in on arrival */

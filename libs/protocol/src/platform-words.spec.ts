@@ -17,6 +17,9 @@ describe('platforms as people write them', () => {
 
   it('are refused by name', () => {
     expect(() => readPlatforms(['linux/a/b/c'], mac)).toThrow('not a platform: "linux/a/b/c"');
+    expect(() => readPlatforms(['linux/foo'], mac)).toThrow('unknown architecture "foo" in the platform linux/foo');
+    expect(() => readPlatforms(['foo'], mac)).toThrow('unknown architecture "foo"');
+    expect(() => readPlatforms(['linus/amd64'], mac)).toThrow('unknown operating system "linus"');
     const { error } = BuildRequest.safeParse({ platforms: ['linux/amd64', 'arm64'] });
     expect(error?.issues).toMatchObject([{ path: ['platforms', 1], message: 'not a platform: "arm64"' }]);
   });

@@ -1,4 +1,4 @@
-import { distinctPlatforms, formatPlatform, normalisePlatform, parseShortPlatform } from '#oci';
+import { distinctPlatforms, formatPlatform, normalisePlatform, parseKnownPlatform, parseShortPlatform } from '#oci';
 
 /**
  * Platforms as people write them, for a request: in full, normalised, each once. `local` is `own`; one word alone is a system,
@@ -13,5 +13,5 @@ export function readPlatforms(
   const read = words.map((word) =>
     word.toLowerCase() === 'local' ? own : parseShortPlatform(word, { os: 'linux', architecture }),
   );
-  return distinctPlatforms(read).map(formatPlatform);
+  return distinctPlatforms(read).map((each) => formatPlatform(parseKnownPlatform(formatPlatform(each))));
 }

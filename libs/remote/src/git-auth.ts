@@ -8,7 +8,7 @@ export interface GitAgent extends AsyncDisposable {
 /** What a build lends to git. */
 export interface GitAccess {
   /** The text of a secret, by its id; undefined when the build has none of that id. */
-  secret(id: string): string | undefined;
+  readonly secret: (id: string) => string | undefined;
   /** @throws KilnError STEP_FAILED when the client forwards no agent, or has left */
   agent(signal: AbortSignal): Promise<GitAgent>;
 }

@@ -252,11 +252,11 @@ class GraphSolver<R> {
     const { runner, clock, signal, report } = this.#options;
     signal.throwIfAborted();
     const startedAtMs = clock.nowMs();
-    report({ type: 'vertexStarted', atMs: startedAtMs, vertex: vertex.digest });
+    const miss = this.#missOf(vertex);
+    report({ type: 'vertexStarted', atMs: startedAtMs, vertex: vertex.digest, miss });
     const value = await this.#named(vertex, startedAtMs, () => runner.run(vertex, inputs, signal));
     const atMs = clock.nowMs();
     const done = { type: 'vertexDone', vertex: vertex.digest, outcome: 'run', durationMs: atMs - startedAtMs } as const;
-    const miss = this.#missOf(vertex);
     // Only WORKDIR can turn out to have had nothing to do, and its layer is digested at once.
     const empty = vertex.op.kind === 'mkdir' ? { empty: await runner.isEmpty(value) } : {};
     report({ ...done, ...empty, miss, atMs });
@@ -283,7 +283,7 @@ class GraphSolver<R> {
   }
 
   #missOf(vertex: Vertex): string {
-    if (vertex.label.ignoreCache) return 'the cache was not asked (--no-cache)';
+    if (vertex.label.ignoreCache) return `the cache was not asked (${vertex.label.ignoredBy ?? '--no-cache'})`;
     if (!this.#knownOps.has(opKey(vertex))) return 'no build has run this step before';
     if (this.#isTooOld(vertex)) return 'its time to live is over (kiln:ttl)';
     return vertex.op.kind === 'copy' ? 'what it copies, or copies onto, has changed' : 'what it stands on has changed';

@@ -3,6 +3,17 @@ import { checkFlags } from './build-flags.ts';
 
 const flags = { cache: true, progress: 'auto', network: 'default' } as const;
 
+describe('a repository by ssh', () => {
+  it('is lent the agent, whatever --ssh names', () => {
+    const agents = (path: string, ssh?: readonly string[]): readonly string[] =>
+      checkFlags(path, { ...flags, ...(ssh === undefined ? {} : { ssh }) }, {}).run.agents.map(({ id }) => id);
+    expect(agents('git@host:x.git')).toEqual(['default']);
+    expect(agents('git@host:x.git', ['default=/k', 'other'])).toEqual(['default', 'other']);
+    expect(agents('.')).toEqual([]);
+    expect(agents('git://host/x')).toEqual([]);
+  });
+});
+
 describe('--tag', () => {
   it.each([
     ['acme/Case', 'not an image name: "acme/Case" (names are in lower case)'],

@@ -6,6 +6,7 @@ import { usageError } from '../usage.ts';
 import { readAnnotations } from './annotations.ts';
 import { type GivenContext, readBuildContexts } from './named-contexts.ts';
 import { hasTag, type Outputs, parseOutputs } from './outputs.ts';
+import { isBySsh } from './remote-context.ts';
 import { readRunFlags, type RunFlags, type RunOptions } from './run-flags.ts';
 
 /** The flags of `kiln build` as commander gives them. */
@@ -82,7 +83,7 @@ export function checkFlags(
   const detach = flags.detach === true;
   if (detach) refuseDetached(flags, outputs);
   if (call !== undefined) refuseInCall(flags, call);
-  const run = readRunFlags(flags);
+  const run = readRunFlags(withAgent(path, flags));
   return {
     path,
     file: flags.file,
@@ -104,6 +105,12 @@ export function checkFlags(
     progress: flags.quiet === true ? 'quiet' : readProgress(flags.progress),
     detach,
   };
+}
+
+/** Who builds a repository by ssh lends it the agent, as with docker buildx; --ssh says which. */
+function withAgent(path: string, flags: BuildFlags): BuildFlags {
+  const forwards = flags.ssh !== undefined && flags.ssh.length > 0;
+  return forwards || flags.detach === true || !isBySsh(path) ? flags : { ...flags, ssh: ['default'] };
 }
 
 function checkNames({ requests }: Outputs, tags: readonly string[]): void {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { remoteContext } from './remote-context.ts';
+import { isBySsh, remoteContext } from './remote-context.ts';
 
 describe('remoteContext', () => {
   it.each([
@@ -15,6 +15,18 @@ describe('remoteContext', () => {
     ['https://host/?x.git', 'http', 'https://host/?x.git'],
   ])('%s', (text, type, url) => {
     expect(remoteContext(text)).toEqual({ type, url });
+  });
+
+  it.each([
+    ['git@host:a/b', true],
+    ['ssh://git@host/a', true],
+    ['SSH://host/a', true],
+    ['git://host/a', false],
+    ['https://host/x.git', false],
+    ['github.com/a/b', false],
+    ['./x.git', false],
+  ])('%s needs an agent: %s', (text, needs) => {
+    expect(isBySsh(text)).toBe(needs);
   });
 
   it.each(['.', './x.git', '/a/b', 'x.git', 'a@b', 'C:\\x'])('%s is a directory', (text) => {

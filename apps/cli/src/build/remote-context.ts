@@ -12,6 +12,11 @@ export function remoteContext(text: string): RemoteContext | undefined {
   return { type: /^[^?#]*\.git(?:[?#]|$)/.test(text) ? 'git' : 'http', url: text };
 }
 
+/** Whether ssh leads to a context, and so an agent is needed. */
+export function isBySsh(text: string): boolean {
+  return remoteContext(text)?.type === 'git' && !/^(?:git|https?|github\.com)[:/]/i.test(text);
+}
+
 /** By https a repository is told by its ending. */
 function withGit(url: string): string {
   return url.replace(/^([^?#]*?)(?:\.git)?\/?(?=[?#]|$)/, '$1.git');

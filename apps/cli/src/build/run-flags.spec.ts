@@ -37,12 +37,16 @@ describe('flags about RUN', () => {
       cpus: 0.5,
     });
     expect(notes).toHaveLength(1);
+    expect(read({ allow: ['device=vendor.com/gpu', 'device'] })).toMatchObject({
+      request: { allow: [] },
+      notes: [expect.stringContaining('--allow device') as string],
+    });
     expect(read({ memory: '0' }).request).not.toHaveProperty('memoryBytes');
   });
 
   it.each([
     [{ network: 'bridge' }, '--network=bridge'],
-    [{ allow: ['device'] }, '--allow device'],
+    [{ allow: ['fuse'] }, '--allow fuse'],
     [{ addHost: ['db'] }, '--add-host'],
     [{ addHost: ['db:host-gateway'] }, 'host-gateway'],
     [{ addHost: ['db:10.0.0.300'] }, '--add-host'],
@@ -52,6 +56,7 @@ describe('flags about RUN', () => {
     [{ shmSize: 'big' }, '--shm-size'],
     [{ memory: '-1' }, '--memory'],
     [{ cpus: '0' }, '--cpus'],
+    [{ cpus: '0.001' }, '--cpus 0.001 is less than the kernel gives'],
   ])('%j is refused by name', (flags, message) => {
     expect(() => read(flags)).toThrow(message);
   });

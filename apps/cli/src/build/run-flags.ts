@@ -33,6 +33,9 @@ export interface RunOptions {
   readonly notes: readonly string[];
 }
 
+/** A millisecond in each tenth of a second. */
+const MIN_CPUS = 0.01;
+
 const ULIMITS = [
   ...['core', 'cpu', 'data', 'fsize', 'locks', 'memlock', 'msgqueue', 'nice'],
   ...['nofile', 'nproc', 'rss', 'rtprio', 'rttime', 'sigpending', 'stack'],
@@ -44,10 +47,11 @@ export function readRunFlags(flags: RunFlags): RunOptions {
   const memoryBytes = readSize('--memory', flags.memory);
   const secrets = (flags.secret ?? []).map(parseSecret);
   const agents = (flags.ssh ?? []).map(parseAgent);
+  const allowed = flags.allow ?? [];
   return {
     request: {
       network: readNetwork(flags.network),
-      allow: (flags.allow ?? []).map(readEntitlement),
+      allow: allowed.filter((value) => !isDevice(value)).map(readEntitlement),
       addHosts: (flags.addHost ?? []).map(readHost),
       ulimits: (flags.ulimit ?? []).map(readUlimit),
       ...(shmSizeBytes === undefined ? {} : { shmSizeBytes }),
@@ -56,10 +60,12 @@ export function readRunFlags(flags: RunFlags): RunOptions {
     },
     secrets,
     agents,
-    notes:
-      flags.cgroupParent === undefined
+    notes: [
+      ...(flags.cgroupParent === undefined
         ? []
-        : ['--cgroup-parent has no effect: a farm’s builders keep the control groups of steps themselves'],
+        : ['--cgroup-parent has no effect: a farm’s builders keep the control groups of steps themselves']),
+      ...(allowed.some(isDevice) ? ['--allow device has no effect: a farm’s builders have no devices to give'] : []),
+    ],
   };
 }
 
@@ -67,6 +73,8 @@ function readNetwork(value: string): 'default' | 'none' | 'host' {
   if (value === 'default' || value === 'none' || value === 'host') return value;
   throw usageError(`--network=${value} is not known`, 'there are: default, none, host');
 }
+
+const isDevice = (entitlement: string): boolean => /^device(?:=|$)/.test(entitlement);
 
 function readEntitlement(value: string): Entitlement {
   const parsed = Entitlement.safeParse(value);
@@ -110,6 +118,8 @@ function readSize(flag: string, value: string | undefined): number | undefined {
 
 function readCpus(value: string): number {
   const cpus = Number(value);
-  if (cpus > 0 && Number.isFinite(cpus)) return cpus;
+  if (cpus >= MIN_CPUS && Number.isFinite(cpus)) return cpus;
+  if (cpus > 0 && cpus < MIN_CPUS)
+    throw usageError(`--cpus ${value} is less than the kernel gives`, `it is at least ${MIN_CPUS}`);
   throw usageError(`--cpus is no number of processors: ${JSON.stringify(value)}`, 'such as --cpus 1.5');
 }

@@ -27,7 +27,7 @@ export function resultRows(result: BuildResult, pushed: boolean): readonly (read
   return [...names, ...digest];
 }
 
-/** What the checks found, at the end once more: steps have written in between. */
+/** What the checks found: at the end, where nothing that steps write hides it. */
 export function findingLines({ findings }: BuildModel): string[] {
   if (findings.size === 0) return [];
   const count = findings.size === 1 ? '1 warning found' : `${findings.size} warnings found`;

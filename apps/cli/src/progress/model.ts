@@ -137,7 +137,12 @@ function foldVertex(
 ): VertexState {
   switch (event.type) {
     case 'vertexStarted':
-      return { ...vertex, state: 'running', startedAtMs: event.atMs };
+      return {
+        ...vertex,
+        state: 'running',
+        startedAtMs: event.atMs,
+        ...(event.miss === undefined ? {} : { miss: event.miss }),
+      };
     case 'vertexDone': {
       const { outcome, durationMs, hit, miss } = event;
       return {

@@ -1,7 +1,7 @@
 import type { BuildFailure } from '#protocol';
 import type { ProgressEvent, Renderer } from './client-event.ts';
 import { count, plainDuration, size } from './duration.ts';
-import { excerptLines, failureLines, findingLines, resultRows, summaryLine } from './ending-text.ts';
+import { failureLines, findingLines, resultRows, summaryLine } from './ending-text.ts';
 import { cleanLine, cutLines } from './log-text.ts';
 import { type BuildModel, emptyModel, fold, isContextVertex, type VertexState, warningText } from './model.ts';
 import { TextMux } from './text-mux.ts';
@@ -49,7 +49,9 @@ export class PlainRenderer implements Renderer {
       case 'progress':
         return this.#progress(event, before);
       case 'warning':
-        return this.#mux.aside([`warning: ${clean(warningText(event))}`, ...excerptOf(event)]);
+        // What the checks found stands at the end.
+        if (event.rule !== undefined) return;
+        return this.#mux.aside([`warning: ${clean(warningText(event))}`]);
       case 'succeeded':
       case 'failed':
       case 'cancelled':
@@ -94,7 +96,7 @@ export class PlainRenderer implements Renderer {
     const rest = vertex.rest === '' ? [] : [stamp + cleanLine(cutLines(vertex.rest, '\n').lines[0] ?? '', false)];
     switch (event.type) {
       case 'vertexStarted':
-        return say([]);
+        return say(missLines(event.miss));
       case 'log': {
         const { lines } = cutLines(vertex.rest, event.text);
         return lines.length === 0 ? undefined : say(lines.map((line) => stamp + cleanLine(line, false)));
@@ -102,7 +104,7 @@ export class PlainRenderer implements Renderer {
       case 'vertexFailed':
         return say(rest, `ERROR: ${clean(event.message)}`);
       case 'vertexDone': {
-        const miss = event.miss === undefined ? [] : [`miss: ${clean(event.miss)}`];
+        const miss = vertex.miss === undefined ? missLines(event.miss) : [];
         return say([...rest, ...miss], outcomeText(event));
       }
     }
@@ -146,10 +148,7 @@ export class PlainRenderer implements Renderer {
 
 const clean = (text: string): string => cleanLine(text.replaceAll(/\s+/g, ' ').trim(), false);
 
-/** The instruction that a warning is about; its place is in the warning. */
-function excerptOf({ excerpt }: Extract<ProgressEvent, { type: 'warning' }>): string[] {
-  return excerpt === undefined ? [] : excerptLines(excerpt).slice(1);
-}
+const missLines = (miss: string | undefined): string[] => (miss === undefined ? [] : [`miss: ${clean(miss)}`]);
 
 function outcomeText({ outcome, durationMs, hit }: Extract<ProgressEvent, { type: 'vertexDone' }>): string {
   const took = plainDuration(durationMs);

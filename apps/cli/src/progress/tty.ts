@@ -1,5 +1,5 @@
 import type { ProgressEvent, Renderer, Terminal } from './client-event.ts';
-import { excerptLines, failureLines, findingLines, resultRows, summaryLine } from './ending-text.ts';
+import { failureLines, findingLines, resultRows, summaryLine } from './ending-text.ts';
 import { fit, rowsOf } from './fit.ts';
 import { type Row, viewRows } from './live-view.ts';
 import { cleanLine } from './log-text.ts';
@@ -58,7 +58,8 @@ export class TtyRenderer implements Renderer {
         for (const { vertex } of event.vertices) this.#settled.delete(vertex);
         return;
       case 'warning':
-        return this.#aside(warningText(event), event.excerpt === undefined ? [] : excerptLines(event.excerpt).slice(1));
+        // What the checks found stands at the end.
+        return event.rule === undefined ? this.#aside(warningText(event)) : undefined;
       case 'succeeded':
       case 'failed':
       case 'cancelled':
@@ -69,12 +70,11 @@ export class TtyRenderer implements Renderer {
 
   note(line: string): void {
     if (this.#closed) this.#terminal.write(` ${line}\n`);
-    else this.#aside(line, []);
+    else this.#aside(line);
   }
 
-  #aside(line: string, below: readonly string[]): void {
-    const lines = [` ! ${cleanLine(line.replaceAll(/\s+/g, ' '), false)}`, ...below.map((each) => `   ${each}`)];
-    this.#draw(lines.map((each) => fit(each, this.#terminal.columns - 1)));
+  #aside(line: string): void {
+    this.#draw([fit(` ! ${cleanLine(line.replaceAll(/\s+/g, ' '), false)}`, this.#terminal.columns - 1)]);
   }
 
   close(): void {

@@ -85,8 +85,8 @@ export class StagePlanner {
     const target = platform ?? this.#options.platform;
     const instead = name === undefined ? undefined : this.#contexts.find(name, target, from.line);
     const base = instead ?? this.#named(value, target, from.line);
-    const ignoreCache =
-      this.#options.noCache || this.#options.noCacheFilter.some((each) => each.toLowerCase() === (name ?? ''));
+    const { noCache, noCacheFilter } = this.#options;
+    const filtered = !noCache && noCacheFilter.some((each) => each.toLowerCase() === (name ?? ''));
     const plan: StagePlan = {
       index: this.#plans.length,
       from,
@@ -95,7 +95,8 @@ export class StagePlanner {
       instructions: [],
       replaced: instead !== undefined,
       triggersKnown: instead !== undefined,
-      ignoreCache,
+      ignoreCache: noCache || filtered,
+      ...(filtered ? { ignoredBy: '--no-cache-filter' } : {}),
     };
     if (name !== undefined) this.#byName.set(name, plan);
     return plan;

@@ -54,6 +54,7 @@ export interface StagePlan {
   readonly replaced: boolean;
   triggersKnown: boolean;
   readonly ignoreCache: boolean;
+  readonly ignoredBy?: '--no-cache-filter';
 }
 
 /** What an instruction takes files from, besides the client's context. */

@@ -46,6 +46,7 @@ export class VertexNames {
   label(text: string, { line = this.#plan.from.line, onbuild = false, ttlMs }: LabelOptions = {}): VertexLabel {
     this.#index += 1;
     const width = String(this.#total).length;
+    const { ignoreCache, ignoredBy } = this.#plan;
     const { name, platform } = this.#naming;
     const on = platform === undefined ? '' : `${formatPlatform(platform)}${crossTarget(platform, this.#env)} `;
     const stage = on + (name === '' ? '' : `${name} `);
@@ -54,8 +55,9 @@ export class VertexNames {
       name: `[${stage}${position}] ${onbuild ? 'ONBUILD ' : ''}${text}`,
       stage: this.#plan.from.name ?? String(this.#plan.index),
       line,
-      ignoreCache: this.#plan.ignoreCache,
       ...(ttlMs === undefined ? {} : { ttlMs }),
+      ignoreCache,
+      ...(ignoredBy === undefined ? {} : { ignoredBy }),
     };
   }
 }
