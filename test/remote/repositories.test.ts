@@ -119,13 +119,19 @@ describe('a git repository', () => {
 
   it('is read as a checkout would be: attributes hold, exports’ do not', async () => {
     await server.commit('attributes', {
-      '.gitattributes': '*.bat eol=crlf\nhidden export-ignore\nsubst export-subst\n',
+      '.gitattributes': '*.bat eol=crlf\nhidden export-ignore\nsubst export-subst\n*.bin filter=lfs diff=lfs -text\n',
+      'large.bin': 'version https://git-lfs.github.com/spec/v1\n',
       'x.bat': 'a\nb\n',
       hidden: 'h',
       subst: '$Format:%H$',
     });
     const { files } = await read(server.url('attributes'));
-    expect(files).toMatchObject({ 'x.bat': 'a\r\nb\r\n', hidden: 'h', subst: '$Format:%H$' });
+    expect(files).toMatchObject({
+      'x.bat': 'a\r\nb\r\n',
+      hidden: 'h',
+      subst: '$Format:%H$',
+      'large.bin': 'version https://git-lfs.github.com/spec/v1\n',
+    });
   });
 
   it('comes from a server that has files alone', async () => {

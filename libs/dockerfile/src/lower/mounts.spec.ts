@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest';
 import type { KilnError } from '#std';
-import {} from '#std';
 import { FakeRegistry, lower, vertices, warnings } from './lowered.fixture.ts';
 
 /** The last exec of a Dockerfile, and the operations that its inputs are. */
