@@ -29,13 +29,16 @@ beforeAll(async () => {
   dir = await mkdtemp('/var/tmp/kiln-git-ssh-test-');
   await chmod(dir, 0o711);
   socket = join(dir, 'agent');
-  agent = spawn('ssh-agent', ['-D', '-a', socket], { uid: UNPRIVILEGED_ID, gid: UNPRIVILEGED_ID, stdio: 'ignore' });
+  // Before the agent starts: it makes its socket there.
   await chown(dir, UNPRIVILEGED_ID, UNPRIVILEGED_ID);
+  agent = spawn('ssh-agent', ['-D', '-a', socket], { uid: UNPRIVILEGED_ID, gid: UNPRIVILEGED_ID, stdio: 'ignore' });
+  const add = () => run('ssh-add', ['-q', ssh.userKey], { env: { SSH_AUTH_SOCK: socket } });
   for (let tries = 0; tries < 100; tries++) {
-    const added = await run('ssh-add', ['-q', ssh.userKey], { env: { SSH_AUTH_SOCK: socket } }).catch(() => undefined);
+    const added = await add().catch(() => undefined);
     if (added !== undefined) break;
     await delay(50);
   }
+  await add();
   await chown(dir, 0, 0);
 });
 afterAll(async () => {
