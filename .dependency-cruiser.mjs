@@ -7,7 +7,7 @@ const doors = {
   content: ['std', 'oci'],
   context: ['std', 'oci', 'content'],
   dockerfile: ['std', 'oci', 'graph'],
-  cache: ['std', 'oci', 'graph', 'content'],
+  cache: ['std', 'oci', 'protocol', 'graph', 'content'],
   tar: ['std'],
   snapshot: ['std', 'oci', 'content', 'tar'],
   executor: ['std', 'oci'],

@@ -84,7 +84,7 @@ describe('what runs again', () => {
     const old = await farm.build(dir);
     expect(shown(old.progress, 'DONE')).toEqual(['RUN echo index > /index']);
     expect(shown(old.progress, 'CACHED')).toEqual(['RUN cat /index > /installed']);
-    expect(old.progress).toContain('kiln:ttl');
+    expect(old.progress).toContain('miss: its time to live ended 20');
     expect(old['containerimage.config.digest']).toBe(first['containerimage.config.digest']);
   });
 

@@ -7,6 +7,7 @@ import { type BuildFailure, type BuildJob, SealedParts } from '#protocol';
 import { Bell, type Clock, collect, isDiskFull, isKilnError, type Logger, messageOf, type Random, unseal } from '#std';
 import {
   BlobIndex,
+  BuildKeys,
   type BuilderRegistry,
   type BuildLedger,
   type Claim,
@@ -129,13 +130,15 @@ class ClaimedBuild {
   readonly #signal: AbortSignal;
   readonly #writer: EventWriter;
   readonly #wait: Patience;
+  readonly #keys: BuildKeys;
 
   constructor(
     readonly options: BuildRunnerOptions,
     readonly claim: Claim,
     readonly logger: Logger,
   ) {
-    const { clock, ledger } = options;
+    const { clock, db, ledger } = options;
+    this.#keys = new BuildKeys({ db, claim, logger });
     this.#signal = this.#stop.signal;
     this.#writer = new EventWriter({
       append: (events) => ledger.append(claim, events),
@@ -242,6 +245,10 @@ class ClaimedBuild {
         wait,
       }),
       onRun: ({ digest, op }) => logger.info('a step runs', { vertex: digest, kind: op.kind }),
+      explain: {
+        book: this.#keys,
+        onFailure: (what, thrown) => logger.warn(what, { error: messageOf(thrown) }),
+      },
       tags: {
         get: (reference, platform) => wait(() => tags.get(reference, platform)),
         put: (reference, platform, image, atMs) => wait(() => tags.put(reference, platform, image, atMs)),
@@ -271,7 +278,7 @@ class ClaimedBuild {
   /** Makes the events durable, then the end. */
   async #end(event: FinalEvent): Promise<void> {
     const { ledger, clock, shutdown } = this.options;
-    await this.#writer.flush();
+    await Promise.all([this.#writer.flush(), this.#keys.settled()]);
     // Not under the build's own signal: a build that was cancelled has to be ended too.
     const wait = patience({ clock, logger: this.logger, signal: shutdown });
     await wait(() => ledger.finish(this.claim, event));

@@ -17,9 +17,27 @@ export const firstSteps = `
 First steps:
   kiln build . -t app --load    start a farm on this machine if there is none, and build on it
   kiln builds                   what was built; kiln logs BUILD tells how
+  kiln explain BUILD            why its steps hit or missed the cache
   kiln down                     end the farm; its data stays
 
 Environment:
   KILN_URL, KILN_TOKEN          the farm of a team, instead of one on this machine
   KILN_DATA                     data directory of the farm on this machine (~/.kiln)
+`;
+
+/** Below the flags of `kiln explain`. */
+export const explainHelp = `
+A step that missed is compared with the nearest build that is like this one: of the same scope, else of
+one that it inherits. What changed stands at the top, down to the file; what only followed from it stands
+with it. In the list of steps,
+  hit    the result was found: by which key, from which build, and the time that it saved
+  miss   it ran: because of what is told above, or followed from another step that ran
+
+Marks of files: + added, - removed, ~ changed, > renamed.
+
+Examples:
+  kiln explain 2jakgbtjphytqyff17x3
+  kiln explain 2jakgbtjphytqyff17x3 --json | jq '.causes[0]'
+
+Exit codes: 0 done, 1 there is no such build, 2 wrong use, 3 no farm answers
 `;

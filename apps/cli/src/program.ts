@@ -4,10 +4,11 @@ import type { BuildSurroundings } from './build/run-build.ts';
 import type { BuildCommandFlags } from './commands/build.ts';
 import type { BuildsFlags } from './commands/builds.ts';
 import type { CancelFlags } from './commands/cancel.ts';
+import type { ExplainFlags } from './commands/explain.ts';
 import type { DownFlags, StatusFlags, UpFlags } from './commands/farm.ts';
 import type { LogsFlags } from './commands/logs.ts';
 import { idleFlags, unsupportedFlags } from './build/unsupported-flags.ts';
-import { buildExamples, firstSteps } from './help-text.ts';
+import { buildExamples, explainHelp, firstSteps } from './help-text.ts';
 import { usageError } from './usage.ts';
 
 const collect = (value: string, known: readonly string[] = []): string[] => [...known, value];
@@ -144,6 +145,14 @@ function addBuilds(program: Command): void {
     .option(...DATA)
     .action(async (id: string, flags: LogsFlags) => (await import('./commands/logs.ts')).logs(id, flags));
   program
+    .command('explain')
+    .description('tell why each step of a build hit the cache or missed it')
+    .argument('<build>', 'id of the build')
+    .option('--json', 'as JSON')
+    .option(...DATA)
+    .addHelpText('after', explainHelp)
+    .action(async (id: string, flags: ExplainFlags) => (await import('./commands/explain.ts')).explain(id, flags));
+  program
     .command('cancel')
     .description('cancel a build')
     .argument('<build>', 'id of the build')
@@ -210,5 +219,6 @@ function complaint(thrown: CommanderError, [name = '']: readonly string[]): Erro
 const examples: Readonly<Record<string, string>> = {
   build: 'name the directory to build, as in kiln build . – or ',
   logs: 'kiln builds lists them; ',
+  explain: 'kiln builds lists them; ',
   cancel: 'kiln builds lists them; ',
 };

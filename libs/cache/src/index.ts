@@ -3,3 +3,7 @@ export * from './flights.ts';
 export * from './keys.ts';
 export * from './record.ts';
 export * from './whole-records.ts';
+export * from './explain/explain-miss.ts';
+export * from './explain/key-book.ts';
+export * from './explain/keyed-vertex.ts';
+export * from './explain/redact.ts';

@@ -1,4 +1,12 @@
-import { BuildList, type BuildRequestInput, BuildView, type NumberedEvent, StepList, type StepView } from '#protocol';
+import {
+  BuildExplanation,
+  BuildList,
+  type BuildRequestInput,
+  BuildView,
+  type NumberedEvent,
+  StepList,
+  type StepView,
+} from '#protocol';
 import { type Bytes, isKilnError } from '#std';
 import { type AgentAnswers, BuildSession } from './build-session.ts';
 import { Connection, type ConnectionOptions } from './connection.ts';
@@ -97,6 +105,11 @@ export class KilnClient {
 
   async steps(id: string, signal?: AbortSignal): Promise<readonly StepView[]> {
     return (await this.#connection.json(StepList, { path: buildPath(id, '/steps'), signal })).steps;
+  }
+
+  /** Why each step of a build hit or missed. */
+  async explanation(id: string, signal?: AbortSignal): Promise<BuildExplanation> {
+    return await this.#connection.json(BuildExplanation, { path: buildPath(id, '/explain'), signal });
   }
 
   /** Asks the farm to end the build; one that has ended stays as it is. */

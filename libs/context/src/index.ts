@@ -1,5 +1,6 @@
 export * from './ignore.ts';
 export * from './ingest-tar.ts';
+export * from './listing-changes.ts';
 export * from './manifest.ts';
 export * from './pack-context.ts';
 export { hasWildcard, matchPattern } from './pattern.ts';

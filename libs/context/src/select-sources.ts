@@ -132,15 +132,22 @@ export function selectSources(
 const SELECTION_VERSION = 1;
 
 /**
- * The digest of what is selected, as it lands, and of nothing else: SHA-256 over `kiln.selection 1\n`, then for each
- * selection `dir\n` or `file\n` and for each of its entries the line of {@link entryLine} and `\n`, whose name is the
- * entry's relative path and whose content is a file's digest (null for a directory: its files have lines of their own). `way ` stands before a directory that is only on the way.
- * A source directory's own name, mode and owner do not land, and do not count; nor do mtimes.
+ * What is selected, as it lands, and nothing else: `kiln.selection 1\n`, then for each selection `dir\n` or `file\n` and for
+ * each of its entries the line of {@link entryLine} and `\n`, whose name is the entry's relative path and whose content is a
+ * file's digest (null for a directory: its files have lines of their own). `way ` stands before a directory that is only on
+ * the way. A source directory's own name, mode and owner do not land, and do not count; nor do mtimes.
+ * @param own the directory itself where it counts too, as what a RUN mounts: a first line, with an empty name
  */
-export function selectionDigest(selections: readonly Selection[]): Digest {
+export function selectionListing(selections: readonly Selection[], own?: TreeEntry): string {
   const lines = selections.flatMap(({ directory, entries, onTheWay }) => [
     directory ? 'dir' : 'file',
+    ...(own === undefined ? [] : [entryLine('', own, undefined)]),
     ...entries.map((entry) => `${onTheWay.has(entry.path) ? 'way ' : ''}${entryLine(entry.path, entry, entry.digest)}`),
   ]);
-  return digestOf(`${[`kiln.selection ${SELECTION_VERSION}`, ...lines].join('\n')}\n`);
+  return `${[`kiln.selection ${SELECTION_VERSION}`, ...lines].join('\n')}\n`;
+}
+
+/** The digest of the bytes of {@link selectionListing}. */
+export function selectionDigest(selections: readonly Selection[]): Digest {
+  return digestOf(selectionListing(selections));
 }

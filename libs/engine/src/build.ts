@@ -12,6 +12,7 @@ import { ContextTrees } from './context-trees.ts';
 import { DamagedBlobs } from './damaged-blobs.ts';
 import { type DockerfileSource, openContext, openNamedContext } from './dockerfile-source.ts';
 import { checkDevices, checkEntitlements } from './entitlements.ts';
+import { explaining } from './explaining.ts';
 import { exportImage } from './export.ts';
 import { failureOf } from './failure.ts';
 import { checkOutputs } from './image-form.ts';
@@ -273,7 +274,20 @@ function solveOnce(
     content: damaged.watched,
   });
   const { clock, parallelism } = node;
-  return solve({ definition, runner, cache, flights, clock, report, parallelism, results: part?.results, signal });
+  const explained = job.explain && explaining({ ...node, ...job, ...job.explain, runner, mask: logs.mask });
+  const results = part?.results;
+  return solve({
+    definition,
+    runner,
+    cache,
+    flights,
+    clock,
+    report,
+    parallelism,
+    explaining: explained,
+    results,
+    signal,
+  });
 }
 
 function standInMessage(name: string): string {

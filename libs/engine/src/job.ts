@@ -1,4 +1,4 @@
-import type { CacheStore, Producer } from '#cache';
+import type { CacheStore, KeyBook, Producer } from '#cache';
 import type { ContentStore } from '#content';
 import type { ContextManifest } from '#context';
 import type { NodePlatforms } from '#executor';
@@ -8,7 +8,7 @@ import type { Entitlement, StoredRequest } from '#protocol';
 import type { RegistryClient } from '#registry';
 import type { GitRepositories, WebClient } from '#remote';
 import type { Differ } from '#snapshot';
-import type { Part } from '#solver';
+import type { Explaining, Part } from '#solver';
 import type { Clock } from '#std';
 import type { CacheMounts } from './cache-mounts.ts';
 import type { FarmFlights } from './follow-flight.ts';
@@ -59,6 +59,8 @@ export interface BuildJobInput {
   readonly flights?: FarmFlights | undefined;
   /** told of every step that is about to run on this node */
   readonly onRun?: ((vertex: Vertex) => void) | undefined;
+  /** what tells why steps miss; without it they miss without a reason */
+  readonly explain?: { readonly book: KeyBook; readonly onFailure: Explaining['onFailure'] } | undefined;
   readonly tags: TagCache;
   readonly sources: SourceMemory;
   readonly registry: RegistryClient;

@@ -1,10 +1,9 @@
 import { createReadStream } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { type CacheRecord, type InputContent, type Producer, type Result, type ResultId, stepResultId } from '#cache';
-import type { ContentStore, Tree } from '#content';
-import { selectionDigest } from '#context';
+import type { ContentStore } from '#content';
 import type { Definition, Op, Vertex } from '#graph';
-import { type Digest, type Layer, mediaType } from '#oci';
+import { type Digest, digestOf, type Layer, mediaType } from '#oci';
 import type { BuildEvent } from '#protocol';
 import type { Differ, Mount } from '#snapshot';
 import type { Joined, OpRunner, Part, Settling } from '#solver';
@@ -20,8 +19,7 @@ import { delegatePart } from './run-part.ts';
 import { runMkdir } from './run-mkdir.ts';
 import type { LocalRef, Ref, TreeRef } from './ref.ts';
 import type { BuildSession } from './session.ts';
-import { mountedSource, shownDigest } from './shown.ts';
-import { selectCopied } from './select-copied.ts';
+import { type Taken, takenFrom } from './taken.ts';
 import type { Sources } from './sources.ts';
 import type { StepLogs } from './step-logs.ts';
 import { type PendingLayer, StepOutcome } from './step-outcome.ts';
@@ -89,10 +87,15 @@ export class EngineRunner implements OpRunner<Ref> {
   }
 
   selection(vertex: Vertex, input: number): Digest {
-    const edge = vertex.inputs[input];
-    const source = edge === undefined ? undefined : this.#options.definition.vertices.get(edge.vertex);
-    if (source === undefined) throw new KilnError('INTERNAL', `a step has no input ${input}`);
-    return this.#selected(vertex, input, () => this.#known(source.op));
+    return this.#selected(vertex, input, () => this.#known(this.#sourceOf(vertex, input).op));
+  }
+
+  /** What a step takes from an input whose files are known beforehand; undefined of others. */
+  taken(vertex: Vertex, input: number): Taken | undefined {
+    const { op } = this.#sourceOf(vertex, input);
+    if (input === 0 || (op.kind !== 'local' && op.kind !== 'http')) return undefined;
+    const local = this.#known(op);
+    return takenFrom(vertex, input, local.tree, local);
   }
 
   async place({ op, platform }: Vertex): Promise<'here' | 'elsewhere'> {
@@ -125,7 +128,7 @@ export class EngineRunner implements OpRunner<Ref> {
     return Promise.all(
       inputs.map(async (input, index): Promise<InputContent> => {
         if (input.kind === 'local') return { selection: this.#selected(vertex, index, () => input) };
-        if (index > 0) return { selection: selectedDigest(vertex, index, await input.tree()) };
+        if (index > 0) return { selection: digestOf(takenFrom(vertex, index, await input.tree()).listing) };
         return { tree: await input.digest() };
       }),
     );
@@ -163,6 +166,13 @@ export class EngineRunner implements OpRunner<Ref> {
     return outcomeOf(value).isEmpty();
   }
 
+  #sourceOf(vertex: Vertex, input: number): Vertex {
+    const edge = vertex.inputs[input];
+    const source = edge === undefined ? undefined : this.#options.definition.vertices.get(edge.vertex);
+    if (source === undefined) throw new KilnError('INTERNAL', `a step has no input ${input}`);
+    return source;
+  }
+
   /** Files that are known before anything runs. */
   #known(op: Op): LocalRef {
     const { locals, sources } = this.#options;
@@ -177,7 +187,7 @@ export class EngineRunner implements OpRunner<Ref> {
     let digest = this.#selections.get(key);
     if (digest === undefined) {
       const local = files();
-      digest = selectedDigest(vertex, input, local.tree, local);
+      digest = digestOf(takenFrom(vertex, input, local.tree, local).listing);
       this.#selections.set(key, digest);
     }
     return digest;
@@ -256,14 +266,6 @@ export class EngineRunner implements OpRunner<Ref> {
       },
     };
   }
-}
-
-/** Of what a step takes from one of its further inputs. */
-function selectedDigest({ op }: Vertex, input: number, tree: Tree, local?: LocalRef): Digest {
-  if (op.kind === 'exec') return shownDigest(tree, mountedSource(op, input), { unfiltered: local?.unfiltered });
-  if (op.kind !== 'copy') throw new KilnError('INTERNAL', `a ${op.kind} selects nothing`);
-  const patterns = op.from.flatMap((each) => (each.input === input ? each.patterns : []));
-  return selectionDigest(selectCopied(tree, op, patterns, local));
 }
 
 function rootOf(inputs: readonly Ref[]): TreeRef {

@@ -1,7 +1,7 @@
-import { subtreeDigest, type Tree, treeDigest, type TreeEntry } from '#content';
-import { type Selection, type SelectOptions, selectSources } from '#context';
+import type { Tree, TreeEntry } from '#content';
+import { type Selection, selectionListing, type SelectOptions, selectSources } from '#context';
 import type { ExecOp } from '#graph';
-import type { Digest } from '#oci';
+import { type Digest, digestOf } from '#oci';
 import { KilnError } from '#std';
 
 /** What a mount shows of a tree. */
@@ -24,10 +24,14 @@ export function shown(tree: Tree, source: string, options: SelectOptions = {}): 
   return { selection, directory };
 }
 
-/** Digest of what a mount shows: the file or directory at `source`, links on the way followed, with all below it. */
+/** What a mount shows, as a listing: the file or directory at `source`, links on the way followed, with all below it. */
+export function shownListing({ selection, directory }: Shown): string {
+  return selectionListing([selection], directory);
+}
+
+/** The digest of its bytes. */
 export function shownDigest(tree: Tree, source: string, options: SelectOptions = {}): Digest {
-  const { selection } = shown(tree, source, options);
-  return subtreeDigest(tree, selection.resolved) ?? treeDigest(tree);
+  return digestOf(shownListing(shown(tree, source, options)));
 }
 
 /** Where in the tree of an input a mount of a step begins. */

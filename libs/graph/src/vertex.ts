@@ -22,6 +22,8 @@ export interface VertexLabel {
   readonly ttlMs?: number | undefined;
   /** what asked for that, where it is not --no-cache */
   readonly ignoredBy?: '--no-cache-filter' | undefined;
+  /** RUN: those of its variables that are ARGs */
+  readonly args?: readonly string[] | undefined;
 }
 
 export interface Vertex {

@@ -122,6 +122,7 @@ const Wire = z.strictObject({
         ignoreCache: z.boolean(),
         ttlMs: z.int().positive().optional(),
         ignoredBy: z.literal('--no-cache-filter').optional(),
+        args: z.array(z.string()).optional(),
       }),
     }),
   ),

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { DescriptorSchema, DigestSchema, PlatformSchema } from '#oci';
 import { BuildReport } from './build-report.ts';
+import { ComparedBuild, MissCause } from './miss-cause.ts';
 
 const atMs = z.int();
 
@@ -92,6 +93,15 @@ export const BuildFailure = z.object({
 });
 export type BuildFailure = z.infer<typeof BuildFailure>;
 
+/** Of a step that ran: why nothing in the cache could be used. */
+const missed = {
+  /** on one line */
+  miss: z.string().optional(),
+  cause: MissCause.optional(),
+  /** absent where nothing comparable was known */
+  compared: ComparedBuild.optional(),
+};
+
 /** One union of what happens in a build; CLI, dashboard, log and step table fold it. */
 export const BuildEvent = z.discriminatedUnion('type', [
   /** a builder took the build; attempts count from 1 */
@@ -114,8 +124,7 @@ export const BuildEvent = z.discriminatedUnion('type', [
     hit: HitSource.optional(),
     /** WORKDIR that had nothing to create: not counted as a step */
     empty: z.boolean().optional(),
-    /** why nothing in the cache could be used */
-    miss: z.string().optional(),
+    ...missed,
   }),
   z.object({
     type: z.literal('vertexFailed'),
@@ -125,6 +134,7 @@ export const BuildEvent = z.discriminatedUnion('type', [
     message: z.string(),
     /** of a process that ended by itself, as it would on another node */
     exitCode: z.int().optional(),
+    ...missed,
   }),
   /** a piece of a step's output; stream 1 is standard output, 2 standard error */
   z.object({

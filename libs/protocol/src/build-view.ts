@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { DigestSchema } from '#oci';
 import { BuildFailure, BuildResult, HitSource } from './build-event.ts';
 import { StoredRequest } from './build-request.ts';
+import { ComparedBuild, MissCause } from './miss-cause.ts';
 
 export const BuildState = z.enum(['queued', 'running', 'succeeded', 'failed', 'cancelled']);
 export type BuildState = z.infer<typeof BuildState>;
@@ -42,6 +43,8 @@ export const StepView = z.object({
   durationMs: z.number().nullable(),
   hit: HitSource.nullable(),
   miss: z.string().nullable(),
+  cause: MissCause.nullable(),
+  compared: ComparedBuild.nullable(),
   empty: z.boolean(),
 });
 export type StepView = z.infer<typeof StepView>;

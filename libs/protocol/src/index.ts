@@ -4,3 +4,6 @@ export * from './build-request.ts';
 export * from './build-view.ts';
 export * from './session-message.ts';
 export * from './platform-words.ts';
+export * from './miss-cause.ts';
+export * from './miss-text.ts';
+export * from './explanation.ts';

@@ -1,3 +1,4 @@
+export type { Explaining, Missed } from './misses.ts';
 export * from './op-runner.ts';
 export * from './part.ts';
 export * from './solve.ts';

@@ -17,6 +17,7 @@ import type { Digest } from '#oci';
 import type { BuildEvent, HitSource } from '#protocol';
 import { type Clock, KilnError, messageOf } from '#std';
 import pLimit from 'p-limit';
+import { type Explaining, Misses } from './misses.ts';
 import type { OpRunner } from './op-runner.ts';
 import { partOf, standsOn, stepsFrom } from './part.ts';
 import { SingleFlight } from './single-flight.ts';
@@ -31,6 +32,8 @@ export interface SolveOptions<R> {
   readonly report: (event: BuildEvent) => void;
   /** how many steps run at a time */
   readonly parallelism: number;
+  /** what tells why steps miss */
+  readonly explaining?: Explaining | undefined;
   /** results that are given, by vertex: no other record of these is used */
   readonly results?: ReadonlyMap<Digest, ResultId> | undefined;
   readonly signal: AbortSignal;
@@ -83,6 +86,7 @@ class GraphSolver<R> {
   /** all that were found, those that are too old included */
   #records: ReadonlyMap<Digest, readonly CacheRecord[]> = new Map();
   #knownOps: ReadonlySet<OpKey> = new Set();
+  #misses: Misses | undefined;
 
   constructor(options: SolveOptions<R>) {
     this.#options = options;
@@ -121,6 +125,13 @@ class GraphSolver<R> {
     const allowed = steps.map((step) => [step.digest, this.#allowed(step, this.#records.get(step.digest))] as const);
     this.#choice = chooseHits(definition, new Map(allowed));
     this.#reportHits();
+    const { explaining } = this.#options;
+    const missed = steps.filter((step) => this.#isOpen(step));
+    if (explaining !== undefined)
+      this.#misses = new Misses({
+        ...{ definition, keys: this.#keys, missed, explaining, clock },
+        expired: new Map(missed.flatMap((step) => this.#expiry(step))),
+      });
     for (const step of steps) if (this.#isSureToRun(step)) await this.#place(step);
   }
 
@@ -130,6 +141,14 @@ class GraphSolver<R> {
     const { ttlMs } = label;
     const nowMs = this.#options.clock.nowMs();
     return ttlMs === undefined ? records : records.filter(({ confirmedAtMs }) => confirmedAtMs > nowMs - ttlMs);
+  }
+
+  /** Since when the newest of a step's records has been too old, where all are. */
+  #expiry({ digest, label: { ttlMs } }: Vertex): readonly (readonly [Digest, number])[] {
+    const times = (this.#records.get(digest) ?? []).map(({ confirmedAtMs }) => confirmedAtMs);
+    if (ttlMs === undefined || times.length === 0) return [];
+    const endMs = Math.max(...times) + ttlMs;
+    return endMs > this.#options.clock.nowMs() ? [] : [[digest, endMs]];
   }
 
   /** No later look-up can find it, so that what cannot run is told before anything does. */
@@ -164,12 +183,14 @@ class GraphSolver<R> {
   /** Resolves when all that runs in the background is stored; throws its first failure. */
   async settled(): Promise<void> {
     while (this.#background.length > 0) await this.#background.shift();
+    await this.#misses?.settled();
   }
 
   /** Resolves when nothing of this solve runs any more, however it ended. */
   async ended(): Promise<void> {
     await Promise.allSettled(this.#values.values());
     await Promise.allSettled(this.#background);
+    await this.#misses?.settled();
   }
 
   async #solve(vertex: Vertex): Promise<R> {
@@ -252,14 +273,15 @@ class GraphSolver<R> {
     const { runner, clock, signal, report } = this.#options;
     signal.throwIfAborted();
     const startedAtMs = clock.nowMs();
-    const miss = this.#missOf(vertex);
-    report({ type: 'vertexStarted', atMs: startedAtMs, vertex: vertex.digest, miss });
+    const begun = this.#misses?.begin(vertex);
+    const missed = begun && (await this.#misses?.inTime(vertex, begun));
+    report({ type: 'vertexStarted', atMs: startedAtMs, vertex: vertex.digest, ...missed });
     const value = await this.#named(vertex, startedAtMs, () => runner.run(vertex, inputs, signal));
     const atMs = clock.nowMs();
     const done = { type: 'vertexDone', vertex: vertex.digest, outcome: 'run', durationMs: atMs - startedAtMs } as const;
     // Only WORKDIR can turn out to have had nothing to do, and its layer is digested at once.
     const empty = vertex.op.kind === 'mkdir' ? { empty: await runner.isEmpty(value) } : {};
-    report({ ...done, ...empty, miss, atMs });
+    report({ ...done, ...empty, ...this.#misses?.told(vertex.digest), atMs });
     const saved = this.#save(vertex, value, inputs, atMs).catch(async (thrown: unknown) => {
       await this.#once.land(vertex);
       throw thrown;
@@ -280,18 +302,6 @@ class GraphSolver<R> {
       };
       await runner.settle(vertex, value, inputs, { earlier, save }, signal);
     });
-  }
-
-  #missOf(vertex: Vertex): string {
-    if (vertex.label.ignoreCache) return `the cache was not asked (${vertex.label.ignoredBy ?? '--no-cache'})`;
-    if (!this.#knownOps.has(opKey(vertex))) return 'no build has run this step before';
-    if (this.#isTooOld(vertex)) return 'its time to live is over (kiln:ttl)';
-    return vertex.op.kind === 'copy' ? 'what it copies, or copies onto, has changed' : 'what it stands on has changed';
-  }
-
-  #isTooOld(vertex: Vertex): boolean {
-    const found = this.#records.get(vertex.digest) ?? [];
-    return vertex.label.ttlMs !== undefined && found.length > 0 && this.#allowed(vertex, found).length === 0;
   }
 
   /** Puts the vertex' name on a failure and reports it once. */
@@ -316,7 +326,11 @@ class GraphSolver<R> {
       durationMs,
       message: messageOf(thrown),
     } as const;
-    this.#options.report({ ...failed, ...(exitCode === undefined ? {} : { exitCode }) });
+    this.#options.report({
+      ...failed,
+      ...this.#misses?.told(vertex.digest),
+      ...(exitCode === undefined ? {} : { exitCode }),
+    });
     return new VertexFailure(vertex, thrown);
   }
 

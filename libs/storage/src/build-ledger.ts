@@ -236,5 +236,5 @@ export class BuildLedger {
 }
 
 function unknown(id: string): KilnError {
-  return new KilnError('NOT_FOUND', `there is no build ${id}`);
+  return new KilnError('NOT_FOUND', `there is no build ${id}`, { hint: 'kiln builds lists those of the project' });
 }

@@ -1,6 +1,14 @@
 import { z } from 'zod';
 import { DigestSchema } from '#oci';
-import { type BuildEvent, HitSource, type PlannedVertex, StepState, type StepView } from '#protocol';
+import {
+  type BuildEvent,
+  ComparedBuild,
+  HitSource,
+  MissCause,
+  type PlannedVertex,
+  StepState,
+  type StepView,
+} from '#protocol';
 import type { Sql } from './database.ts';
 
 interface BuildKey {
@@ -15,22 +23,28 @@ interface StepPatch {
   readonly durationMs?: number;
   readonly hit?: HitSource | undefined;
   readonly miss?: string | undefined;
+  readonly cause?: MissCause | undefined;
+  readonly compared?: ComparedBuild | undefined;
   readonly empty?: boolean | undefined;
 }
 
 /** Text columns hold no NUL; events keep it. */
 const printable = (text: string): string => text.replaceAll('\0', '\ufffd');
 
+const json = (value: unknown): string | null => (value === undefined ? null : JSON.stringify(value));
+
 function patchOf(event: BuildEvent): { readonly vertex: string; readonly patch: StepPatch } | undefined {
   switch (event.type) {
     case 'vertexStarted':
       return { vertex: event.vertex, patch: { state: 'running', startedAt: new Date(event.atMs) } };
     case 'vertexDone': {
-      const { vertex, outcome: state, durationMs, hit, miss, empty } = event;
-      return { vertex, patch: { state, durationMs, hit, miss, empty } };
+      const { vertex, outcome: state, durationMs, hit, miss, cause, compared, empty } = event;
+      return { vertex, patch: { state, durationMs, hit, miss, cause, compared, empty } };
     }
-    case 'vertexFailed':
-      return { vertex: event.vertex, patch: { state: 'failed', durationMs: event.durationMs } };
+    case 'vertexFailed': {
+      const { vertex, durationMs, miss, cause, compared } = event;
+      return { vertex, patch: { state: 'failed', durationMs, miss, cause, compared } };
+    }
     default:
       return undefined;
   }
@@ -81,9 +95,10 @@ async function applyPatches(sql: Sql, { buildId }: BuildKey, patches: ReadonlyMa
   await sql.execute(
     `UPDATE steps SET state = p.state, started_at = coalesce(p.started_at, steps.started_at),
        duration_ms = coalesce(p.duration_ms, steps.duration_ms), hit = coalesce(p.hit, steps.hit),
-       miss = coalesce(p.miss, steps.miss), empty = coalesce(p.empty, steps.empty)
-     FROM unnest($2::text[], $3::text[], $4::timestamptz[], $5::float8[], $6::json[], $7::text[], $8::bool[])
-       AS p (vertex, state, started_at, duration_ms, hit, miss, empty)
+       miss = coalesce(p.miss, steps.miss), empty = coalesce(p.empty, steps.empty),
+       cause = coalesce(p.cause, steps.cause), compared = coalesce(p.compared, steps.compared)
+     FROM unnest($2::text[], $3::text[], $4::timestamptz[], $5::float8[], $6::json[], $7::text[], $8::bool[], $9::json[], $10::json[])
+       AS p (vertex, state, started_at, duration_ms, hit, miss, empty, cause, compared)
      WHERE steps.build_id = $1 AND steps.vertex = p.vertex`,
     [
       buildId,
@@ -91,9 +106,11 @@ async function applyPatches(sql: Sql, { buildId }: BuildKey, patches: ReadonlyMa
       values.map(({ state }) => state),
       values.map(({ startedAt }) => startedAt ?? null),
       values.map(({ durationMs }) => durationMs ?? null),
-      values.map(({ hit }) => (hit === undefined ? null : JSON.stringify(hit))),
+      values.map(({ hit }) => json(hit)),
       values.map(({ miss }) => (miss === undefined ? null : printable(miss))),
       values.map(({ empty }) => empty ?? null),
+      values.map(({ cause }) => json(cause)),
+      values.map(({ compared }) => json(compared)),
     ],
   );
 }
@@ -115,6 +132,8 @@ const StepRow = z.object({
   duration_ms: z.number().nullable(),
   hit: HitSource.nullable(),
   miss: z.string().nullable(),
+  cause: MissCause.nullable(),
+  compared: ComparedBuild.nullable(),
   empty: z.boolean(),
 });
 
@@ -122,7 +141,7 @@ const StepRow = z.object({
 export async function readSteps(sql: Sql, buildId: string): Promise<readonly StepView[]> {
   const rows = await sql.query(
     StepRow,
-    `SELECT vertex, name, stage, line, step, state, started_at, duration_ms, hit, miss, empty
+    `SELECT vertex, name, stage, line, step, state, started_at, duration_ms, hit, miss, cause, compared, empty
      FROM steps WHERE build_id = $1 ORDER BY position`,
     [buildId],
   );

@@ -1,4 +1,5 @@
 export * from './blob-index.ts';
+export * from './build-keys.ts';
 export * from './build-ledger.ts';
 export type { NewPart } from './build-parts.ts';
 export * from './builder-registry.ts';

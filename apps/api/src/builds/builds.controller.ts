@@ -1,7 +1,7 @@
 import { Controller, Get, Headers, HttpCode, Inject, Param, Post, Query, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import type { BuildList, BuildView, StepView } from '#protocol';
+import { type BuildExplanation, type BuildList, type BuildView, explanationOf, type StepView } from '#protocol';
 import type { BuildLedger, Principal, StoredBuild } from '#storage';
 import { type ApiConfig, publicUrl } from '../config.ts';
 import { Caller } from '../http/auth.guard.ts';
@@ -78,6 +78,12 @@ export class BuildsController {
   @Get(':id/steps')
   async steps(@Caller() caller: Principal, @Param('id') id: string): Promise<{ readonly steps: readonly StepView[] }> {
     return { steps: await this.#ledger.steps(caller.projectId, id) };
+  }
+
+  @Get(':id/explain')
+  async explain(@Caller() caller: Principal, @Param('id') id: string): Promise<BuildExplanation> {
+    const build = await this.#ledger.get(caller.projectId, id);
+    return explanationOf(this.#view(build), await this.#ledger.steps(caller.projectId, id));
   }
 
   @Post(':id/cancel')

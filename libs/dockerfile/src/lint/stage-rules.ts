@@ -1,12 +1,8 @@
+import { isSecretName } from '#graph';
 import type { Instruction } from '../parse/ast.ts';
 import type { PlannedInstruction } from '../lower/stage-plan.ts';
 import type { Findings } from './findings.ts';
 import { lintRunCommands } from './run-rules.ts';
-
-/** First or last word of a name, or the whole of it. */
-const part = (words: string): RegExp => new RegExp(`(?:_|^)(?:${words})(?:_|$)`, 'i');
-const secret = part('apikey|auth|credential|credentials|key|password|pword|passwd|secret|token');
-const open = part('public|file|version');
 
 /** What the instructions of a stage show that is built; triggers of its base among them. */
 export function lintStage(planned: readonly PlannedInstruction[], findings: Findings): void {
@@ -45,7 +41,7 @@ export function lintStage(planned: readonly PlannedInstruction[], findings: Find
 }
 
 function lintSecret(instruction: 'ENV' | 'ARG', name: string, node: Instruction, findings: Findings): void {
-  if (!secret.test(name) || open.test(name)) return;
+  if (!isSecretName(name)) return;
   const message = `Do not use ARG or ENV instructions for sensitive data (${instruction} ${JSON.stringify(name)})`;
   findings.report('SecretsUsedInArgOrEnv', message, node);
 }

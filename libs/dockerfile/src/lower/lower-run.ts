@@ -43,8 +43,9 @@ export function lowerRun(run: Run, mountSources: readonly (Source | undefined)[]
     ...proxyEnvironment(options.buildArgs, state.env),
     ...(files.length === 0 ? {} : { files }),
   };
+  const known = state.buildArgs.map(({ name }) => name);
   const label = names.label(writtenName(run), { line: run.line, onbuild, ttlMs: stepComments(run.comments).ttlMs });
-  state.root = builder.add(op, platform, [root, ...inputs], label);
+  state.root = builder.add(op, platform, [root, ...inputs], known.length === 0 ? label : { ...label, args: known });
   state.commit(`RUN ${[...argsInScope(state), ...args].join(' ')} # buildkit`, true);
 }
 

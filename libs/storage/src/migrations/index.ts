@@ -9,6 +9,7 @@ import { tombstones } from './0008-tombstones.ts';
 import { confirmedRecords } from './0009-confirmed-records.ts';
 import { flights } from './0010-flights.ts';
 import { trust } from './0011-trust.ts';
+import { explanations } from './0012-explanations.ts';
 
 export interface Migration {
   /** from 1, without gaps */
@@ -30,4 +31,5 @@ export const migrations: readonly Migration[] = [
   confirmedRecords,
   flights,
   trust,
+  explanations,
 ];
