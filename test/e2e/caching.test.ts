@@ -176,3 +176,27 @@ async function layerFiles(buildId: string): Promise<readonly string[]> {
     .map(({ digest }) => digest.slice('sha256:'.length))
     .map((hex) => join(farm.dir, 'content/sha256', hex.slice(0, 2), hex));
 }
+
+describe('kiln cache stats', () => {
+  it('counts what builds found and ran, and why', async () => {
+    const dir = await project({ Dockerfile: 'FROM box:1\nCOPY f /f\nRUN echo counted > /g\n', f: '1' });
+    await farm.build(dir);
+    await farm.build(dir);
+    await write(dir, { f: '2' });
+    await farm.build(dir);
+    const { code, stdout } = await farm.cli(['cache', 'stats']).ended;
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^Cache of the project default since \d{4}-\d\d-\d\d$/m);
+    expect(stdout).toMatch(/^WHY STEPS RAN +STEPS +SPENT$/m);
+    expect(stdout).toMatch(/^files changed +[1-9]/m);
+    const json = await farm.cli(['cache', 'stats', '--by', 'step', '--json', '-n', '1000']).ended;
+    expect(JSON.parse(json.stdout)).toMatchObject({
+      groups: expect.arrayContaining([
+        expect.objectContaining({ name: 'RUN echo counted > /g', hits: 1, misses: 2, followed: 1 }),
+      ]) as unknown,
+    });
+    const bad = await farm.cli(['cache', 'stats', '--days', 'many']).ended;
+    expect(bad.code).toBe(2);
+    expect(bad.stderr).toContain('--days');
+  });
+});

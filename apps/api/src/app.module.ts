@@ -6,6 +6,7 @@ import { BuildLogsController } from './builds/build-logs.controller.ts';
 import { BuildSessions } from './builds/build-sessions.ts';
 import { BuildOutputsController } from './builds/build-outputs.controller.ts';
 import { BuildsController } from './builds/builds.controller.ts';
+import { CacheStatisticsController } from './cache/cache-statistics.controller.ts';
 import { HealthController } from './health/health.controller.ts';
 import { AuthGuard } from './http/auth.guard.ts';
 import { ProblemFilter } from './http/problem.filter.ts';
@@ -20,7 +21,13 @@ export class AppModule {
     return {
       module: AppModule,
       imports: [InfrastructureModule.for(environment)],
-      controllers: [BuildsController, BuildLogsController, BuildOutputsController, HealthController],
+      controllers: [
+        BuildsController,
+        BuildLogsController,
+        BuildOutputsController,
+        CacheStatisticsController,
+        HealthController,
+      ],
       providers: [
         AcceptBuild,
         BuildSessions,

@@ -1,8 +1,8 @@
 import { Inject, Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import type { ContentStore } from '#content';
 import type { Clock, Logger } from '#std';
-import type { EventArchive } from '#storage';
-import { ARCHIVE, CLOCK, CONTENT, LOGGER } from './tokens.ts';
+import type { EventArchive, StatisticsReader } from '#storage';
+import { ARCHIVE, CLOCK, CONTENT, LOGGER, STATISTICS } from './tokens.ts';
 
 interface Chore {
   /** for the log: `logs could not be archived yet` */
@@ -29,6 +29,7 @@ export class Housekeeping implements OnApplicationBootstrap, OnModuleDestroy {
   constructor(
     @Inject(ARCHIVE) archive: EventArchive,
     @Inject(CONTENT) content: ContentStore,
+    @Inject(STATISTICS) statistics: StatisticsReader,
     @Inject(CLOCK) clock: Clock,
     @Inject(LOGGER) logger: Logger,
   ) {
@@ -44,6 +45,11 @@ export class Housekeeping implements OnApplicationBootstrap, OnModuleDestroy {
         failure: 'the object store could not be swept yet',
         periodMs: HOUR_MS,
         run: (signal) => content.sweepTemporary(clock.nowMs() - ABANDONED_MS, signal),
+      },
+      {
+        failure: 'old statistics could not be swept yet',
+        periodMs: HOUR_MS,
+        run: () => statistics.sweep(),
       },
     ];
   }

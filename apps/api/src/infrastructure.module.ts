@@ -13,6 +13,7 @@ import {
   openDatabase,
   openRedis,
   type RedisLink,
+  StatisticsReader,
   TokenStore,
 } from '#storage';
 import type { ApiConfig } from './config.ts';
@@ -47,6 +48,11 @@ const stores: readonly FactoryProvider[] = [
     useFactory: (db: Database, content: ContentStore) => new EventArchive({ db, content }),
   },
   { provide: tokens.BLOBS, inject: [tokens.DATABASE], useFactory: (db: Database) => new BlobIndex(db) },
+  {
+    provide: tokens.STATISTICS,
+    inject: [tokens.DATABASE],
+    useFactory: (db: Database) => new StatisticsReader(db),
+  },
   { provide: tokens.TOKENS, inject: [tokens.DATABASE], useFactory: (db: Database) => new TokenStore(db) },
 ];
 

@@ -11,6 +11,7 @@ export const FEED = Symbol('EventFeed');
 export const ARCHIVE = Symbol('EventArchive');
 export const BLOBS = Symbol('BlobIndex');
 export const TOKENS = Symbol('TokenStore');
+export const STATISTICS = Symbol('StatisticsReader');
 export const QUEUE = Symbol('BuildQueue');
 /** An AbortController: aborted when the process is asked to end, before connections are drained. */
 export const SHUTDOWN = Symbol('Shutdown');

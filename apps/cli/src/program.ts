@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { Command, CommanderError, Option } from 'commander';
 import type { BuildSurroundings } from './build/run-build.ts';
 import type { BuildCommandFlags } from './commands/build.ts';
+import type { CacheStatsFlags } from './commands/cache-stats.ts';
 import type { BuildsFlags } from './commands/builds.ts';
 import type { CancelFlags } from './commands/cancel.ts';
 import type { ExplainFlags } from './commands/explain.ts';
@@ -41,6 +42,7 @@ export function createProgram(around?: BuildSurroundings): Command {
   addBuild(program, around);
   addFarm(program);
   addBuilds(program);
+  addCache(program);
   // What docker's users type.
   program.command('version', { hidden: true }).action(() => void process.stdout.write(`${program.version() ?? ''}\n`));
   return program;
@@ -159,6 +161,24 @@ function addBuilds(program: Command): void {
     .option('--json', 'as JSON')
     .option(...DATA)
     .action(async (id: string, flags: CancelFlags) => (await import('./commands/cancel.ts')).cancel(id, flags));
+}
+
+function addCache(program: Command): void {
+  const cache = program.command('cache').description('show the cache of the project');
+  cache
+    .command('stats')
+    .description('what the cache was good for, and why steps ran')
+    .addOption(
+      new Option('--by <what>', 'told apart by')
+        .choices(['cause', 'step', 'dockerfile', 'scope', 'day'])
+        .default('cause'),
+    )
+    .option('--days <n>', 'how far back', '7')
+    .option('--scope <name>', 'of one scope alone')
+    .option('-n, --limit <n>', 'how many lines', '20')
+    .option('--json', 'as JSON')
+    .option(...DATA)
+    .action(async (flags: CacheStatsFlags) => (await import('./commands/cache-stats.ts')).cacheStats(flags));
 }
 
 /** Flags that docker takes as `--flag=true` too. */

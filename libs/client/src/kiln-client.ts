@@ -3,6 +3,8 @@ import {
   BuildList,
   type BuildRequestInput,
   BuildView,
+  CacheStatistics,
+  type CacheStatisticsQuery,
   type NumberedEvent,
   StepList,
   type StepView,
@@ -101,6 +103,12 @@ export class KilnClient {
     if (cursor !== undefined) query.set('cursor', cursor);
     const search = query.size === 0 ? '' : `?${query.toString()}`;
     return this.#connection.json(BuildList, { path: `/v1/builds${search}`, signal });
+  }
+
+  cacheStatistics({ days, by, scope, limit }: CacheStatisticsQuery, signal?: AbortSignal): Promise<CacheStatistics> {
+    const query = new URLSearchParams({ days: String(days), by, limit: String(limit) });
+    if (scope !== undefined) query.set('scope', scope);
+    return this.#connection.json(CacheStatistics, { path: `/v1/cache/statistics?${query.toString()}`, signal });
   }
 
   async steps(id: string, signal?: AbortSignal): Promise<readonly StepView[]> {

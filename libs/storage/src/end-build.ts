@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { BuildEvent } from '#protocol';
 import { bigintColumn, type Sql } from './database.ts';
+import { countBuild } from './count-build.ts';
 import { writeEvents } from './event-journal.ts';
 import { endFlightsOf } from './flights.ts';
 
@@ -32,5 +33,6 @@ export async function endBuild(
   const { project_id: projectId, last_seq: seq } = ended;
   await endFlightsOf(sql, buildId);
   await writeEvents(sql, { projectId, buildId, firstSeq: seq, events: [event] });
+  await countBuild(sql, buildId);
   return seq;
 }

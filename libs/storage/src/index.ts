@@ -12,6 +12,7 @@ export * from './layer-variant-store.ts';
 export * from './migrate.ts';
 export * from './postgres-cache-store.ts';
 export * from './session-relay.ts';
+export * from './statistics.ts';
 export * from './token-store.ts';
 export type { FinalEvent } from './end-build.ts';
 export type { StoredBuild } from './build-row.ts';

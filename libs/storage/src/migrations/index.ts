@@ -10,6 +10,7 @@ import { confirmedRecords } from './0009-confirmed-records.ts';
 import { flights } from './0010-flights.ts';
 import { trust } from './0011-trust.ts';
 import { explanations } from './0012-explanations.ts';
+import { statistics } from './0013-statistics.ts';
 
 export interface Migration {
   /** from 1, without gaps */
@@ -32,4 +33,5 @@ export const migrations: readonly Migration[] = [
   flights,
   trust,
   explanations,
+  statistics,
 ];

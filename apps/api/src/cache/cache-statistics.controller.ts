@@ -1,0 +1,23 @@
+import { Controller, Get, Inject, Query } from '@nestjs/common';
+import { type CacheStatistics, CacheStatisticsQuery } from '#protocol';
+import type { Principal, StatisticsReader } from '#storage';
+import { Caller } from '../http/auth.guard.ts';
+import { STATISTICS } from '../tokens.ts';
+
+/** What the cache was good for, in the caller's project. */
+@Controller('v1/cache/statistics')
+export class CacheStatisticsController {
+  readonly #statistics: StatisticsReader;
+
+  constructor(@Inject(STATISTICS) statistics: StatisticsReader) {
+    this.#statistics = statistics;
+  }
+
+  @Get()
+  async read(
+    @Caller() caller: Principal,
+    @Query({ schema: CacheStatisticsQuery }) query: CacheStatisticsQuery,
+  ): Promise<CacheStatistics> {
+    return await this.#statistics.read(caller, query);
+  }
+}

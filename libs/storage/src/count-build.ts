@@ -1,0 +1,51 @@
+import type { Sql } from './database.ts';
+
+/** Longer names of steps are cut: a here-document is no name. */
+const NAME_LENGTH = 200;
+
+/** Of a step that ran: what its cause comes to in a word. Causes are as `MissCause` (libs/protocol) has them. */
+const cause = `CASE own.cause->>'kind'
+    WHEN 'changed' THEN own.cause->'changes'->0->>'kind'
+    WHEN 'gone' THEN own.cause->>'reason'
+    ELSE coalesce(own.cause->>'kind', 'unknown') END`;
+
+/**
+ * Counts a build that ends, in the transaction that ends it: so each build counts once. A part counts with its build. Rows are
+ * written in one order, so that builds that end together never wait for each other in a ring.
+ */
+export async function countBuild(sql: Sql, buildId: string): Promise<void> {
+  await sql.execute(
+    `WITH counted AS (
+       SELECT b.project_id, b.scope_id, (b.finished_at AT TIME ZONE 'UTC')::date AS day, b.request->>'dockerfile' AS dockerfile,
+         left(regexp_replace(regexp_replace(s.name, '^\\[ *[0-9]+/[0-9]+\\] ', ''),
+           '^(\\[[^]]*?) *[0-9]+/[0-9]+\\]', '\\1]'), $2) AS step,
+         CASE WHEN s.state IN ('run', 'failed') THEN 'miss' ELSE s.state END AS outcome,
+         CASE WHEN s.state IN ('run', 'failed') THEN ${cause} ELSE '' END AS cause,
+         s.cause->>'kind' = 'followed' AS followed, s.hit, s.duration_ms
+       FROM builds b JOIN steps s ON s.build_id = b.id AND s.step
+       CROSS JOIN LATERAL (SELECT CASE WHEN s.cause->>'kind' = 'followed' THEN s.cause->'cause' ELSE s.cause END AS cause) own
+       WHERE b.id = $1 AND b.parent_id IS NULL AND s.state IN ('hit', 'joined', 'run', 'failed'))
+     INSERT INTO step_statistics AS t (project_id, scope_id, day, dockerfile, step, outcome, cause, steps, followed,
+       saved_ms, saved_bytes, spent_ms)
+     SELECT project_id, scope_id, day, dockerfile, step, outcome, cause, count(*), count(*) FILTER (WHERE followed),
+       coalesce(sum((hit->>'savedMs')::float8), 0), coalesce(sum((hit->>'savedBytes')::bigint), 0),
+       coalesce(sum(duration_ms) FILTER (WHERE outcome = 'miss'), 0)
+     FROM counted GROUP BY project_id, scope_id, day, dockerfile, step, outcome, cause
+     ORDER BY dockerfile, step, outcome, cause
+     ON CONFLICT (project_id, day, scope_id, dockerfile, step, outcome, cause) DO UPDATE SET
+       steps = t.steps + excluded.steps, followed = t.followed + excluded.followed,
+       saved_ms = t.saved_ms + excluded.saved_ms, saved_bytes = t.saved_bytes + excluded.saved_bytes,
+       spent_ms = t.spent_ms + excluded.spent_ms`,
+    [buildId, NAME_LENGTH],
+  );
+  await sql.execute(
+    `INSERT INTO build_statistics AS t (project_id, scope_id, day, builds, cached_builds)
+     SELECT b.project_id, b.scope_id, (b.finished_at AT TIME ZONE 'UTC')::date, 1,
+       CASE WHEN b.state = 'succeeded' AND NOT EXISTS (
+         SELECT FROM steps s WHERE s.build_id = b.id AND s.step AND s.state NOT IN ('hit', 'joined')) THEN 1 ELSE 0 END
+     FROM builds b WHERE b.id = $1 AND b.parent_id IS NULL
+     ON CONFLICT (project_id, day, scope_id) DO UPDATE SET
+       builds = t.builds + 1, cached_builds = t.cached_builds + excluded.cached_builds`,
+    [buildId],
+  );
+}

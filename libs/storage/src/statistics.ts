@@ -1,0 +1,87 @@
+import { z } from 'zod';
+import { type CacheStatistics, type CacheStatisticsQuery, MAX_STATISTICS_DAYS, type StatisticsBy } from '#protocol';
+import { bigintColumn, type Database } from './database.ts';
+
+const counts = {
+  hits: bigintColumn,
+  joined: bigintColumn,
+  misses: bigintColumn,
+  followed: bigintColumn,
+  saved_ms: z.number(),
+  saved_bytes: bigintColumn,
+  spent_ms: z.number(),
+};
+const sums = `coalesce(sum(t.steps) FILTER (WHERE t.outcome = 'hit'), 0)::bigint AS hits,
+  coalesce(sum(t.steps) FILTER (WHERE t.outcome = 'joined'), 0)::bigint AS joined,
+  coalesce(sum(t.steps) FILTER (WHERE t.outcome = 'miss'), 0)::bigint AS misses,
+  coalesce(sum(t.followed), 0)::bigint AS followed, coalesce(sum(t.saved_ms), 0) AS saved_ms,
+  coalesce(sum(t.saved_bytes), 0)::bigint AS saved_bytes, coalesce(sum(t.spent_ms), 0) AS spent_ms`;
+const renamed = <T extends { saved_ms: number; saved_bytes: number; spent_ms: number }>(row: T) => {
+  const { saved_ms: savedMs, saved_bytes: savedBytes, spent_ms: spentMs, ...others } = row;
+  return { ...others, savedMs, savedBytes, spentMs };
+};
+const Total = z.object(counts).transform(renamed);
+const Group = z.object({ name: z.string(), ...counts }).transform(renamed);
+const Builds = z.object({ since: z.string(), builds: bigintColumn, cached: bigintColumn });
+
+const groups: Readonly<Record<StatisticsBy, { readonly name: string; readonly order: string }>> = {
+  day: { name: "to_char(t.day, 'YYYY-MM-DD')", order: 'name DESC' },
+  scope: { name: 's.name', order: 'spent_ms DESC, saved_ms DESC, name' },
+  dockerfile: { name: 't.dockerfile', order: 'spent_ms DESC, saved_ms DESC, name' },
+  step: { name: 't.step', order: 'spent_ms DESC, saved_ms DESC, name' },
+  cause: { name: 't.cause', order: 'misses DESC, spent_ms DESC, name' },
+};
+
+/** What the cache was good for, from counts that are kept as builds end (count-build.ts). */
+export class StatisticsReader {
+  readonly #db: Database;
+
+  constructor(db: Database) {
+    this.#db = db;
+  }
+
+  async read(
+    { projectId, project }: { readonly projectId: string; readonly project: string },
+    { days, by, scope, limit }: CacheStatisticsQuery,
+  ): Promise<CacheStatistics> {
+    const values = [projectId, days - 1, scope ?? null];
+    const from = (
+      table: string,
+    ): string => `FROM ${table} t JOIN scopes s ON s.project_id = t.project_id AND s.id = t.scope_id
+      WHERE t.project_id = $1 AND t.day >= (now() AT TIME ZONE 'UTC')::date - $2::int AND ($3::text IS NULL OR s.name = $3)`;
+    const [builds] = await this.#db.query(
+      Builds,
+      `SELECT to_char((now() AT TIME ZONE 'UTC')::date - $2::int, 'YYYY-MM-DD') AS since,
+         coalesce(sum(t.builds), 0)::bigint AS builds, coalesce(sum(t.cached_builds), 0)::bigint AS cached
+       ${from('build_statistics')}`,
+      values,
+    );
+    const [total] = await this.#db.query(Total, `SELECT ${sums} ${from('step_statistics')}`, values);
+    const { name, order } = groups[by];
+    const found = await this.#db.query(
+      Group,
+      `SELECT ${name} AS name, ${sums} ${from('step_statistics')} AND ($4 <> 'cause' OR t.outcome = 'miss')
+       GROUP BY 1 ORDER BY ${order} LIMIT $5`,
+      [...values, by, limit + 1],
+    );
+    if (builds === undefined || total === undefined) throw new Error('a sum without a row');
+    return {
+      project,
+      since: builds.since,
+      builds: builds.builds,
+      cachedBuilds: builds.cached,
+      total,
+      by,
+      groups: found.slice(0, limit),
+      more: found.length > limit,
+    };
+  }
+
+  /** Lets go of what is older than anybody may ask for. */
+  async sweep(): Promise<void> {
+    for (const table of ['step_statistics', 'build_statistics'] as const)
+      await this.#db.execute(`DELETE FROM ${table} WHERE day < (now() AT TIME ZONE 'UTC')::date - $1::int`, [
+        MAX_STATISTICS_DAYS,
+      ]);
+  }
+}

@@ -1,0 +1,105 @@
+import { digestOf } from '#oci';
+import type { BuildEvent, CacheStatisticsQuery } from '#protocol';
+import { type Claim, StatisticsReader } from '#storage';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { claimBuild, startStorage, type Storage } from './farm.ts';
+
+let storage: Storage;
+beforeAll(async () => {
+  storage = await startStorage();
+});
+afterAll(() => storage[Symbol.asyncDispose]());
+
+const names = ['[build 1/3] FROM box:1', '[build  2/3] RUN make', '[build  3/3] RUN test'];
+const vertices = names.map((name, index) => ({
+  vertex: digestOf(name),
+  name,
+  stage: 'build',
+  line: index + 1,
+  step: index > 0,
+  inputs: [],
+}));
+const planned: BuildEvent = { type: 'planned', atMs: 1, vertices };
+const of = (index: number) => ({ atMs: 2, vertex: digestOf(names[index] ?? '') });
+const hit = {
+  key: 'definition',
+  buildId: 'b',
+  builderId: 'n',
+  scope: 'main',
+  savedMs: 1_500,
+  savedBytes: 70,
+} as const;
+const ran = (index: number, cause: unknown): BuildEvent =>
+  ({ type: 'vertexDone', ...of(index), outcome: 'run', durationMs: 400, miss: 'why', cause }) as BuildEvent;
+const found = (index: number): BuildEvent => ({ type: 'vertexDone', ...of(index), outcome: 'hit', durationMs: 0, hit });
+const files = { kind: 'changed', changes: [{ kind: 'files', source: 'context', total: 1, files: [] }] };
+const step = { vertex: digestOf(names[1] ?? ''), name: names[1] ?? '', line: 2 };
+const image = { digest: digestOf('i') };
+
+async function build(project: string, events: readonly BuildEvent[], scope = 'main'): Promise<Claim> {
+  const claim = await claimBuild(storage, 'one', project, scope);
+  await storage.ledger.append(claim, [planned, ...events]);
+  return claim;
+}
+
+const succeed = (claim: Claim) =>
+  storage.ledger.finish(claim, { type: 'cancelled', atMs: 9, reason: 'test' }).then(() => image);
+
+async function read(project: string, query: Partial<CacheStatisticsQuery> = {}) {
+  const { projectId } = await storage.projects.ensure(project, 'main');
+  const asked = { days: 7, by: 'step', limit: 20, ...query } as const;
+  return await new StatisticsReader(storage.db).read({ projectId, project }, asked);
+}
+
+describe('statistics', () => {
+  it('count each step of each build once, when it ends', async () => {
+    const first = await build('sums', [ran(1, files), ran(2, { kind: 'followed', step, cause: files })]);
+    expect((await read('sums')).builds).toBe(0);
+    await succeed(first);
+    await succeed(await build('sums', [found(1), ran(2, { kind: 'neverBuilt' })], 'pr'));
+    const all = await read('sums');
+    expect(all).toMatchObject({
+      builds: 2,
+      cachedBuilds: 0,
+      total: { hits: 1, joined: 0, misses: 3, followed: 1, savedMs: 1_500, savedBytes: 70, spentMs: 1_200 },
+      more: false,
+    });
+    // Where a step stands does not matter.
+    expect(all.groups.map(({ name, misses }) => [name, misses])).toEqual([
+      ['[build] RUN test', 2],
+      ['[build] RUN make', 1],
+    ]);
+    const causes = await read('sums', { by: 'cause' });
+    expect(causes.groups.map(({ name, misses, followed }) => [name, misses, followed])).toEqual([
+      ['files', 2, 1],
+      ['neverBuilt', 1, 0],
+    ]);
+    expect((await read('sums', { by: 'scope' })).groups.map(({ name, hits }) => [name, hits])).toEqual([
+      ['main', 0],
+      ['pr', 1],
+    ]);
+    expect((await read('sums', { by: 'dockerfile', scope: 'pr' })).groups).toMatchObject([
+      { name: 'Dockerfile', hits: 1, misses: 1 },
+    ]);
+    expect((await read('sums', { by: 'day' })).groups).toHaveLength(1);
+    expect(await read('sums', { limit: 1 })).toMatchObject({ groups: [{ name: '[build] RUN test' }], more: true });
+  });
+
+  it('are of the own project, and of the days that were asked for', async () => {
+    await succeed(await build('mine', [found(1), found(2)]));
+    expect((await read('others')).builds).toBe(0);
+    await storage.db.execute('UPDATE step_statistics SET day = day - 3');
+    await storage.db.execute('UPDATE build_statistics SET day = day - 3');
+    expect(await read('mine', { days: 3 })).toMatchObject({ builds: 0, total: { hits: 0 }, groups: [] });
+    expect(await read('mine', { days: 4 })).toMatchObject({ builds: 1, total: { hits: 2 } });
+    await storage.db.execute('UPDATE step_statistics SET day = day - 1000');
+    await new StatisticsReader(storage.db).sweep();
+    expect(await read('mine', { days: 400 })).toMatchObject({ builds: 1, total: { hits: 0 } });
+  });
+
+  it('hold of many builds that end together', async () => {
+    const claims = await Promise.all(Array.from({ length: 12 }, () => build('many', [ran(2, files), found(1)])));
+    await Promise.all(claims.map(succeed));
+    expect(await read('many')).toMatchObject({ builds: 12, total: { hits: 12, misses: 12 } });
+  });
+});
