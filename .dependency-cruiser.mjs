@@ -14,6 +14,7 @@ const doors = {
   registry: ['std', 'oci', 'content'],
   remote: ['std', 'oci', 'content', 'context', 'graph', 'registry'],
   exporter: ['std', 'oci', 'content', 'registry', 'tar'],
+  'cache-manifest': ['std', 'oci', 'cache'],
   solver: ['std', 'oci', 'protocol', 'graph', 'cache'],
   engine: [
     'std',
@@ -30,6 +31,7 @@ const doors = {
     'registry',
     'remote',
     'exporter',
+    'cache-manifest',
     'solver',
   ],
   dispatch: ['std', 'protocol'],

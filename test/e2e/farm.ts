@@ -6,6 +6,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { join } from 'node:path';
 import { type ContentStore, FolderContentStore } from '#content';
+import { CacheReport } from '#protocol';
 import { systemRandom } from '#std';
 import { type Database, migrate, openDatabase, Permission, ProjectStore, TokenStore } from '#storage';
 import { startPostgres, startRedis, type TestService } from '#testing';
@@ -33,6 +34,7 @@ const Metadata = z.object({
     bytes: z.object({ contextSent: z.int(), pulled: z.int(), pushed: z.int() }),
     durationMs: z.int(),
     savedMs: z.int(),
+    cache: CacheReport.optional(),
   }),
 });
 export type Metadata = z.infer<typeof Metadata>;

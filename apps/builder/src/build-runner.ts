@@ -8,6 +8,7 @@ import { Bell, type Clock, collect, isDiskFull, isKilnError, type Logger, messag
 import {
   BlobIndex,
   BuildKeys,
+  BlobPlaceStore,
   type BuilderRegistry,
   type BuildLedger,
   type Claim,
@@ -15,6 +16,7 @@ import {
   type Database,
   FetchedSources,
   type EventFeed,
+  findContentKeys,
   type FinalEvent,
   ImageTagCache,
   LayerVariantStore,
@@ -212,6 +214,7 @@ class ClaimedBuild {
     const tags = new ImageTagCache(db, claim.projectId);
     const blobs = new BlobIndex(db);
     const variants = new LayerVariantStore(db, claim);
+    const places = new BlobPlaceStore(db, claim);
     // The client of a part is that of its build.
     const clientOf = claim.part?.parentId ?? claim.buildId;
     const { projectId } = claim;
@@ -262,7 +265,14 @@ class ClaimedBuild {
               descriptors.map(({ digest, size }) => ({ digest, sizeBytes: size })),
             ),
           ),
+        missing: (digests) => wait(() => blobs.missing(claim.projectId, digests)),
       },
+      places: {
+        find: (digests) => wait(() => places.find(digests)),
+        keep: (found) => wait(() => places.keep(found)),
+        forget: (digests) => wait(() => places.forget(digests)),
+      },
+      findContentKeys: (wanted) => wait(() => findContentKeys(db, claim, wanted)),
       variants: {
         findVariants: (keys) => wait(() => variants.findVariants(keys)),
         saveVariant: (key, layer) => wait(() => variants.saveVariant(key, layer)),

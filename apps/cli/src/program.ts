@@ -92,6 +92,10 @@ function addBuild(program: Command, around: BuildSurroundings | undefined): void
     .optionsGroup('What is reused:')
     .option('--no-cache', 'run every step')
     .addOption(list('--no-cache-filter <stage>', 'run every step of a stage').default([], 'none'))
+    .addOption(list('--cache-from <spec>', 'a cache of another farm: type=registry,ref=IMAGE or type=local,src=DIR'))
+    .addOption(
+      list('--cache-to <spec>', 'a cache for others: type=registry,ref=IMAGE, type=local,dest=DIR or type=inline'),
+    )
     .option('--pull', 'ask the registries anew what tags stand for')
     .optionsGroup('What is told:')
     .option('--progress <mode>', 'auto, plain, tty, rawjson or quiet', 'auto')

@@ -1,4 +1,4 @@
-export { packContext, type PackedContext, type WalkOptions } from '#context';
+export { packContext, packFiles, type PackedContext, type WalkOptions } from '#context';
 export { type AgentAnswers, BuildSession } from './build-session.ts';
 export type { ConnectionOptions } from './connection.ts';
 export * from './docker-credentials.ts';

@@ -1,4 +1,4 @@
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, lstatSync, openSync, readSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { encodePath } from '#content';
 import { type Bytes, KilnError } from '#std';
@@ -150,6 +150,33 @@ async function* archive(files: readonly ContextFile[], signal: AbortSignal | und
     tar.destroy(null);
     await packing.catch(() => {});
   }
+}
+
+/**
+ * These files of a directory as a tar, whatever else is there.
+ * @throws KilnError CONTEXT_INVALID naming a file that cannot be read, is none, or changed, at the read
+ */
+export async function* packFiles(directory: string, paths: readonly string[], signal?: AbortSignal): Bytes {
+  const files = paths.map((path): ContextFile => {
+    const diskPath = Buffer.concat([Buffer.from(`${directory}/`), encodePath(path)]);
+    try {
+      const stats = lstatSync(diskPath);
+      if (!stats.isFile()) throw new Error('it is no file');
+      const { mode, mtimeMs, size: sizeBytes } = stats;
+      return {
+        path,
+        diskPath,
+        type: 'file',
+        mode: mode & 0o7777,
+        mtime: Math.floor(mtimeMs / 1000),
+        sizeBytes,
+        link: '',
+      };
+    } catch (thrown) {
+      throw unreadable(path, thrown);
+    }
+  });
+  yield* archive(files, signal);
 }
 
 /**

@@ -3,9 +3,9 @@ import { wholeRecords } from '#cache';
 import { lowerDockerfile, LoweringFailure, type LowerOptions, parseDockerfile } from '#dockerfile';
 import type { IgnoreRules } from '#context';
 import { type Definition, type ExecLimits, type Lowered, mergeDefinitions } from '#graph';
-import { type Digest, distinctPlatforms, parsePlatform, type Platform } from '#oci';
-import type { BuildEvent, BuildFailure, BuildResult, StoredRequest } from '#protocol';
-import { solve, VertexFailure } from '#solver';
+import { type Digest, distinctPlatforms, type Layer, parsePlatform, type Platform } from '#oci';
+import type { BuildEvent, BuildFailure, BuildResult, CacheReport, StoredRequest } from '#protocol';
+import { solve, type SolveOptions, VertexFailure } from '#solver';
 import { isKilnError, KilnError } from '#std';
 import { contextFiles } from './context-files.ts';
 import { ContextTrees } from './context-trees.ts';
@@ -14,11 +14,14 @@ import { type DockerfileSource, openContext, openNamedContext } from './dockerfi
 import { checkDevices, checkEntitlements } from './entitlements.ts';
 import { explaining } from './explaining.ts';
 import { exportImage } from './export.ts';
+import { checkCaches } from './export-caches.ts';
+import { ExternalCaches, withExternal } from './external-caches.ts';
 import { failureOf } from './failure.ts';
 import { checkOutputs } from './image-form.ts';
 import { Images } from './images.ts';
 import type { BuildJobInput, EngineNode } from './job.ts';
 import { mainContext } from './main-context.ts';
+import { bringLayers, PlacedBlobs } from './placed-blobs.ts';
 import { Placement } from './placement.ts';
 import { plannedVertices } from './planned.ts';
 import type { LocalRef, Ref } from './ref.ts';
@@ -28,6 +31,7 @@ import { EngineRunner } from './runner.ts';
 import { SecretMask } from './secret-mask.ts';
 import { Sources } from './sources.ts';
 import { StepLogs } from './step-logs.ts';
+import { StepResults } from './step-results.ts';
 import { Tally } from './tally.ts';
 import { TreeRefs } from './tree-refs.ts';
 import { warningEvents } from './warning-events.ts';
@@ -43,13 +47,23 @@ const MAX_REPAIRS = 3;
  * One build, one line: parse → lower → Definition → solve → export; or only what the Dockerfile says of itself.
  * @throws the signal's reason when cancelled, KilnError FENCED when taken over; every other failure is an outcome
  */
-export async function build(node: EngineNode, job: BuildJobInput): Promise<BuildOutcome> {
+export async function build(farm: EngineNode, asked: BuildJobInput): Promise<BuildOutcome> {
+  const tally = new Tally();
+  const { registry, places, grants, signal } = asked;
+  const onPulled = (bytes: number): void => {
+    tally.pulledBytes += bytes;
+  };
+  const placed = new PlacedBlobs({ near: farm.content, registry, places, grants, onPulled, signal });
+  // What lies elsewhere is content of this build as all else is.
+  const node = { ...farm, content: placed.content };
+  const job = { ...asked, grants: placed.grants };
   const logs = new StepLogs(job.emit, node.clock, new SecretMask(job.session.secrets.values()));
   let dockerfile: DockerfileSource | undefined;
   try {
     checkOutputs(job.request);
+    checkCaches(job.request.cacheTo);
     const startedAtMs = node.clock.nowMs();
-    const outside = outsideOf(node, job);
+    const outside = outsideOf(node, job, { tally, placed, onPulled });
     const context = await openContext(
       node.content,
       await mainContext(node, job, outside.sources),
@@ -73,6 +87,7 @@ export async function build(node: EngineNode, job: BuildJobInput): Promise<Build
 /** What a build takes from outside of the farm, and what is told of it. */
 interface Outside {
   readonly tally: Tally;
+  readonly placed: PlacedBlobs;
   readonly report: (event: BuildEvent) => void;
   readonly damaged: DamagedBlobs;
   readonly images: Images;
@@ -87,16 +102,18 @@ interface Opened extends Outside {
   readonly startedAtMs: number;
 }
 
-function outsideOf(node: EngineNode, job: BuildJobInput): Outside {
-  const tally = new Tally();
+interface Pulling {
+  readonly tally: Tally;
+  readonly placed: PlacedBlobs;
+  readonly onPulled: (bytes: number) => void;
+}
+
+function outsideOf(node: EngineNode, job: BuildJobInput, { tally, placed, onPulled }: Pulling): Outside {
   const report = (event: BuildEvent): void => {
     tally.see(event);
     void job.emit(event);
   };
   const damaged = new DamagedBlobs(node.content);
-  const onPulled = (bytes: number): void => {
-    tally.pulledBytes += bytes;
-  };
   const standIns = new Set<string>();
   const images = new Images({
     ...job,
@@ -113,11 +130,11 @@ function outsideOf(node: EngineNode, job: BuildJobInput): Outside {
     report,
   });
   const sources = new Sources({ node, job, images, contexts: job.contexts, onPulled });
-  return { tally, report, damaged, images, sources };
+  return { tally, placed, report, damaged, images, sources };
 }
 
 async function run(node: EngineNode, job: BuildJobInput, opened: Opened): Promise<BuildResult> {
-  const { dockerfile, local, logs, tally, report, damaged, images, sources, startedAtMs } = opened;
+  const { dockerfile, local, logs, tally, placed, report, damaged, images, sources, startedAtMs } = opened;
   const figures = (): Figures => ({
     steps: tally.counts(),
     bytes: { contextSent: job.contextSentBytes, pulled: tally.pulledBytes, pushed: tally.pushedBytes },
@@ -126,12 +143,13 @@ async function run(node: EngineNode, job: BuildJobInput, opened: Opened): Promis
   });
   const { part, signal } = job;
   const { call } = job.request;
+  const note = (message: string): void => report({ type: 'warning', atMs: node.clock.nowMs(), message });
   if (part === undefined && call !== 'build') {
     const [options] = optionsOf(job, opened);
-    const note = (message: string): void => report({ type: 'warning', atMs: node.clock.nowMs(), message });
     const given = await reportOf(call, { file: dockerfile, options, resolver: sources, note, signal });
     return { report: given, names: [], outputs: [], ...figures() };
   }
+  await using external = new ExternalCaches({ node, job, placed, content: damaged.watched, warn: note });
   if (part !== undefined) await resolvePart(part, sources, signal);
   const platforms = part === undefined ? await lowerAll(job, opened) : [];
   const definition = part?.definition ?? mergeDefinitions(platforms.map((lowered) => lowered.definition));
@@ -147,7 +165,9 @@ async function run(node: EngineNode, job: BuildJobInput, opened: Opened): Promis
   report({ type: 'planned', atMs: node.clock.nowMs(), vertices: plannedVertices(definition) });
   const { materialiser, clock } = node;
   await using contexts = new ContextTrees({ materialiser, clock, content: damaged.watched, signal: job.signal });
-  const exported = await whole(job, { node, damaged, sources, report }, async (cache) => {
+  const cache = withExternal(wholeRecords(job.cache, node.content), external, placed);
+  const exported = await whole(job, { node, damaged, sources, report, cache }, async () => {
+    const steps = new StepResults(definition);
     const roots = await solveOnce(node, job, definition, {
       images,
       sources,
@@ -157,12 +177,21 @@ async function run(node: EngineNode, job: BuildJobInput, opened: Opened): Promis
       contexts,
       logs,
       report,
+      placed,
+      external,
+      steps,
     });
     if (part !== undefined) return partResult(part);
     const results = platforms.map((lowered, index) => ({ lowered, root: rootAt(roots, index) }));
-    return exportImage({ node: { ...node, content: damaged.watched }, job, results, images, report, tally });
+    const given = { node: { ...node, content: damaged.watched }, job, results, images, report, tally, steps, placed };
+    const { cacheExports, ...rest } = await exportImage(given);
+    return { ...rest, ...cacheOf(job.request, { imports: external.report(), exports: cacheExports }) };
   });
   return { ...exported, ...figures() };
+}
+
+function cacheOf({ cacheFrom, cacheTo }: StoredRequest, cache: CacheReport): Pick<BuildResult, 'cache'> {
+  return cacheFrom.length + cacheTo.length === 0 ? {} : { cache };
 }
 
 type Figures = Pick<BuildResult, 'steps' | 'bytes' | 'durationMs' | 'savedMs'>;
@@ -220,6 +249,7 @@ interface Repairing {
   readonly node: EngineNode;
   readonly damaged: DamagedBlobs;
   readonly sources: Sources;
+  readonly cache: CacheStore;
   readonly report: (event: BuildEvent) => void;
 }
 
@@ -229,13 +259,12 @@ interface Repairing {
  */
 async function whole<T>(
   job: BuildJobInput,
-  { node, damaged, sources, report }: Repairing,
-  attempt: (cache: CacheStore) => Promise<T>,
+  { node, damaged, sources, cache, report }: Repairing,
+  attempt: () => Promise<T>,
 ): Promise<T> {
-  const cache = wholeRecords(job.cache, node.content);
   for (let repairs = 0; ; repairs++) {
     try {
-      return await attempt(cache);
+      return await attempt();
     } catch (thrown) {
       const lost: ReadonlySet<Digest> = damaged.take();
       if (lost.size === 0 || repairs >= MAX_REPAIRS || job.signal.aborted) throw thrown;
@@ -256,15 +285,19 @@ interface Solving {
   readonly contexts: ContextTrees;
   readonly logs: StepLogs;
   readonly report: (event: BuildEvent) => void;
+  readonly placed: PlacedBlobs;
+  readonly external: ExternalCaches;
+  readonly steps: StepResults;
 }
 
 function solveOnce(
   node: EngineNode,
   job: BuildJobInput,
   definition: Definition,
-  { images, sources, damaged, cache, locals, contexts, logs, report }: Solving,
+  { images, sources, damaged, cache, locals, contexts, logs, report, placed, external, steps }: Solving,
 ): Promise<readonly Ref[]> {
-  const refs = new TreeRefs(damaged.watched, cache, node.materialiser, images, job.signal);
+  const bring = (layers: readonly Layer[]): Promise<void> => bringLayers(damaged.watched, placed, layers, job.signal);
+  const refs = new TreeRefs(damaged.watched, cache, node.materialiser, images, job.signal, bring);
   const placement = new Placement(node.platforms, job.elsewhere, node.clock);
   const { part, flights, signal } = job;
   const runner = new EngineRunner({
@@ -275,18 +308,14 @@ function solveOnce(
   });
   const { clock, parallelism } = node;
   const explained = job.explain && explaining({ ...node, ...job, ...job.explain, runner, mask: logs.mask });
-  const results = part?.results;
+  const onResult: SolveOptions<Ref>['onResult'] = async (vertex, keys, result) => {
+    if (external.owns(result)) await cache.save(keys, result, result.finishedAtMs, signal);
+    steps.add(vertex, keys, result);
+  };
   return solve({
-    definition,
-    runner,
-    cache,
-    flights,
-    clock,
-    report,
-    parallelism,
+    ...{ definition, runner, cache, flights, clock, report, parallelism, onResult, signal },
     explaining: explained,
-    results,
-    signal,
+    results: part?.results,
   });
 }
 

@@ -1,6 +1,7 @@
 import { type Assembled, imagesOf, topOf, writeDockerArchive, writeOciLayout } from '#exporter';
-import { formatReference, type Layer, parseReference } from '#oci';
-import type { BuildResult, OutputFile, OutputRequest } from '#protocol';
+import { type Digest, formatReference, type Layer, parseReference } from '#oci';
+import type { BuildResult, CacheReport, OutputFile, OutputRequest } from '#protocol';
+import type { Repository } from '#registry';
 import { type Bytes, KilnError, unreachable } from '#std';
 import { basesOf, type Exporting, type OpenBlob } from './exporting.ts';
 import { filesTar } from './files-tar.ts';
@@ -8,9 +9,12 @@ import { ImageBuilder } from './image-builder.ts';
 import { asksForIndex, formOf, isImageOutput } from './image-form.ts';
 import type { EngineNode } from './job.ts';
 import { type ConversionProgress, LayerVariants } from './layer-variants.ts';
-import { pushOutput } from './push-output.ts';
+import { asksForInline, exportCaches } from './export-caches.ts';
+import { knownRepositories, pushOutput } from './push-output.ts';
 
-type Exported = Pick<BuildResult, 'digest' | 'descriptor' | 'configDigest' | 'names' | 'outputs'>;
+type Exported = Pick<BuildResult, 'digest' | 'descriptor' | 'configDigest' | 'names' | 'outputs'> & {
+  readonly cacheExports: CacheReport['exports'];
+};
 
 /**
  * Layers → config → manifest, of several platforms an index → stored, pushed under every tag, written as files: whatever
@@ -20,7 +24,9 @@ export async function exportImage(exporting: Exporting): Promise<Exported> {
   const { node, job, report } = exporting;
   const { request } = job;
   const open = layerOpener(exporting);
-  const builder = new ImageBuilder({ ...exporting, variants: layerVariants(exporting, open) });
+  const variants = layerVariants(exporting, open);
+  const cached = asksForInline(request) ? exporting.steps.entries() : undefined;
+  const builder = new ImageBuilder({ ...exporting, variants, cached });
   const progress = { type: 'progress', id: 'export', name: 'exporting to image', current: 0, unit: 'items' } as const;
   report({ ...progress, atMs: node.clock.nowMs(), done: false });
   const forms = request.outputs.map((output) => (isImageOutput(output) ? formOf(request, output) : undefined));
@@ -29,6 +35,7 @@ export async function exportImage(exporting: Exporting): Promise<Exported> {
   for (const form of forms) if (form !== undefined) await builder.image(form);
   report({ ...progress, atMs: node.clock.nowMs(), done: true });
   const names = new Set(request.tags.map(fullName));
+  const pushedNames = new Set<string>();
   const outputs: OutputFile[] = [];
   for (const [at, output] of request.outputs.entries()) {
     const form = forms[at];
@@ -36,11 +43,38 @@ export async function exportImage(exporting: Exporting): Promise<Exported> {
     const own = namesOf(exporting, output);
     if (output.type === 'image') {
       const pushed = output.push ? await pushOutput(exporting, { image, output, names: own, open }) : [];
-      for (const name of pushed) names.add(name);
+      for (const name of pushed) {
+        names.add(name);
+        pushedNames.add(name);
+      }
     } else outputs.push(await writeFile(exporting, { output, image, names: own, open }));
     for (const name of own) names.add(name);
   }
-  return { ...described(image, request.outputs.length > 0 || names.size > 0), names: [...names], outputs };
+  const caches = await exportCaches({
+    ...exporting,
+    variants,
+    mountCandidates: withPushed(knownRepositories(exporting), { image, names: [...pushedNames] }),
+    inline: () => builder.inlineResults(),
+  });
+  return {
+    ...described(image, request.outputs.length > 0 || names.size > 0),
+    names: [...names],
+    outputs: [...outputs, ...caches.files],
+    cacheExports: caches.exports,
+  };
+}
+
+/** A cache's layers are mounted from the image that was pushed a moment ago. */
+function withPushed(
+  known: ReadonlyMap<Digest, readonly Repository[]>,
+  { image, names }: { readonly image: Assembled; readonly names: readonly string[] },
+): ReadonlyMap<Digest, readonly Repository[]> {
+  const repositories = names.map(parseReference);
+  const layers = imagesOf(image).flatMap(({ manifest }) => manifest.layers);
+  return new Map([
+    ...known,
+    ...layers.map(({ digest }) => [digest, [...repositories, ...(known.get(digest) ?? [])]] as const),
+  ]);
 }
 
 function described(image: Assembled, wanted: boolean): Pick<BuildResult, 'digest' | 'descriptor' | 'configDigest'> {

@@ -5,6 +5,8 @@ import type { Bytes } from '#std';
 import type { PlatformResult } from './image-builder.ts';
 import type { Images } from './images.ts';
 import type { BuildJobInput, EngineNode } from './job.ts';
+import type { PlacedBlobs } from './placed-blobs.ts';
+import type { StepResults } from './step-results.ts';
 import type { Tally } from './tally.ts';
 
 /** A build that has been solved, on its way out. */
@@ -16,6 +18,8 @@ export interface Exporting {
   readonly images: Images;
   readonly report: (event: BuildEvent) => void;
   readonly tally: Tally;
+  readonly steps: StepResults;
+  readonly placed: Pick<PlacedBlobs, 'repositories'>;
 }
 
 /** The bytes of a layer's blob, wherever they are. */

@@ -1,3 +1,4 @@
+import { type CacheEntry, inlineCache } from '#cache-manifest';
 import { type Assembled, assembleImage, type AssembledImage, assembleIndex, imagesOf, topOf } from '#exporter';
 import type { StoredLayer } from '#cache';
 import type { Lowered } from '#graph';
@@ -22,6 +23,8 @@ export interface ImageBuilderOptions {
   /** one for each platform, in the order in which an index lists them; never none */
   readonly results: readonly PlatformResult[];
   readonly variants: LayerVariants;
+  /** results of steps for a cache in each image; undefined for none */
+  readonly cached?: readonly CacheEntry[] | undefined;
 }
 
 const PARALLEL_LAYERS = 2;
@@ -30,6 +33,8 @@ const PARALLEL_LAYERS = 2;
 export class ImageBuilder {
   readonly #options: ImageBuilderOptions;
   readonly #images = new Map<string, Promise<Assembled>>();
+  /** results that the last image of each platform has in it */
+  readonly #inline = new Map<PlatformResult, number>();
 
   constructor(options: ImageBuilderOptions) {
     this.#options = options;
@@ -43,6 +48,10 @@ export class ImageBuilder {
       this.#images.set(key, image);
     }
     return image;
+  }
+
+  inlineResults(): number {
+    return [...this.#inline.values()].reduce((sum, count) => sum + count, 0);
   }
 
   async #make(form: ImageForm): Promise<Assembled> {
@@ -65,7 +74,8 @@ export class ImageBuilder {
     return image;
   }
 
-  async #assemble({ lowered, root }: PlatformResult, form: ImageForm): Promise<AssembledImage> {
+  async #assemble(result: PlatformResult, form: ImageForm): Promise<AssembledImage> {
+    const { lowered, root } = result;
     const tree = treeOf(root);
     const { platform, config, author, history, base } = lowered;
     // What a base brought need not be here, unless the image stays here.
@@ -74,16 +84,18 @@ export class ImageBuilder {
     const created = await createdAt(tree, lowered);
     const times = stepTimes(history, layers.slice(ofBase), created);
     const upTo = clampTo(lowered.epochSeconds);
+    const epoch = form.rewriteTimestamp ? lowered.epochSeconds : undefined;
+    const finalLayers = await this.#layers(layers, ofBase, { ...form, epoch });
+    const inline = inlineCache(this.#options.cached ?? [], finalLayers);
+    this.#inline.set(result, inline?.results ?? 0);
     return assembleImage({
       platform,
       config,
       ...(author === undefined ? {} : { author }),
       history: history.map((entry, at) => ({ ...entry, createdAt: upTo(times[at] ?? created) })),
       ...(base === undefined ? {} : { base: { config: base.config } }),
-      layers: await this.#layers(layers, ofBase, {
-        ...form,
-        epoch: form.rewriteTimestamp ? lowered.epochSeconds : undefined,
-      }),
+      layers: finalLayers,
+      extra: inline?.members,
       createdAt: upTo(created),
       annotations: annotationsOf(form.annotations, 'manifest', platform),
       descriptorAnnotations: annotationsOf(form.annotations, 'manifest-descriptor', platform),

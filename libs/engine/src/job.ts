@@ -3,7 +3,7 @@ import type { ContentStore } from '#content';
 import type { ContextManifest } from '#context';
 import type { NodePlatforms } from '#executor';
 import type { Vertex } from '#graph';
-import type { Descriptor, Platform } from '#oci';
+import type { Descriptor, Digest, Platform } from '#oci';
 import type { Entitlement, StoredRequest } from '#protocol';
 import type { RegistryClient } from '#registry';
 import type { GitRepositories, WebClient } from '#remote';
@@ -15,11 +15,13 @@ import type { FarmFlights } from './follow-flight.ts';
 import type { TagCache } from './images.ts';
 import type { LayerVariantIndex } from './layer-variants.ts';
 import type { Materialiser } from './materialiser.ts';
+import type { BlobPlaces } from './placed-blobs.ts';
 import type { Elsewhere } from './placement.ts';
 import type { ExecSettings } from './run-exec.ts';
 import type { BuildSession } from './session.ts';
 import type { SourceMemory } from './source-memory.ts';
 import type { EventSink } from './step-logs.ts';
+import type { FindContentKeys } from './step-results.ts';
 
 /** What a node brings to every build. */
 export interface EngineNode {
@@ -66,6 +68,8 @@ export interface BuildJobInput {
   readonly registry: RegistryClient;
   readonly grants: BlobGrants;
   readonly variants: LayerVariantIndex;
+  readonly places: BlobPlaces;
+  readonly findContentKeys: FindContentKeys;
   readonly session: BuildSession;
   /** whose cache mounts steps see: project and scope */
   readonly cacheOwner: string;
@@ -78,6 +82,8 @@ export interface BuildJobInput {
 /** Lets the project see blobs that its builds made. */
 export interface BlobGrants {
   grant(blobs: readonly Descriptor[], signal?: AbortSignal): Promise<void>;
+  /** Those that the project may not see. */
+  missing(digests: readonly Digest[], signal?: AbortSignal): Promise<ReadonlySet<Digest>>;
 }
 
 /** Of each file and each repository that a build fetches. */

@@ -19,7 +19,7 @@ export interface ConversionProgress {
 export interface LayerVariantsOptions {
   readonly content: ContentStore;
   readonly index: LayerVariantIndex;
-  readonly grants: BlobGrants;
+  readonly grants: Pick<BlobGrants, 'grant'>;
   /** the blob of a layer as the cache, or the base, has it */
   readonly open: (descriptor: Descriptor) => Bytes;
   /** a layer is compressed anew: told of each piece of its tar, and of the end */

@@ -11,6 +11,7 @@ export interface MergeOptions {
   readonly linked: TreeRef;
   readonly content: ContentStore;
   readonly materialiser: Materialiser;
+  readonly bring: (layers: readonly Layer[]) => Promise<void>;
   readonly signal: AbortSignal;
 }
 
@@ -59,11 +60,13 @@ export class MergedTree implements TreeRef {
 
   /** The base's, with the layer unpacked on top of it. */
   snapshot = once(async (): Promise<string> => {
-    const { base, materialiser, content, signal } = this.#options;
+    const { base, materialiser, content, bring, signal } = this.#options;
     // Known by its layers then, however it came to be.
     await base.snapshot();
     const open: Parameters<Materialiser['snapshot']>[1] = (layer, each) => content.get(layer.descriptor.digest, each);
-    return materialiser.snapshot(await this.layers(), open, signal);
+    const layers = await this.layers();
+    await bring(layers);
+    return await materialiser.snapshot(layers, open, signal);
   });
 }
 

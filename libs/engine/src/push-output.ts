@@ -50,7 +50,7 @@ async function pushTo(exporting: Exporting, { image, open }: Pushing, reference:
     image,
     reference,
     openLayer: open,
-    mountCandidates: baseRepositories(exporting),
+    mountCandidates: knownRepositories(exporting),
     report: (event) => {
       if (event.type !== 'blob' || !layers.has(event.descriptor.digest)) return;
       current += event.descriptor.size;
@@ -63,14 +63,15 @@ async function pushTo(exporting: Exporting, { image, open }: Pushing, reference:
   report({ ...progress, atMs: node.clock.nowMs(), current: total, done: true });
 }
 
-/** Where the bases' layers are known to be. */
-function baseRepositories({ results, images }: Exporting): ReadonlyMap<Digest, readonly Repository[]> {
-  return new Map(
-    basesOf(results).flatMap((base) => {
+/** Where layers are known to be: the bases', and those of other caches. */
+export function knownRepositories({ results, images, placed }: Exporting): ReadonlyMap<Digest, readonly Repository[]> {
+  return new Map([
+    ...placed.repositories(),
+    ...basesOf(results).flatMap((base) => {
       const { registry, repository } = parseReference(base.reference);
       return images
         .layersOf(base.digest)
         .map((layer): [Digest, Repository[]] => [layer.descriptor.digest, [{ registry, repository }]]);
     }),
-  );
+  ]);
 }

@@ -26,6 +26,8 @@ export class TreeRefs {
     readonly materialiser: Materialiser,
     readonly images: Images,
     readonly signal: AbortSignal,
+    /** sees to it that layers of records are here before anything stands on them */
+    readonly bring: (layers: readonly Layer[]) => Promise<void> = () => Promise.resolve(),
   ) {}
 
   scratch(): TreeRef {
@@ -61,13 +63,14 @@ export class TreeRefs {
   }
 
   result(result: Result): TreeRef {
-    const snapshot = once(() =>
-      this.materialiser.snapshot(
+    const snapshot = once(async () => {
+      await this.bring(result.layers);
+      return await this.materialiser.snapshot(
         result.layers,
         (layer, signal) => this.content.get(layer.descriptor.digest, signal),
         this.signal,
-      ),
-    );
+      );
+    });
     const ref = this.#ref(result.id, () => Promise.resolve(result.layers), snapshot);
     return {
       ...ref,
@@ -77,8 +80,8 @@ export class TreeRefs {
   }
 
   merge(base: TreeRef, linked: TreeRef): TreeRef {
-    const { content, materialiser, signal } = this;
-    return new MergedTree({ base, linked, content, materialiser, signal });
+    const { content, materialiser, bring, signal } = this;
+    return new MergedTree({ base, linked, content, materialiser, bring, signal });
   }
 
   /** All files of a stack of layers, from their deltas. */

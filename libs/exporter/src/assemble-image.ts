@@ -37,6 +37,8 @@ export interface ImageParts {
   readonly layers: readonly Layer[];
   /** RFC 3339; from the cached results and never from the wall clock, or digests do not settle */
   readonly createdAt: string;
+  /** further members of the config, such as a cache in the image */
+  readonly extra?: Readonly<Record<string, string>> | undefined;
   /** of the manifest */
   readonly annotations?: Annotations | undefined;
   /** of what lists the manifest: an index, an OCI layout */
@@ -79,6 +81,7 @@ export function assembleImage(parts: ImageParts): AssembledImage {
       config: compactRunConfig(parts.config),
       rootfs: { type: 'layers', diff_ids: parts.layers.map(({ diffId }) => diffId) },
       history: historyOf(parts).map((entry) => ({ ...entry })),
+      ...parts.extra,
     }),
   );
   const dialect = parts.dialect ?? 'oci';

@@ -16,5 +16,6 @@ export {
 } from './assemble-index.ts';
 export { type LayerConversion, convertLayer } from './convert-layer.ts';
 export { writeDockerArchive } from './docker-archive.ts';
-export { type OciLayoutOptions, writeOciLayout } from './oci-layout.ts';
+export { type BlobLayoutOptions, type OciLayoutOptions, writeBlobLayout, writeOciLayout } from './oci-layout.ts';
+export { type BlobsOptions, pushBlobs } from './push-blobs.ts';
 export { type PushEvent, pushImage, type PushOptions } from './push-image.ts';

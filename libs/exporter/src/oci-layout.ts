@@ -20,14 +20,32 @@ export async function* writeOciLayout(options: OciLayoutOptions): Bytes {
   yield* writeArchive({ directories: layoutDirectories, files: layoutFiles(options), signal: options.signal });
 }
 
+export interface BlobLayoutOptions {
+  readonly blobs: readonly { readonly descriptor: Descriptor; readonly open: () => Bytes }[];
+  /** what the layout's index lists */
+  readonly manifests: readonly Json[];
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** The same of any blobs, each once. */
+export async function* writeBlobLayout({ blobs, manifests, signal }: BlobLayoutOptions): Bytes {
+  const files = new Map(blobs.map(({ descriptor, open }) => [blobPath(descriptor), blob(descriptor, open)]));
+  const ordered = [...files.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+  const index = { schemaVersion: 2, mediaType: mediaType.ociIndex, manifests };
+  yield* writeArchive({ directories: layoutDirectories, files: [...ordered, ...headFiles(index)], signal });
+}
+
 export const layoutDirectories = ['blobs/', 'blobs/sha256/'];
 
 /** What an OCI layout consists of: blobs in order of their names, then what lists them. */
 export function layoutFiles({ image, names, openLayer }: OciLayoutOptions): readonly ArchiveFile[] {
   const blobs = blobsOf(image, openLayer).sort((a, b) => (a.name < b.name ? -1 : 1));
-  const index = Buffer.from(canonicalJson(indexOf(image, names)));
+  return [...blobs, ...headFiles(indexOf(image, names))];
+}
+
+function headFiles(index: Json): readonly ArchiveFile[] {
   const layout = Buffer.from(canonicalJson({ imageLayoutVersion: '1.0.0' }));
-  return [...blobs, fileOf('index.json', index), fileOf('oci-layout', layout)];
+  return [fileOf('index.json', Buffer.from(canonicalJson(index))), fileOf('oci-layout', layout)];
 }
 
 export const blobPath = ({ digest }: Pick<Descriptor, 'digest'>): string => `blobs/sha256/${hexOf(digest)}`;

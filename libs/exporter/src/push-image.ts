@@ -1,8 +1,8 @@
 import type { Descriptor, Digest, Reference } from '#oci';
 import type { PushOutcome, RegistryClient, Repository } from '#registry';
 import { type Bytes, single } from '#std';
-import pLimit from 'p-limit';
 import { type Assembled, imagesOf, topOf } from './assemble-index.ts';
+import { pushBlobs } from './push-blobs.ts';
 
 /** What happens while an image is pushed. */
 export type PushEvent =
@@ -24,42 +24,34 @@ export interface PushOptions {
   readonly beforeTag: () => Promise<void>;
 }
 
-const PARALLEL_BLOBS = 4;
-
 /**
  * Layers and configs, of several platforms their manifests by digest, then the manifest or the index under its tag.
  * Resolves to the bytes that really went up.
  * @throws KilnError REGISTRY_*, IMAGE_NOT_FOUND, and what `openLayer` and `beforeTag` throw
  */
 export async function pushImage(options: PushOptions): Promise<{ readonly uploadedBytes: number }> {
-  const { client, image, reference, report, beforeTag } = options;
-  // The first blob that fails stops the others.
-  const stop = new AbortController();
-  const signal = AbortSignal.any([options.signal, stop.signal]);
-  const limit = pLimit(PARALLEL_BLOBS);
-  let uploadedBytes = 0;
-  const put = async (descriptor: Descriptor, open: () => Bytes): Promise<void> => {
-    signal.throwIfAborted();
-    const mountFrom = mountSource(options, descriptor.digest);
-    const outcome = await client.pushBlob(reference, descriptor, open, { mountFrom }, signal);
-    if (outcome === 'pushed') uploadedBytes += descriptor.size;
-    report({ type: 'blob', descriptor, outcome });
-  };
+  const { client, image, reference, mountCandidates, report, beforeTag, signal } = options;
   const images = imagesOf(image);
-  const layers = new Map(images.flatMap(({ manifest }) => manifest.layers.map((layer) => [layer.digest, layer])));
-  const pushes = [...layers.values()].map((layer) =>
-    limit(async () => {
-      try {
-        await put(layer, () => options.openLayer(layer));
-      } catch (thrown) {
-        stop.abort(thrown);
-        throw thrown;
-      }
-    }),
+  const configs = new Map(
+    images.map(({ configDescriptor, configBytes }) => [configDescriptor.digest, configBytes] as const),
   );
-  const failed = (await Promise.allSettled(pushes)).some(({ status }) => status === 'rejected');
-  if (failed) signal.throwIfAborted();
-  for (const { configDescriptor, configBytes } of images) await put(configDescriptor, () => single(configBytes));
+  const pushing = {
+    client,
+    to: reference,
+    open: (descriptor: Descriptor): Bytes => {
+      const config = configs.get(descriptor.digest);
+      return config === undefined ? options.openLayer(descriptor) : single(config);
+    },
+    mountCandidates,
+    report: (descriptor: Descriptor, outcome: PushOutcome) => report({ type: 'blob', descriptor, outcome }),
+    signal,
+  };
+  const layers = images.flatMap(({ manifest }) => manifest.layers);
+  let uploadedBytes = await pushBlobs(layers, pushing);
+  uploadedBytes += await pushBlobs(
+    images.map(({ configDescriptor }) => configDescriptor),
+    pushing,
+  );
   const putDocument = async (at: Reference, descriptor: Descriptor, bytes: Uint8Array): Promise<void> => {
     if ((await client.headManifest(at, signal))?.digest === descriptor.digest) return;
     await client.pushManifest(at, descriptor.mediaType, bytes, signal);
@@ -77,11 +69,4 @@ export async function pushImage(options: PushOptions): Promise<{ readonly upload
   await putDocument(reference, descriptor, bytes);
   report({ type: 'tagged', reference, digest: descriptor.digest });
   return { uploadedBytes };
-}
-
-function mountSource({ mountCandidates, reference }: PushOptions, digest: Digest): string | undefined {
-  return mountCandidates
-    ?.get(digest)
-    ?.find(({ registry, repository }) => registry === reference.registry && repository !== reference.repository)
-    ?.repository;
 }

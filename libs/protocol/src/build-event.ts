@@ -49,11 +49,44 @@ export const ByteCounts = z.object({ contextSent: z.int(), pulled: z.int(), push
 
 /** A file that a build made, to be fetched from /outputs/:n. */
 export const OutputFile = z.object({
-  type: z.enum(['oci', 'docker', 'tar', 'local']),
+  type: z.enum(['oci', 'docker', 'tar', 'local', 'cache']),
   digest: DigestSchema,
   sizeBytes: z.int(),
 });
 export type OutputFile = z.infer<typeof OutputFile>;
+
+/** What came of the caches that a build named. */
+export const CacheReport = z.object({
+  /** in the order of the request's sources */
+  imports: z.array(
+    z.object({
+      /** a reference, or the context of a layout */
+      source: z.string(),
+      /** `unused`: the farm had every step itself, and nobody waited for it */
+      state: z.enum(['read', 'empty', 'failed', 'unused']),
+      /** results that it has */
+      results: z.int(),
+      /** steps that took theirs from it */
+      hits: z.int(),
+      message: z.string().optional(),
+    }),
+  ),
+  /** in the order of the request's targets */
+  exports: z.array(
+    z.object({
+      type: z.enum(['registry', 'inline', 'local']),
+      /** the reference of a registry */
+      target: z.string().optional(),
+      /** of the manifest; absent for a cache in an image */
+      descriptor: DescriptorSchema.optional(),
+      results: z.int(),
+      uploadedBytes: z.int(),
+      /** why it was not written, where that is no failure */
+      message: z.string().optional(),
+    }),
+  ),
+});
+export type CacheReport = z.infer<typeof CacheReport>;
 
 /** What a finished build gives. */
 export const BuildResult = z.object({
@@ -74,8 +107,10 @@ export const BuildResult = z.object({
   bytes: ByteCounts,
   durationMs: z.int(),
   savedMs: z.int(),
-  /** in the order of the request's outputs that are files */
+  /** in the order of the request's outputs that are files, then of its caches that are */
   outputs: z.array(OutputFile),
+  /** absent where the build named no cache */
+  cache: CacheReport.optional(),
 });
 export type BuildResult = z.infer<typeof BuildResult>;
 

@@ -72,6 +72,35 @@ export const OutputRequest = z.discriminatedUnion('type', [
 ]);
 export type OutputRequest = z.infer<typeof OutputRequest>;
 
+/** A cache that another farm wrote, or an image with a cache in it. */
+export const CacheSource = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.literal('registry'), ref: ImageName }),
+  /** in the OCI layout that comes as this context: the digest of the cache's manifest */
+  z.strictObject({ type: z.literal('local'), context: name, digest: DigestSchema }),
+]);
+export type CacheSource = z.infer<typeof CacheSource>;
+
+const cacheOptions = {
+  /** the steps that the image's layers come from, or all of all stages */
+  mode: z.enum(['min', 'max']).default('min'),
+  ...compression,
+  /** an image manifest (the default), or an index of blobs */
+  imageManifest: z.boolean().optional(),
+  ociMediaTypes: z.boolean().optional(),
+  /** a failure to write it is a warning */
+  ignoreError: z.boolean().default(false),
+};
+
+/** Where the build's steps go for others, in BuildKit's format: the farm's own cache needs none of it. */
+export const CacheTarget = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.literal('registry'), ref: ImageName, ...cacheOptions }),
+  /** in the images of this build */
+  z.strictObject({ type: z.literal('inline') }),
+  /** an OCI layout in a tar, to be fetched from /outputs/:n after the outputs that are files */
+  z.strictObject({ type: z.literal('local'), tag: z.string().min(1).max(128).default('latest'), ...cacheOptions }),
+]);
+export type CacheTarget = z.infer<typeof CacheTarget>;
+
 export const RegistryCredentials = z.union([
   z.strictObject({ username: z.string(), password: z.string() }),
   z.strictObject({ identityToken: z.string() }),
@@ -162,6 +191,9 @@ export const BuildRequest = z.strictObject({
   /** ids of the secrets whose values count in the keys of the steps that see them */
   keyedSecrets: z.array(name).max(256).default([]),
   outputs: z.array(OutputRequest).max(8).default([]),
+  /** whose results may stand for steps besides the farm's own */
+  cacheFrom: z.array(CacheSource).max(32).default([]),
+  cacheTo: z.array(CacheTarget).max(8).default([]),
   /** by registry host; sealed on arrival, never stored or shown in clear */
   credentials: z.record(name, RegistryCredentials).default({}),
   /** by id, in base64, at most 500 KiB each; sealed on arrival, never stored or shown in clear */

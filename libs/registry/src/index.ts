@@ -1,6 +1,7 @@
 export { choosePlatform } from './choose-platform.ts';
 export { Egress, type EgressPolicy, isPrivateAddress, openEgress } from './egress.ts';
 export { ConnectFailure, guardedConnector, type HostLookup, lookupBySystem } from './connector.ts';
+export type { Document } from './manifests.ts';
 export type { Mirror, RegistryAuth, RegistryOptions } from './options.ts';
 export { Reachability } from './reachability.ts';
 export type { PushOutcome } from './push-blob.ts';

@@ -9,13 +9,14 @@ import { type Endpoint, parseMirrorUrl, registryEndpoint } from './endpoint.ts';
 import { Http } from './http.ts';
 import type { RegistryOptions } from './options.ts';
 import { headBlob } from './head-blob.ts';
+import type { Document } from './manifests.ts';
 import { pushBlob, type PushOutcome } from './push-blob.ts';
 import { headManifest, pushManifest } from './push-manifest.ts';
 import { Reachability } from './reachability.ts';
 import { Reader } from './reader.ts';
 import type { Repository, Source } from './repository.ts';
 import { Requests } from './requests.ts';
-import { resolveImage, type ResolvedManifest } from './resolve-image.ts';
+import { getDocument, resolveImage, type ResolvedManifest } from './resolve-image.ts';
 import { withRetries } from './retries.ts';
 import { TrustStore } from './trust-store.ts';
 import { Transport } from './transport.ts';
@@ -67,6 +68,22 @@ export class RegistryClient implements AsyncDisposable {
       (endpoint) => resolveImage(this.#requests, { endpoint, reference, platform, signal }),
     );
     return value;
+  }
+
+  /** What a reference stands for, as it is: a manifest or an index, of whatever it lists. */
+  async document(
+    reference: Reference,
+    options: {
+      /** ask the registry itself, which alone knows what a tag stands for at this moment */
+      readonly fresh?: boolean | undefined;
+    } = {},
+    signal?: AbortSignal,
+  ): Promise<Document> {
+    const { registry, repository, tag, digest } = reference;
+    const get = (endpoint: Endpoint): Promise<Document> =>
+      getDocument(this.#requests, { endpoint, reference, signal }, digest ?? tag ?? 'latest', digest);
+    if (options.fresh === true) return await this.#patiently(signal, () => get(this.#endpoint(reference)));
+    return (await this.#reader.read({ registry, repository }, { signal }, get)).value;
   }
 
   /** A blob's bytes; the stream fails at its end when they are not those of the digest. Resumes what breaks off. */

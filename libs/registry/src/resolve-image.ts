@@ -70,9 +70,10 @@ export async function resolveImage(requests: Requests, query: ImageQuery): Promi
   };
 }
 
-async function getDocument(
+/** A manifest or an index under a tag or a digest, as it is. */
+export async function getDocument(
   requests: Requests,
-  { endpoint, reference, signal }: ImageQuery,
+  { endpoint, reference, signal }: Omit<ImageQuery, 'platform'>,
   name: string,
   expected: Digest | undefined,
 ): Promise<Document> {

@@ -34,6 +34,8 @@ export interface SolveOptions<R> {
   readonly parallelism: number;
   /** what tells why steps miss */
   readonly explaining?: Explaining | undefined;
+  /** told of every step's result, and by which keys this build knows it; nothing goes on without it */
+  readonly onResult?: ((vertex: Vertex, keys: readonly ExplainedKey[], result: Result) => Promise<void>) | undefined;
   /** results that are given, by vertex: no other record of these is used */
   readonly results?: ReadonlyMap<Digest, ResultId> | undefined;
   readonly signal: AbortSignal;
@@ -125,6 +127,10 @@ class GraphSolver<R> {
     const allowed = steps.map((step) => [step.digest, this.#allowed(step, this.#records.get(step.digest))] as const);
     this.#choice = chooseHits(definition, new Map(allowed));
     this.#reportHits();
+    for (const step of steps) {
+      const hit = this.#choice.hits.get(step.digest);
+      if (hit !== undefined) await this.#tell(step, [keyOf(step)], hit.result);
+    }
     const { explaining } = this.#options;
     const missed = steps.filter((step) => this.#isOpen(step));
     if (explaining !== undefined)
@@ -236,7 +242,9 @@ class GraphSolver<R> {
   async #ranElsewhere(vertex: Vertex, inputs: readonly R[]): Promise<R | undefined> {
     if (!this.#delegated.has(vertex.digest)) return undefined;
     const record = await this.#once.find(vertex, inputs);
-    return record === undefined ? undefined : this.#options.runner.load(vertex, record);
+    if (record === undefined) return undefined;
+    await this.#tell(vertex, [this.#keyOf(vertex)], record.result);
+    return this.#options.runner.load(vertex, record);
   }
 
   /** What nobody counts as a step: it has no key to look up and nothing to record. */
@@ -263,6 +271,7 @@ class GraphSolver<R> {
       const adopted = await runner.adopt(found, inputs);
       // So that the next build finds it in its first look-up.
       const result = await cache.save([this.#keyOf(vertex), key], adopted, found.confirmedAtMs, signal);
+      await this.#tell(vertex, [this.#keyOf(vertex), key], result);
       const record = { ...found, result };
       this.#reportHit(vertex, record);
       return runner.load(vertex, record);
@@ -297,11 +306,17 @@ class GraphSolver<R> {
     await this.#named(vertex, clock.nowMs(), async () => {
       const earlier = this.#records.get(vertex.digest) ?? [];
       const save = async (result: Result): Promise<Result> => {
-        const content = contentKey(vertex, await runner.contents(vertex, inputs, signal));
-        return cache.save([this.#keyOf(vertex), content], result, ranAtMs, signal);
+        const keys = [this.#keyOf(vertex), contentKey(vertex, await runner.contents(vertex, inputs, signal))];
+        const stored = await cache.save(keys, result, ranAtMs, signal);
+        await this.#tell(vertex, keys, stored);
+        return stored;
       };
       await runner.settle(vertex, value, inputs, { earlier, save }, signal);
     });
+  }
+
+  async #tell(vertex: Vertex, keys: readonly ExplainedKey[], result: Result): Promise<void> {
+    await this.#options.onResult?.(vertex, keys, result);
   }
 
   /** Puts the vertex' name on a failure and reports it once. */

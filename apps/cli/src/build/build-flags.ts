@@ -1,9 +1,10 @@
-import { ImageName, readPlatforms } from '#protocol';
+import { type CacheTarget, ImageName, readPlatforms } from '#protocol';
 import { isKilnError } from '#std';
 import { type ProgressMode, progressModes } from '../progress/choose-renderer.ts';
 import { type Call, parseCall } from '../call/parse-call.ts';
 import { usageError } from '../usage.ts';
 import { readAnnotations } from './annotations.ts';
+import { type CacheTargets, type GivenCache, readCacheSources, readCacheTargets } from './caches.ts';
 import { type GivenContext, readBuildContexts } from './named-contexts.ts';
 import { hasTag, type Outputs, parseOutputs } from './outputs.ts';
 import { isBySsh } from './remote-context.ts';
@@ -24,6 +25,8 @@ export interface BuildFlags extends RunFlags {
   readonly cache: boolean;
   /** --no-cache-filter: commander takes the `no-` off */
   readonly cacheFilter?: readonly string[];
+  readonly cacheFrom?: readonly string[];
+  readonly cacheTo?: readonly string[];
   readonly pull?: boolean;
   readonly label?: readonly string[];
   readonly call?: string;
@@ -56,6 +59,8 @@ export interface BuildOptions {
   /** what its RUN steps get */
   readonly run: RunOptions;
   readonly outputs: Outputs;
+  readonly cacheFrom: readonly GivenCache[];
+  readonly cacheTo: CacheTargets;
   /** a report instead of a build */
   readonly call: Call | undefined;
   readonly metadataFile: string | undefined;
@@ -78,10 +83,14 @@ export function checkFlags(
   });
   // What only makes sense with an image does nothing in a call, as in docker: one adds --check to a command that builds.
   const outputs: Outputs = call === undefined ? asked : { requests: [], destinations: [] };
+  const askedCaches = readCacheTargets(flags.cacheTo ?? []);
+  const cacheTo: CacheTargets = call === undefined ? askedCaches : { requests: [], destinations: [] };
+  const cacheFrom = readCacheSources(flags.cacheFrom ?? []);
   const tags = flags.tag ?? [];
   checkNames(outputs, tags);
+  checkCacheNames([...cacheFrom, ...cacheTo.requests]);
   const detach = flags.detach === true;
-  if (detach) refuseDetached(flags, outputs);
+  if (detach) refuseDetached(flags, [...outputs.destinations, ...cacheTo.destinations]);
   if (call !== undefined) refuseInCall(flags, call);
   const run = readRunFlags(withAgent(path, flags));
   return {
@@ -99,6 +108,8 @@ export function checkFlags(
     pull: flags.pull === true,
     run,
     outputs,
+    cacheFrom: call === undefined ? cacheFrom : [],
+    cacheTo,
     call,
     metadataFile: flags.metadataFile,
     iidFile: flags.iidfile,
@@ -131,11 +142,20 @@ function checkNames({ requests }: Outputs, tags: readonly string[]): void {
   }
 }
 
-function refuseDetached({ metadataFile, iidfile, ssh }: BuildFlags, { destinations }: Outputs): void {
+function checkCacheNames(caches: readonly (GivenCache | CacheTarget)[]): void {
+  for (const cache of caches) {
+    if (cache.type !== 'registry') continue;
+    const why = ImageName.safeParse(cache.ref).error?.issues[0]?.message;
+    if (why !== undefined)
+      throw usageError(`the ref of a cache: ${why}`, 'such as ref=registry.example.com/acme/app:cache');
+  }
+}
+
+function refuseDetached({ metadataFile, iidfile, ssh }: BuildFlags, destinations: Outputs['destinations']): void {
   const later = [
     ...(metadataFile === undefined ? [] : ['--metadata-file']),
     ...(iidfile === undefined ? [] : ['--iidfile']),
-    ...(destinations.length === 0 ? [] : ['--output of a file or directory, or --load']),
+    ...(destinations.length === 0 ? [] : ['--output or --cache-to of a file or directory, or --load']),
     ...(ssh === undefined || ssh.length === 0 ? [] : ['--ssh']),
   ];
   if (later[0] !== undefined) throw usageError(`--detach does not wait for the end, which ${later[0]} needs`);

@@ -10,12 +10,14 @@ export function imageId(result: BuildResult): string | undefined {
 
 /** What `--metadata-file` holds: buildx's keys, and what only Kiln can tell. */
 export function metadataOf(build: { readonly id: string; readonly url: string }, result: BuildResult): object {
+  const cached = result.cache?.exports.findLast(({ descriptor }) => descriptor !== undefined)?.descriptor;
   return {
     ...(result.digest === undefined ? {} : { 'containerimage.digest': result.digest }),
     ...(result.configDigest === undefined || isIndex(result)
       ? {}
       : { 'containerimage.config.digest': result.configDigest }),
     ...(result.descriptor === undefined ? {} : { 'containerimage.descriptor': result.descriptor }),
+    ...(cached === undefined ? {} : { 'cache.manifest': cached }),
     ...(result.names.length === 0 ? {} : { 'image.name': result.names.join(',') }),
     'kiln.build': {
       id: build.id,
@@ -24,6 +26,7 @@ export function metadataOf(build: { readonly id: string; readonly url: string },
       bytes: result.bytes,
       durationMs: result.durationMs,
       savedMs: result.savedMs,
+      ...(result.cache === undefined ? {} : { cache: result.cache }),
     },
   };
 }

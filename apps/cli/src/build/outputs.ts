@@ -150,8 +150,8 @@ function refuse(attributes: Attributes, key: string, why: string): void {
 type ImageAttributes = Omit<Extract<OutputRequest, { readonly type: 'oci' }>, 'type'>;
 
 function imageAttributes(attributes: Attributes): ImageAttributes {
-  const compression = readCompression(attributes.take('compression'));
-  const compressionLevel = readLevel(attributes.take('compression-level'), compression);
+  const compression = readCompression('--output', attributes.take('compression'));
+  const compressionLevel = readLevel('--output', attributes.take('compression-level'), compression);
   const forceCompression = attributes.takeBoolean('force-compression');
   const ociMediaTypes = attributes.takeBoolean('oci-mediatypes');
   const rewriteTimestamp = attributes.takeBoolean('rewrite-timestamp');
@@ -175,18 +175,22 @@ function imageAttributes(attributes: Attributes): ImageAttributes {
 type Compression = NonNullable<ImageAttributes['compression']>;
 const compressions: readonly Compression[] = ['gzip', 'zstd', 'uncompressed'];
 
-function readCompression(value: string | undefined): Compression | undefined {
+export function readCompression(flag: string, value: string | undefined): Compression | undefined {
   if (value === undefined) return undefined;
   const known = compressions.find((each) => each === value);
   if (known === undefined)
-    throw usageError(`--output: compression=${value} is not known`, `there are: ${compressions.join(', ')}`);
+    throw usageError(`${flag}: compression=${value} is not known`, `there are: ${compressions.join(', ')}`);
   return known;
 }
 
-function readLevel(value: string | undefined, compression: Compression | undefined): number | undefined {
+export function readLevel(
+  flag: string,
+  value: string | undefined,
+  compression: Compression | undefined,
+): number | undefined {
   if (value === undefined) return undefined;
   const most = compression === 'zstd' ? 22 : 9;
   const level = /^\d{1,2}$/.test(value) ? Number(value) : Number.NaN;
-  if (!(level <= most)) throw usageError(`--output: compression-level=${value} is not a number from 0 to ${most}`);
+  if (!(level <= most)) throw usageError(`${flag}: compression-level=${value} is not a number from 0 to ${most}`);
   return level;
 }

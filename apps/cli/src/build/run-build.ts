@@ -14,6 +14,7 @@ import { openContext } from './build-context.ts';
 import type { BuildOptions } from './build-flags.ts';
 import { followBuild } from './follow.ts';
 import { Interrupt } from './interrupt.ts';
+import { openCaches } from './local-cache.ts';
 import { imageId, metadataOf } from './metadata.ts';
 import { findLoadTarget } from './load-target.ts';
 import { readSecrets } from './secrets.ts';
@@ -57,6 +58,7 @@ export async function runBuild(options: BuildOptions, config: Config, around: Bu
     const secrets = await readSecrets(options.run.secrets, { ...outside, note });
     await using context = await openContext({ ...options, ...around, signal: interrupt.signal });
     const named = await openNamedContexts(options.buildContexts, { cwd: around.cwd, signal: interrupt.signal });
+    const caches = await openCaches(options.cacheFrom, { cwd: around.cwd, note });
     const start = (): Promise<void> => startEmbedded(options, config, around, interrupt.signal);
     const submission: Submission = {
       config,
@@ -65,6 +67,7 @@ export async function runBuild(options: BuildOptions, config: Config, around: Bu
       secrets,
       agents: agents?.ids ?? [],
       named,
+      caches,
       renderer,
       nowMs: around.nowMs,
       interrupted: interrupt.signal,
@@ -141,7 +144,7 @@ async function checkTargets(
   { cwd, stdout }: BuildSurroundings,
 ): Promise<Targets> {
   const files: Target[] = [];
-  for (const destination of options.outputs.destinations) {
+  for (const destination of [...options.outputs.destinations, ...options.cacheTo.destinations]) {
     switch (destination.kind) {
       case 'file':
         files.push({ ...destination, path: await checkTarget('--output', destination.path, cwd) });

@@ -8,6 +8,7 @@ import { isOutdated, readFarmFile } from '../farm/farm-file.ts';
 import type { Renderer } from '../progress/client-event.ts';
 import type { BuildContext } from './build-context.ts';
 import type { BuildOptions } from './build-flags.ts';
+import type { OpenedCaches } from './local-cache.ts';
 import type { NamedContexts } from './named-contexts.ts';
 import { onAbort } from './interrupt.ts';
 import { registryHosts } from './registry-hosts.ts';
@@ -21,6 +22,7 @@ export interface Submission {
   /** ids of the agents that are forwarded */
   readonly agents: readonly string[];
   readonly named: NamedContexts;
+  readonly caches: OpenedCaches;
   readonly renderer: Renderer;
   readonly nowMs: () => number;
   readonly interrupted: AbortSignal;
@@ -72,11 +74,14 @@ export async function submit(submission: Submission): Promise<Submitted> {
 }
 
 async function requestOf(submission: Submission): Promise<BuildRequestInput> {
-  const { config, options, context, named, interrupted, secrets, agents } = submission;
+  const { config, options, context, named, caches, interrupted, secrets, agents } = submission;
   const { requests } = options.outputs;
   const replaced = Object.values(named.requests).flatMap((each) => (each.type === 'image' ? each.reference : []));
   const names = [...options.tags, ...requests.flatMap((output) => ('names' in output ? (output.names ?? []) : []))];
-  const hosts = registryHosts([...names, ...replaced], context.text, options.buildArgs);
+  const cached = [...caches.requests, ...options.cacheTo.requests].flatMap((cache) =>
+    cache.type === 'registry' ? [cache.ref] : [],
+  );
+  const hosts = registryHosts([...names, ...replaced, ...cached], context.text, options.buildArgs);
   const credentials = await dockerCredentials(hosts, { configDir: config.dockerConfigDir, signal: interrupted });
   return {
     ...(options.call === undefined ? {} : { call: options.call.method }),
@@ -84,7 +89,11 @@ async function requestOf(submission: Submission): Promise<BuildRequestInput> {
     ...(context.dockerfileText === undefined ? {} : { dockerfileText: context.dockerfileText }),
     ...(options.target === undefined ? {} : { target: options.target }),
     platforms: [...options.platforms],
-    contexts: { ...named.requests, ...(context.remote === undefined ? {} : { context: context.remote }) },
+    contexts: {
+      ...named.requests,
+      ...caches.contexts,
+      ...(context.remote === undefined ? {} : { context: context.remote }),
+    },
     buildArgs: options.buildArgs,
     labels: options.labels,
     annotations: options.annotations,
@@ -97,6 +106,8 @@ async function requestOf(submission: Submission): Promise<BuildRequestInput> {
     secrets: { ...secrets },
     keyedSecrets: options.run.secrets.flatMap(({ id, keyed }) => (keyed === true ? [id] : [])),
     outputs: [...requests],
+    cacheFrom: [...caches.requests],
+    cacheTo: [...options.cacheTo.requests],
     credentials,
   };
 }
@@ -108,23 +119,24 @@ interface Sending {
 }
 
 async function sendOnce(
-  { context, named, renderer, nowMs, interrupted }: Submission,
+  { context, named, caches, renderer, nowMs, interrupted }: Submission,
   { client, request, idempotencyKey }: Sending,
 ): Promise<BuildView> {
   const beganMs = nowMs();
   let sentBytes = 0;
   let toldMs = beganMs;
   let whole = false;
+  const sent = [...named.archives, ...caches.archives];
   const open = async function* (): Bytes {
     whole = false;
     yield* context.open();
-    whole = named.archives.length === 0;
+    whole = sent.length === 0;
   };
-  const archives = named.archives.map(({ name, open: openNamed }, index) => ({
+  const archives = sent.map(({ name, open: openNamed }, index) => ({
     name,
     open: async function* (): Bytes {
       yield* openNamed();
-      whole = index === named.archives.length - 1;
+      whole = index === sent.length - 1;
     },
   }));
   const sending = new AbortController();

@@ -4,8 +4,6 @@ import { usageError } from '../usage.ts';
 export const unsupportedFlags: readonly string[] = [
   '--attest <value>',
   '--builder <value>',
-  '--cache-from <value>',
-  '--cache-to <value>',
   '--compress',
   '--cpu-period <value>',
   '--cpu-quota <value>',
@@ -52,8 +50,6 @@ const ATTESTATIONS = 'images have no attestations yet; leave it out';
 const hints: Readonly<Record<string, string>> = {
   attest: ATTESTATIONS,
   builder: 'KILN_URL names the farm; without it the one of this machine builds',
-  'cache-from': 'not needed: every build of the farm reads one cache',
-  'cache-to': 'not needed: every build of the farm writes one cache',
   compress: 'not needed: only what is new in the context is sent',
   'cpu-period': CPUS,
   'cpu-quota': CPUS,

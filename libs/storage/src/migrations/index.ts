@@ -11,6 +11,7 @@ import { flights } from './0010-flights.ts';
 import { trust } from './0011-trust.ts';
 import { explanations } from './0012-explanations.ts';
 import { statistics } from './0013-statistics.ts';
+import { blobPlaces } from './0014-blob-places.ts';
 
 export interface Migration {
   /** from 1, without gaps */
@@ -34,4 +35,5 @@ export const migrations: readonly Migration[] = [
   trust,
   explanations,
   statistics,
+  blobPlaces,
 ];
