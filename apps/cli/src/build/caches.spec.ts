@@ -5,7 +5,9 @@ const plain = { mode: 'min', ignoreError: false };
 
 describe('--cache-from', () => {
   it('knows what docker buildx knows', () => {
-    expect(readCacheSources(['type=registry,ref=a/b:c', 'd:e,f', 'type=local,src=dir', 'type=local,src=x,tag=t'])).toEqual([
+    expect(
+      readCacheSources(['type=registry,ref=a/b:c', 'd:e,f', 'type=local,src=dir', 'type=local,src=x,tag=t']),
+    ).toEqual([
       { type: 'registry', ref: 'a/b:c' },
       { type: 'registry', ref: 'd:e' },
       { type: 'registry', ref: 'f' },
