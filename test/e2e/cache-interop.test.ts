@@ -82,6 +82,25 @@ describe('a cache at a registry', () => {
     expect(cacheOf(again)?.exports).toMatchObject([{ uploadedBytes: 0 }]);
   });
 
+  it('is found by content too, on a step that ran here and made the same', async () => {
+    const dir = await one.folder();
+    const text = (comment: string): string =>
+      `FROM box:1\nRUN echo below > /below # ${comment}\nRUN head -c 200000 /dev/urandom > /above\n`;
+    await write(dir, { Dockerfile: text('one') });
+    const ref = cacheRef('content');
+    await one.build(dir, '--cache-to', `type=registry,ref=${ref},mode=max`);
+    await write(dir, { Dockerfile: text('two') });
+    const out = await two.folder();
+    const there = await two.build(dir, '--cache-from', ref, '--output', `type=local,dest=${out}`);
+    expect(steps(there)).toMatchObject({ hit: 1, run: 1 });
+    expect((await readFile(join(out, 'above'))).byteLength).toBe(200_000);
+    // What was taken is the farm's own now.
+    await rm(out, { recursive: true });
+    const again = await two.build(dir, '--output', `type=local,dest=${out}`);
+    expect(steps(again)).toMatchObject({ hit: 2, run: 0 });
+    expect((await readFile(join(out, 'above'))).byteLength).toBe(200_000);
+  });
+
   it('with mode=min has what the image consists of', async () => {
     const dir = await project('min');
     const ref = cacheRef('min');

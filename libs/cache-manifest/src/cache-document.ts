@@ -195,7 +195,9 @@ export class DocumentRecords {
     return (this.#byKey.get(key) ?? []).flatMap((outcome): CacheRecord[] => {
       const result = this.#result(outcome);
       const kind = outcome.keys.find((known) => known.key === key)?.kind;
-      return result === undefined || kind === undefined ? [] : [{ key, kind, result, confirmedAtMs: result.finishedAtMs }];
+      return result === undefined || kind === undefined
+        ? []
+        : [{ key, kind, result, confirmedAtMs: result.finishedAtMs }];
     });
   }
 
