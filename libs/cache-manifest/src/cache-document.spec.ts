@@ -26,7 +26,7 @@ describe('a document', () => {
         for (const { result, keys } of entries) {
           const shown = { ...result, producer: { ...result.producer, scope: 'elsewhere' } };
           for (const { key, kind, op } of keys) {
-            expect(records.find(key)).toEqual([{ key, kind, result: shown }]);
+            expect(records.find(key)).toEqual([{ key, kind, result: shown, confirmedAtMs: result.finishedAtMs }]);
             expect(records.has(op)).toBe(true);
           }
         }
