@@ -7,6 +7,7 @@ import { BuildSessions } from './builds/build-sessions.ts';
 import { BuildOutputsController } from './builds/build-outputs.controller.ts';
 import { BuildsController } from './builds/builds.controller.ts';
 import { CacheStatisticsController } from './cache/cache-statistics.controller.ts';
+import { CacheController } from './cache/cache.controller.ts';
 import { HealthController } from './health/health.controller.ts';
 import { AuthGuard } from './http/auth.guard.ts';
 import { ProblemFilter } from './http/problem.filter.ts';
@@ -25,6 +26,7 @@ export class AppModule {
         BuildsController,
         BuildLogsController,
         BuildOutputsController,
+        CacheController,
         CacheStatisticsController,
         HealthController,
       ],

@@ -1,7 +1,9 @@
 import { z } from 'zod';
 import { parseStoreLocation } from '#content';
 import { KilnError } from '#std';
+import type { CollectorLimits } from '#storage';
 
+const MIB = 1024 ** 2;
 const GIB = 1024 ** 3;
 const integer = (min: number, max: number) => z.coerce.number().int().min(min).max(max);
 
@@ -23,9 +25,26 @@ export const ApiEnv = z.strictObject({
   /** of a context, unpacked */
   KILN_CONTEXT_MAX_BYTES: integer(1, 2 ** 50).default(8 * GIB),
   KILN_CONTEXT_MAX_FILES: integer(1, 10_000_000).default(500_000),
+  /** what the cache of each project, and of all together, may take */
+  KILN_CACHE_PROJECT_MIB: integer(0, 2 ** 40).default(51_200),
+  KILN_CACHE_TOTAL_MIB: integer(0, 2 ** 40).default(204_800),
+  /** how long contexts and outputs of builds are kept */
+  KILN_RETENTION_HOURS: integer(0, 87_600).default(168),
+  /** how long a blob is left alone after its last use, whatever refers to it; at least that which a put may take to be told */
+  KILN_CACHE_GRACE_SECONDS: integer(0, 604_800).default(1_800),
 });
 
 export type ApiConfig = z.infer<typeof ApiEnv>;
+
+/** By what the collector goes. */
+export function collectorLimits(config: ApiConfig): CollectorLimits {
+  return {
+    projectBytes: config.KILN_CACHE_PROJECT_MIB * MIB,
+    totalBytes: config.KILN_CACHE_TOTAL_MIB * MIB,
+    retentionMs: config.KILN_RETENTION_HOURS * 3_600_000,
+    graceMs: config.KILN_CACHE_GRACE_SECONDS * 1_000,
+  };
+}
 
 /** What apps/api/src/admin.ts needs of it. */
 export const AdminEnv = z.strictObject({

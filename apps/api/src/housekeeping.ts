@@ -1,8 +1,8 @@
 import { Inject, Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import type { ContentStore } from '#content';
 import type { Clock, Logger } from '#std';
-import type { EventArchive, StatisticsReader } from '#storage';
-import { ARCHIVE, CLOCK, CONTENT, LOGGER, STATISTICS } from './tokens.ts';
+import type { Collector, EventArchive, StatisticsReader } from '#storage';
+import { ARCHIVE, CLOCK, COLLECTOR, CONTENT, LOGGER, STATISTICS } from './tokens.ts';
 
 interface Chore {
   /** for the log: `logs could not be archived yet` */
@@ -13,6 +13,8 @@ interface Chore {
 
 const HOUR_MS = 3_600_000;
 const ARCHIVE_PERIOD_MS = 1_000;
+const COLLECT_PERIOD_MS = 60_000;
+const LIST_PERIOD_MS = 24 * HOUR_MS;
 const PERIOD_MAX_MS = 30_000;
 /** No upload takes longer. */
 const ABANDONED_MS = 24 * HOUR_MS;
@@ -28,6 +30,7 @@ export class Housekeeping implements OnApplicationBootstrap, OnModuleDestroy {
 
   constructor(
     @Inject(ARCHIVE) archive: EventArchive,
+    @Inject(COLLECTOR) collector: Collector,
     @Inject(CONTENT) content: ContentStore,
     @Inject(STATISTICS) statistics: StatisticsReader,
     @Inject(CLOCK) clock: Clock,
@@ -50,6 +53,16 @@ export class Housekeeping implements OnApplicationBootstrap, OnModuleDestroy {
         failure: 'old statistics could not be swept yet',
         periodMs: HOUR_MS,
         run: () => statistics.sweep(),
+      },
+      {
+        failure: 'the cache could not be collected yet',
+        periodMs: COLLECT_PERIOD_MS,
+        run: (signal) => collector.collect(signal),
+      },
+      {
+        failure: 'the object store could not be listed yet',
+        periodMs: LIST_PERIOD_MS,
+        run: (signal) => collector.adopt(signal),
       },
     ];
   }

@@ -7,6 +7,8 @@ import {
   BlobIndex,
   BuilderRegistry,
   BuildLedger,
+  CacheAdmin,
+  Collector,
   type Database,
   EventArchive,
   EventFeed,
@@ -16,7 +18,7 @@ import {
   StatisticsReader,
   TokenStore,
 } from '#storage';
-import type { ApiConfig } from './config.ts';
+import { type ApiConfig, collectorLimits } from './config.ts';
 import * as tokens from './tokens.ts';
 
 /** What comes into the process from outside. */
@@ -52,6 +54,17 @@ const stores: readonly FactoryProvider[] = [
     provide: tokens.STATISTICS,
     inject: [tokens.DATABASE],
     useFactory: (db: Database) => new StatisticsReader(db),
+  },
+  {
+    provide: tokens.CACHE,
+    inject: [tokens.DATABASE, tokens.CONFIG],
+    useFactory: (db: Database, config: ApiConfig) => new CacheAdmin(db, collectorLimits(config).projectBytes),
+  },
+  {
+    provide: tokens.COLLECTOR,
+    inject: [tokens.DATABASE, tokens.CONTENT, tokens.CONFIG, tokens.LOGGER],
+    useFactory: (db: Database, content: ContentStore, config: ApiConfig, logger: Logger) =>
+      new Collector({ db, content, limits: collectorLimits(config), logger }),
   },
   { provide: tokens.TOKENS, inject: [tokens.DATABASE], useFactory: (db: Database) => new TokenStore(db) },
 ];

@@ -2,13 +2,25 @@ import type { Producer } from '#cache';
 import { type ContextManifest, decodeManifest } from '#context';
 import { type BuildQueue, HEARTBEAT_PERIOD_MS, HEARTBEAT_TTL_MS } from '#dispatch';
 import { build, decodePart, type EngineNode } from '#engine';
-import { parsePlatform, runsOn } from '#oci';
+import { type Descriptor, type Digest, parsePlatform, runsOn } from '#oci';
 import { type BuildFailure, type BuildJob, SealedParts } from '#protocol';
-import { Bell, type Clock, collect, isDiskFull, isKilnError, type Logger, messageOf, type Random, unseal } from '#std';
+import {
+  Bell,
+  type Clock,
+  collect,
+  isDiskFull,
+  isKilnError,
+  KilnError,
+  type Logger,
+  messageOf,
+  type Random,
+  unseal,
+} from '#std';
 import {
   BlobIndex,
-  BuildKeys,
+  BlobLeases,
   BlobPlaceStore,
+  BuildKeys,
   type BuilderRegistry,
   type BuildLedger,
   type Claim,
@@ -22,6 +34,7 @@ import {
   LayerVariantStore,
   PostgresFlights,
   type RedisLink,
+  type SizedBlob,
   type StoredContext,
 } from '#storage';
 import { clientSession } from './client-session.ts';
@@ -215,6 +228,7 @@ class ClaimedBuild {
     const blobs = new BlobIndex(db);
     const variants = new LayerVariantStore(db, claim);
     const places = new BlobPlaceStore(db, claim);
+    const leases = new BlobLeases(db, claim);
     // The client of a part is that of its build.
     const clientOf = claim.part?.parentId ?? claim.buildId;
     const { projectId } = claim;
@@ -258,13 +272,10 @@ class ClaimedBuild {
       },
       registry,
       grants: {
-        grant: (descriptors) =>
-          wait(() =>
-            blobs.grant(
-              claim.projectId,
-              descriptors.map(({ digest, size }) => ({ digest, sizeBytes: size })),
-            ),
-          ),
+        grant: async (descriptors) =>
+          this.#checkThere(await wait(() => blobs.grant(claim.projectId, sizedBlobs(descriptors)))),
+        keep: async (descriptors) =>
+          this.#checkThere(await wait(() => blobs.keep(claim.projectId, sizedBlobs(descriptors)))),
         missing: (digests) => wait(() => blobs.missing(claim.projectId, digests)),
       },
       places: {
@@ -273,6 +284,7 @@ class ClaimedBuild {
         forget: (digests) => wait(() => places.forget(digests)),
       },
       findContentKeys: (wanted) => wait(() => findContentKeys(db, claim, wanted)),
+      retain: (digests) => wait(() => leases.retain(digests)),
       variants: {
         findVariants: (keys) => wait(() => variants.findVariants(keys)),
         saveVariant: (key, layer) => wait(() => variants.saveVariant(key, layer)),
@@ -283,6 +295,13 @@ class ClaimedBuild {
       checkFence: () => wait(() => ledger.checkFence(claim)),
       signal,
     });
+  }
+
+  /** @param doubtful blobs that the collector had taken out of use */
+  async #checkThere(doubtful: ReadonlySet<Digest>): Promise<void> {
+    if (doubtful.size === 0) return;
+    const [lost] = await this.options.engine.content.findMissing(doubtful, this.#signal);
+    if (lost !== undefined) throw new KilnError('BLOB_MISSING', `blob ${lost} was collected while it was made`);
   }
 
   /** Makes the events durable, then the end. */
@@ -341,6 +360,9 @@ class ClaimedBuild {
 function isStopped(thrown: unknown, why: Stop): boolean {
   return thrown instanceof Stopped && thrown.why === why;
 }
+
+const sizedBlobs = (descriptors: readonly Descriptor[]): readonly SizedBlob[] =>
+  descriptors.map(({ digest, size }) => ({ digest, sizeBytes: size }));
 
 function farmFailure(thrown: unknown): BuildFailure {
   if (isDiskFull(thrown)) {

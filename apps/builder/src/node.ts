@@ -1,7 +1,15 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ContentStore } from '#content';
-import { CacheMounts, type EngineNode, Materialiser, sweepContextTrees, Workspace } from '#engine';
+import {
+  bytesOnDisk,
+  CacheMounts,
+  type EngineNode,
+  Materialiser,
+  SnapshotRoom,
+  sweepContextTrees,
+  Workspace,
+} from '#engine';
 import { findNodePlatforms, RuncExecutor } from '#executor';
 import type { TrustStore } from '#registry';
 import { EgressProxy, GitRepositories, WebClient } from '#remote';
@@ -59,14 +67,22 @@ export async function openNode(
     emulate: config.KILN_EMULATION === 'auto',
     logger,
   });
-  const snapshotter = await OverlaySnapshotter.open({ root: join(dir, 'snapshots'), shift: ID_SHIFT });
-  await sweepContextTrees(snapshotter);
+  const room = new SnapshotRoom({
+    snapshotter: await OverlaySnapshotter.open({ root: join(dir, 'snapshots'), shift: ID_SHIFT }),
+    measure: bytesOnDisk,
+    maxBytes: await roomOf(dir, config.KILN_BUILDER_DISK_MIB),
+    clock,
+    logger,
+  });
+  await sweepContextTrees(room);
   const caches = await CacheMounts.open({
     dir: join(dir, 'caches'),
     maxBytes: config.KILN_CACHE_MOUNTS_MIB * 1024 * 1024,
     clock,
     logger,
   });
+  const materialiser = new Materialiser(workspace, room, ID_SHIFT);
+  await materialiser.sweep(clock.nowMs());
   const differ = await createDiffer({ threads: DIFF_THREADS, tempDir: join(dir, 'layers') });
   const egress = { allow: config.KILN_EGRESS_ALLOW };
   const web = new WebClient({ egress, trust });
@@ -88,7 +104,8 @@ export async function openNode(
       web,
       git,
       fetchLimits,
-      materialiser: new Materialiser(workspace, snapshotter, ID_SHIFT),
+      materialiser,
+      room,
       differ,
       exec: {
         executor,
@@ -108,12 +125,22 @@ export async function openNode(
     },
     async [Symbol.asyncDispose]() {
       await caches[Symbol.asyncDispose]();
+      await room[Symbol.asyncDispose]();
       await web[Symbol.asyncDispose]();
       await proxy[Symbol.asyncDispose]();
       await differ[Symbol.asyncDispose]();
       await executor.sweep();
     },
   };
+}
+
+/** Of a disk that is shared with the farm's other parts, where nobody has said otherwise. */
+const DISK_SHARE = 0.2;
+
+async function roomOf(dir: string, givenMib: number | undefined): Promise<number> {
+  if (givenMib !== undefined) return givenMib * 1024 * 1024;
+  const { blocks, bsize } = await statfs(dir);
+  return blocks * bsize * DISK_SHARE;
 }
 
 /** The system's certificates and the operator's in one file, which programs without rights can read. */

@@ -4,6 +4,7 @@ import type { BuildSurroundings } from './build/run-build.ts';
 import type { BuildCommandFlags } from './commands/build.ts';
 import type { CacheStatsFlags } from './commands/cache-stats.ts';
 import type { BuildsFlags } from './commands/builds.ts';
+import type { CacheDuFlags, CachePruneFlags } from './commands/cache.ts';
 import type { CancelFlags } from './commands/cancel.ts';
 import type { ExplainFlags } from './commands/explain.ts';
 import type { DownFlags, StatusFlags, UpFlags } from './commands/farm.ts';
@@ -168,7 +169,24 @@ function addBuilds(program: Command): void {
 }
 
 function addCache(program: Command): void {
-  const cache = program.command('cache').description('show the cache of the project');
+  const cache = program.command('cache').description('show and prune the cache of the project');
+  cache
+    .command('du')
+    .description('show what takes room, by kind and by scope')
+    .option('--json', 'as JSON')
+    .option(...DATA)
+    .action(async (flags: CacheDuFlags) => (await import('./commands/cache.ts')).cacheDu(flags));
+  cache
+    .command('prune')
+    .description('remove what is least worth its room, never what a running build uses')
+    .option('--dry-run', 'show what would go, and why')
+    .option('--keep-storage <size>', 'until the cache takes no more than this, such as 10gb')
+    .option('-a, --all', 'also layers in other forms and fetched files')
+    .addOption(list('--filter <until=time>', 'only what was not used for so long: until=24h'))
+    .option('-f, --force', 'do not ask')
+    .option('--json', 'as JSON')
+    .option(...DATA)
+    .action(async (flags: CachePruneFlags) => (await import('./commands/cache.ts')).cachePrune(flags));
   cache
     .command('stats')
     .description('what the cache was good for, and why steps ran')

@@ -3,8 +3,11 @@ import {
   BuildList,
   type BuildRequestInput,
   BuildView,
+  CachePruned,
+  type CachePruneRequest,
   CacheStatistics,
   type CacheStatisticsQuery,
+  CacheUsage,
   type NumberedEvent,
   StepList,
   type StepView,
@@ -48,6 +51,8 @@ export interface LogOptions {
 /** The farm takes in and digests a whole context before it answers. */
 const SUBMIT_ANSWER_MS = 15 * 60_000;
 const LOG_IDLE_MS = 15 * 60_000;
+/** What reads the whole index of a project. */
+const CACHE_ANSWER_MS = 10 * 60_000;
 
 const buildPath = (id: string, rest = ''): string => `/v1/builds/${encodeURIComponent(id)}${rest}`;
 
@@ -118,6 +123,23 @@ export class KilnClient {
   /** Why each step of a build hit or missed. */
   async explanation(id: string, signal?: AbortSignal): Promise<BuildExplanation> {
     return await this.#connection.json(BuildExplanation, { path: buildPath(id, '/explain'), signal });
+  }
+
+  /** What takes room in the project. */
+  cacheUsage(signal?: AbortSignal): Promise<CacheUsage> {
+    return this.#connection.json(CacheUsage, { path: '/v1/cache/usage', signal, answerMs: CACHE_ANSWER_MS });
+  }
+
+  /** Takes out of the project's cache what the request says; as much as one answer holds. */
+  pruneCache(request: CachePruneRequest, signal?: AbortSignal): Promise<CachePruned> {
+    return this.#connection.json(CachePruned, {
+      method: 'POST',
+      path: '/v1/cache/prune',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(request),
+      signal,
+      answerMs: CACHE_ANSWER_MS,
+    });
   }
 
   /** Asks the farm to end the build; one that has ended stays as it is. */

@@ -6,6 +6,7 @@ export * from './equivalent-deltas.ts';
 export * from './folder-store.ts';
 export * from './for-each.ts';
 export * from './json-lines.ts';
+export * from './leased.ts';
 export * from './path.ts';
 export * from './open-store.ts';
 export * from './read-json.ts';

@@ -48,6 +48,7 @@ const MAX_REPAIRS = 3;
  * @throws the signal's reason when cancelled, KilnError FENCED when taken over; every other failure is an outcome
  */
 export async function build(farm: EngineNode, asked: BuildJobInput): Promise<BuildOutcome> {
+  using _room = farm.room.enter();
   const tally = new Tally();
   const { registry, places, grants, signal } = asked;
   const onPulled = (bytes: number): void => {
@@ -64,9 +65,10 @@ export async function build(farm: EngineNode, asked: BuildJobInput): Promise<Bui
     checkCaches(job.request.cacheTo);
     const startedAtMs = node.clock.nowMs();
     const outside = outsideOf(node, job, { tally, placed, onPulled });
+    const content = outside.damaged.watched;
     const context = await openContext(
-      node.content,
-      await mainContext(node, job, outside.sources),
+      content,
+      await mainContext({ ...node, content }, job, outside.sources),
       job.request,
       job.signal,
     );
@@ -113,7 +115,7 @@ function outsideOf(node: EngineNode, job: BuildJobInput, { tally, placed, onPull
     tally.see(event);
     void job.emit(event);
   };
-  const damaged = new DamagedBlobs(node.content);
+  const damaged = new DamagedBlobs(node.content, job.retain);
   const standIns = new Set<string>();
   const images = new Images({
     ...job,
@@ -129,7 +131,13 @@ function outsideOf(node: EngineNode, job: BuildJobInput, { tally, placed, onPull
     onPulled,
     report,
   });
-  const sources = new Sources({ node, job, images, contexts: job.contexts, onPulled });
+  const sources = new Sources({
+    node: { ...node, content: damaged.watched },
+    job,
+    images,
+    contexts: job.contexts,
+    onPulled,
+  });
   return { tally, placed, report, damaged, images, sources };
 }
 

@@ -1,10 +1,9 @@
-import { execFile } from 'node:child_process';
 import { chmod, mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { removeTree } from '#snapshot';
 import { systemCode } from '#std';
 import { z } from 'zod';
+import { bytesOnDisk } from './bytes-on-disk.ts';
 
 const About = z.object({ id: z.string(), scope: z.string(), usedAtMs: z.int(), sizeBytes: z.int() });
 /** What of a copy people and the next process want to know. */
@@ -69,8 +68,8 @@ export class CacheMountFolder {
 
   /** Bytes on disk. */
   async measure(key: string, number: number): Promise<number> {
-    const { stdout } = await promisify(execFile)('du', ['-sxB1', this.data(key, number)], { env: { LC_ALL: 'C' } });
-    return z.coerce.number().int().parse(stdout.split('\t')[0]);
+    const [bytes = 0] = await bytesOnDisk([this.data(key, number)]);
+    return bytes;
   }
 
   async remove(key: string, number: number): Promise<void> {

@@ -1,14 +1,15 @@
-import type { ContentStore } from '#content';
+import { type ContentStore, leased, type Retain } from '#content';
 import type { Digest } from '#oci';
 import { isKilnError } from '#std';
 
-/** Notes which blobs could not be read, so that what refers to them can be taken back. */
+/** The content store of one build: what it relies on is retained, and which blobs could not be read is noted, so that what refers to them can be taken back. */
 export class DamagedBlobs {
   #digests = new Set<Digest>();
   readonly watched: ContentStore;
 
-  constructor(store: ContentStore) {
+  constructor(given: ContentStore, retain: Retain) {
     const note = (digest: Digest): void => void this.#digests.add(digest);
+    const store = leased(given, retain, note);
     this.watched = {
       async *get(digest, signal) {
         try {

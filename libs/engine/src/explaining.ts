@@ -43,7 +43,7 @@ export function explaining(options: ExplainingOptions): Explaining {
         if (bytes.length === 0 || bytes.length > LISTING_LIMIT_BYTES) continue;
         const digest = digestOf(bytes);
         await content.put(once(bytes), digest, signal);
-        await grants.grant([{ mediaType: TEXT, digest, size: bytes.length }]);
+        await grants.keep([{ mediaType: TEXT, digest, size: bytes.length }]);
       }
     },
   };

@@ -113,7 +113,7 @@ async function writeFile(exporting: Exporting, writing: Writing): Promise<Output
   const told = telling(node, (current) => report({ ...progress, atMs: node.clock.nowMs(), current, done: false }));
   report({ ...progress, atMs: node.clock.nowMs(), current: 0, done: false });
   const { digest, sizeBytes } = await node.content.put(told(contentOf(exporting, writing)), undefined, job.signal);
-  await job.grants.grant([{ mediaType: 'application/x-tar', digest, size: sizeBytes }], job.signal);
+  await job.grants.keep([{ mediaType: 'application/x-tar', digest, size: sizeBytes }], job.signal);
   report({ ...progress, atMs: node.clock.nowMs(), current: sizeBytes, done: true });
   return { type, digest, sizeBytes };
 }

@@ -48,11 +48,13 @@ export class FetchedTrees {
 
   async #keep(key: Digest, manifest: ContextManifest, signal: AbortSignal): Promise<void> {
     const { content, memory, grants } = this.#options;
-    const { digest, sizeBytes: size } = await content.put(single(encodeManifest(manifest)), undefined, signal);
+    const bytes = encodeManifest(manifest);
+    const digest = digestOf(bytes);
+    const { sizeBytes: size } = await content.put(single(bytes), digest, signal);
     const files = manifest.entries.flatMap((entry): Descriptor[] =>
       entry.digest === undefined ? [] : [{ mediaType: FILE_MEDIA_TYPE, digest: entry.digest, size: entry.size ?? 0 }],
     );
-    await grants.grant([{ mediaType: MANIFEST_MEDIA_TYPE, digest, size }, ...files], signal);
+    await grants.keep([{ mediaType: MANIFEST_MEDIA_TYPE, digest, size }, ...files], signal);
     await memory.keepTree(key, digest);
   }
 }

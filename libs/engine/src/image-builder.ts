@@ -123,10 +123,13 @@ export class ImageBuilder {
     const documents = new Map([[top.descriptor, top.bytes]]);
     for (const { configDescriptor, configBytes, manifestDescriptor, manifestBytes } of imagesOf(image))
       documents.set(configDescriptor, configBytes).set(manifestDescriptor, manifestBytes);
-    for (const [{ digest }, bytes] of documents) await node.content.put(single(bytes), digest, signal);
     const layers = imagesOf(image).flatMap(({ manifest }) => manifest.layers);
     // Nobody may need to have fetched a base's.
-    const absent = await node.content.findMissing(new Set(layers.map(({ digest }) => digest)), signal);
+    const all = [...documents.keys(), ...layers].map(({ digest }) => digest);
+    const absent = await node.content.findMissing(new Set(all), signal);
+    for (const [{ digest }, bytes] of documents) {
+      if (absent.has(digest)) await node.content.put(single(bytes), digest, signal);
+    }
     await job.grants.grant([...documents.keys(), ...layers.filter(({ digest }) => !absent.has(digest))], signal);
   }
 

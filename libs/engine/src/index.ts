@@ -1,6 +1,7 @@
 export * from './accounts.ts';
 export * from './agent-protocol.ts';
 export * from './build.ts';
+export { bytesOnDisk } from './bytes-on-disk.ts';
 export * from './cache-mounts.ts';
 export { sweepContextTrees } from './context-trees.ts';
 export * from './export.ts';
@@ -16,6 +17,7 @@ export type { BlobPlace, BlobPlaces } from './placed-blobs.ts';
 export * from './placement.ts';
 export * from './run-exec.ts';
 export * from './session.ts';
+export * from './snapshot-room.ts';
 export * from './source-memory.ts';
 export { PartFailure } from './run-part.ts';
 export * from './step-logs.ts';

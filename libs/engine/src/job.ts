@@ -1,5 +1,5 @@
 import type { CacheStore, KeyBook, Producer } from '#cache';
-import type { ContentStore } from '#content';
+import type { ContentStore, Retain } from '#content';
 import type { ContextManifest } from '#context';
 import type { NodePlatforms } from '#executor';
 import type { Vertex } from '#graph';
@@ -19,6 +19,7 @@ import type { BlobPlaces } from './placed-blobs.ts';
 import type { Elsewhere } from './placement.ts';
 import type { ExecSettings } from './run-exec.ts';
 import type { BuildSession } from './session.ts';
+import type { SnapshotRoom } from './snapshot-room.ts';
 import type { SourceMemory } from './source-memory.ts';
 import type { EventSink } from './step-logs.ts';
 import type { FindContentKeys } from './step-results.ts';
@@ -27,6 +28,8 @@ import type { FindContentKeys } from './step-results.ts';
 export interface EngineNode {
   readonly content: ContentStore;
   readonly materialiser: Materialiser;
+  /** of the materialiser's snapshots */
+  readonly room: Pick<SnapshotRoom, 'enter'>;
   readonly differ: Differ;
   readonly exec: ExecSettings;
   readonly caches: CacheMounts;
@@ -67,6 +70,8 @@ export interface BuildJobInput {
   readonly sources: SourceMemory;
   readonly registry: RegistryClient;
   readonly grants: BlobGrants;
+  /** keeps blobs from collection for as long as the build is held */
+  readonly retain: Retain;
   readonly variants: LayerVariantIndex;
   readonly places: BlobPlaces;
   readonly findContentKeys: FindContentKeys;
@@ -81,9 +86,12 @@ export interface BuildJobInput {
 
 /** Lets the project see blobs that its builds made. */
 export interface BlobGrants {
+  /** @throws KilnError BLOB_MISSING when one was collected meanwhile */
   grant(blobs: readonly Descriptor[], signal?: AbortSignal): Promise<void>;
   /** Those that the project may not see. */
   missing(digests: readonly Digest[], signal?: AbortSignal): Promise<ReadonlySet<Digest>>;
+  /** The same for what is of use after the build whether anything refers to it or not: kept for a time. */
+  keep(blobs: readonly Descriptor[], signal?: AbortSignal): Promise<void>;
 }
 
 /** Of each file and each repository that a build fetches. */

@@ -1,4 +1,4 @@
-import { readFile, rename, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { encodeDelta } from '#content';
 import { type Digest, hexOf, type Layer } from '#oci';
@@ -8,6 +8,8 @@ import { chainIds } from './chain-id.ts';
 import { layerTar } from './layer-stream.ts';
 import { SharedFlights } from './shared-flights.ts';
 import type { Workspace } from './workspace.ts';
+
+const DELTA_AGE_MS = 30 * 86_400_000;
 
 /** The bytes of a layer's blob, from wherever they are. */
 export type OpenLayer = (layer: Layer, signal: AbortSignal) => Bytes;
@@ -68,6 +70,20 @@ export class Materialiser {
       parent =
         known ??
         (await this.#flights.join(`delta ${id}`, signal, (shared) => this.#unpack(id, parent, layer, open, shared)));
+    }
+  }
+
+  /** Forgets where snapshots were that are no more, and deltas that have been recorded for long. For when nothing runs yet. */
+  async sweep(nowMs: number): Promise<void> {
+    const chains = join(this.workspace.dir, 'chains');
+    for (const name of await readdir(chains)) {
+      const snapshot = await readText(join(chains, name));
+      if (snapshot === undefined || !this.snapshotter.has(snapshot)) await rm(join(chains, name), { force: true });
+    }
+    const deltas = join(this.workspace.dir, 'deltas');
+    for (const name of await readdir(deltas)) {
+      const { mtimeMs } = await stat(join(deltas, name));
+      if (mtimeMs < nowMs - DELTA_AGE_MS) await rm(join(deltas, name), { force: true });
     }
   }
 

@@ -58,12 +58,10 @@ export class PlacedBlobs {
         return new Set([...missing].filter((digest) => !isElsewhere(digest)));
       },
     };
+    const come = (blobs: readonly Descriptor[]) => blobs.filter(({ digest }) => !isElsewhere(digest));
     this.grants = {
-      grant: (blobs, signal) =>
-        grants.grant(
-          blobs.filter(({ digest }) => !isElsewhere(digest)),
-          signal,
-        ),
+      grant: (blobs, signal) => grants.grant(come(blobs), signal),
+      keep: (blobs, signal) => grants.keep(come(blobs), signal),
       missing: (digests, signal) => grants.missing(digests, signal),
     };
   }

@@ -3,6 +3,7 @@ export * from './build-report.ts';
 export * from './build-request.ts';
 export * from './build-view.ts';
 export * from './cache-statistics.ts';
+export * from './cache-view.ts';
 export * from './session-message.ts';
 export * from './platform-words.ts';
 export * from './miss-cause.ts';

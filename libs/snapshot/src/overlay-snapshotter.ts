@@ -93,6 +93,10 @@ export class OverlaySnapshotter implements Snapshotter {
     return [...this.#committed.keys()];
   }
 
+  parentOf(name: string): string | null {
+    return this.#known(name).parent;
+  }
+
   upperOf(keyOrName: string): string {
     const snapshot = this.#active.get(keyOrName) ?? this.#committed.get(keyOrName);
     if (snapshot === undefined) throw missing(keyOrName);

@@ -28,6 +28,8 @@ export interface Snapshotter {
   has(name: string): boolean;
   /** All committed ones. */
   names(): readonly string[];
+  /** What a committed one stands on. */
+  parentOf(name: string): string | null;
   /** The directory with this snapshot's own changes (overlay's upper), active or committed. */
   upperOf(keyOrName: string): string;
   /** Removes an active snapshot, or a committed one without children. */

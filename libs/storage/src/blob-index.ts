@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { type Digest, DigestSchema } from '#oci';
 import type { Database } from './database.ts';
+import { holdBlobs } from './hold-blobs.ts';
 
 export interface SizedBlob {
   readonly digest: Digest;
@@ -10,6 +11,9 @@ export interface SizedBlob {
 const BATCH = 5_000;
 const Row = z.object({ digest: DigestSchema });
 
+/** How far behind the time may be noted at which a blob was last kept for a client. */
+export const KEPT_TOUCH_MS = 3_600_000;
+
 /** Which project may see which blobs. That a blob exists is visible only through a grant. */
 export class BlobIndex {
   readonly #db: Database;
@@ -18,22 +22,28 @@ export class BlobIndex {
     this.#db = db;
   }
 
-  /** Lets a project see blobs that it sent or made. Harmless when it may already. */
-  async grant(projectId: string, blobs: readonly SizedBlob[]): Promise<void> {
-    // In one order everywhere: two who grant the same blobs never wait for each other in a ring.
-    const ordered = [...new Map(blobs.map((blob) => [blob.digest, blob.sizeBytes]))].sort(([a], [b]) =>
-      a < b ? -1 : 1,
+  /**
+   * Lets a project see blobs that it sent or made. Harmless when it may already.
+   * @returns those that the collector had taken out of use: their bytes may be gone although they were just put
+   */
+  async grant(projectId: string, blobs: readonly SizedBlob[]): Promise<ReadonlySet<Digest>> {
+    return await this.#grant(projectId, blobs, false);
+  }
+
+  /** The same for what clients sent or fetch later: kept for a time, whether anything refers to it or not. */
+  async keep(projectId: string, blobs: readonly SizedBlob[]): Promise<ReadonlySet<Digest>> {
+    return await this.#grant(projectId, blobs, true);
+  }
+
+  /** Whether the project's hold on a blob by {@link keep} is so new that nothing has to be written. */
+  async isKept(projectId: string, digest: Digest): Promise<boolean> {
+    const rows = await this.#db.query(
+      Row,
+      `SELECT b.digest FROM blobs b JOIN grants g ON g.digest = b.digest AND g.project_id = $1
+       WHERE b.digest = $2 AND b.removed_at IS NULL AND b.kept_at > now() - $3 * interval '1 millisecond'`,
+      [projectId, digest, KEPT_TOUCH_MS],
     );
-    for (let at = 0; at < ordered.length; at += BATCH) {
-      const batch = ordered.slice(at, at + BATCH);
-      await this.#db.execute(
-        `WITH given AS (SELECT * FROM unnest($2::text[], $3::bigint[]) AS g (digest, size_bytes)),
-              known AS (INSERT INTO blobs (digest, size_bytes) SELECT digest, size_bytes FROM given
-                        ON CONFLICT (digest) DO NOTHING)
-         INSERT INTO grants (project_id, digest) SELECT $1, digest FROM given ON CONFLICT DO NOTHING`,
-        [projectId, batch.map(([digest]) => digest), batch.map(([, sizeBytes]) => sizeBytes)],
-      );
-    }
+    return rows.length > 0;
   }
 
   /** Those that the project has no grant for. */
@@ -44,5 +54,35 @@ export class BlobIndex {
       [projectId, digests],
     );
     return new Set(digests).difference(new Set(granted.map((row) => row.digest)));
+  }
+
+  async #grant(projectId: string, blobs: readonly SizedBlob[], kept: boolean): Promise<ReadonlySet<Digest>> {
+    // In one order everywhere: two who grant the same blobs never wait for each other in a ring.
+    const ordered = [...new Map(blobs.map((blob) => [blob.digest, blob.sizeBytes]))].sort(([a], [b]) =>
+      a < b ? -1 : 1,
+    );
+    const doubtful = new Set<Digest>();
+    for (let at = 0; at < ordered.length; at += BATCH) {
+      const batch = ordered.slice(at, at + BATCH);
+      const digests = batch.map(([digest]) => digest);
+      const back = await this.#db.transaction(async (sql) => {
+        const removed = await holdBlobs(sql, digests);
+        await sql.execute(
+          `INSERT INTO blobs (digest, size_bytes, kept_at)
+           SELECT digest, size_bytes, CASE WHEN $3 THEN now() END FROM unnest($1::text[], $2::bigint[]) AS g (digest, size_bytes)
+           ORDER BY digest
+           ON CONFLICT (digest) DO UPDATE SET kept_at = now()
+           WHERE $3 AND (blobs.kept_at IS NULL OR blobs.kept_at < now() - $4 * interval '1 millisecond')`,
+          [digests, batch.map(([, sizeBytes]) => sizeBytes), kept, KEPT_TOUCH_MS],
+        );
+        await sql.execute(
+          'INSERT INTO grants (project_id, digest) SELECT $1, digest FROM unnest($2::text[]) AS g (digest) ON CONFLICT DO NOTHING',
+          [projectId, digests],
+        );
+        return removed;
+      });
+      for (const digest of back) doubtful.add(digest);
+    }
+    return doubtful;
   }
 }

@@ -20,6 +20,14 @@ export async function buryResults(sql: Sql, projectId: string, { versions, reaso
        detail = excluded.detail, gone_at = excluded.gone_at`,
     [projectId, versions, reason, detail ?? null],
   );
+  // In one order, as everywhere: base layers are many results'.
+  await sql.execute(
+    `UPDATE blobs b SET check_at = least(b.check_at, now())
+     FROM (SELECT digest FROM blobs WHERE digest IN
+             (SELECT unnest(blobs) FROM results WHERE project_id = $1 AND version = ANY ($2::bigint[]))
+           ORDER BY digest FOR NO KEY UPDATE) o WHERE b.digest = o.digest`,
+    [projectId, versions],
+  );
   // Records go with their results.
   return await sql.execute('DELETE FROM results WHERE project_id = $1 AND version = ANY ($2::bigint[])', [
     projectId,

@@ -32,6 +32,13 @@ export async function endBuild(
   if (ended === undefined) return undefined;
   const { project_id: projectId, last_seq: seq } = ended;
   await endFlightsOf(sql, buildId);
+  // What a part found and made is for its build: it stays pinned without a gap.
+  await sql.execute(
+    `INSERT INTO result_pins (build_id, fence, version, found)
+     SELECT p.id, p.fence, x.version, false FROM builds c JOIN builds p ON p.id = c.parent_id AND p.state = 'running'
+     JOIN result_pins x ON x.build_id = c.id AND x.fence = c.fence WHERE c.id = $1 ON CONFLICT DO NOTHING`,
+    [buildId],
+  );
   await writeEvents(sql, { projectId, buildId, firstSeq: seq, events: [event] });
   await countBuild(sql, buildId);
   return seq;

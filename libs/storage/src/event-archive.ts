@@ -68,7 +68,9 @@ export class EventArchive {
     }
     const bytes = await encodeArchive(events);
     const blob = await this.#content.put(single(bytes), undefined, signal);
-    await this.#blobs.grant(projectId, [blob]);
+    const doubtful = await this.#blobs.grant(projectId, [blob]);
+    // Collected while it was put: the rows are still there.
+    if ((await this.#content.findMissing(doubtful, signal)).size > 0) return false;
     return await this.#db.transaction(async (sql) => {
       const inserted = await sql.execute(
         `INSERT INTO event_archives (project_id, build_id, first_seq, last_seq, digest, size_bytes)

@@ -1,10 +1,13 @@
 export * from './blob-index.ts';
-export * from './build-keys.ts';
+export * from './blob-leases.ts';
 export * from './blob-place-store.ts';
+export * from './build-keys.ts';
+export * from './cache-admin.ts';
 export * from './build-ledger.ts';
 export type { NewPart } from './build-parts.ts';
 export * from './builder-registry.ts';
 export * from './claim.ts';
+export * from './collector.ts';
 export * from './content-keys.ts';
 export * from './event-archive.ts';
 export * from './event-feed.ts';

@@ -15,11 +15,11 @@ import { type Logger, silentLogger } from '#std';
 import { holdFence } from './build-claims.ts';
 import { buryResults } from './bury-results.ts';
 import type { Claim, ScopeRef } from './claim.ts';
-import { bigintColumn, type Database } from './database.ts';
+import { bigintColumn, type Database, type Sql } from './database.ts';
 import { endFlights } from './flights.ts';
 import type { RedisLink } from './redis.ts';
 import { ResultBodies } from './result-bodies.ts';
-import { writeResult } from './result-row.ts';
+import { knowBlobs, writeResult } from './result-row.ts';
 import { Wakeups } from './wakeups.ts';
 
 export interface CacheStoreOptions {
@@ -96,7 +96,8 @@ export class PostgresCacheStore implements CacheStore {
     const distinct = [...new Map(keys.map((explained) => [explained.key, explained])).values()];
     const { stored, ended } = await this.#db.transaction(async (sql) => {
       await holdFence(sql, this.#claim);
-      const stored = await writeResult(sql, projectId, scopeId, result);
+      const { version, result: stored } = await writeResult(sql, projectId, scopeId, result);
+      await this.#pin(sql, version);
       await sql.execute(
         `INSERT INTO records (project_id, scope_id, key, result_id, kind, op, preimage, confirmed_at_ms)
          SELECT $1, $2, k.key, $3, k.kind, k.op, k.preimage, $8
@@ -129,7 +130,9 @@ export class PostgresCacheStore implements CacheStore {
       for (const [owner, scopes] of Map.groupBy(this.#readable, (scope) => scope.projectId)) {
         const lost = await sql.query(
           VersionRow,
-          'SELECT version::text FROM results WHERE project_id = $1 AND scope_id = ANY ($2::text[]) AND blobs && $3::text[]',
+          // In the order in which look-ups lock them.
+          `SELECT version::text FROM results WHERE project_id = $1 AND scope_id = ANY ($2::text[]) AND blobs && $3::text[]
+           ORDER BY results.version FOR UPDATE`,
           [owner, scopes.map(({ id }) => id), [...blobs]],
         );
         await buryResults(sql, owner, { versions: lost.map(({ version }) => version), reason: 'lost' });
@@ -161,6 +164,7 @@ export class PostgresCacheStore implements CacheStore {
     signal?.throwIfAborted();
     await this.#db.transaction(async (sql) => {
       await holdFence(sql, this.#claim);
+      await knowBlobs(sql, [delta]);
       await sql.execute(
         `INSERT INTO layer_deltas (project_id, diff_id, media_type, digest, size_bytes) VALUES ($1, $2, $3, $4, $5)
          ON CONFLICT (project_id, diff_id) DO UPDATE SET media_type = excluded.media_type, digest = excluded.digest,
@@ -181,27 +185,51 @@ export class PostgresCacheStore implements CacheStore {
     return shared === undefined ? result : { ...result, producer: { ...result.producer, scope: shared.name } };
   }
 
-  /** Keys and operations in one question; records with the own scope first, within a scope the newest. */
+  /** What this build made is its own to use. */
+  async #pin(sql: Sql, version: string): Promise<void> {
+    await sql.execute(
+      'INSERT INTO result_pins (build_id, fence, version, found) VALUES ($1, $2, $3, false) ON CONFLICT DO NOTHING',
+      [this.#claim.buildId, this.#claim.fence, version],
+    );
+  }
+
+  /**
+   * Keys and operations in one question; records with the own scope first, within a scope the newest. What is answered is
+   * pinned by the same statement: locking the rows waits for a collector that has them, and then sees that they are gone.
+   */
   async #index(keys: readonly CacheKey[], ops: readonly OpKey[]): Promise<z.infer<typeof IndexRow>> {
     if (keys.length === 0 && ops.length === 0) return { records: [], ops: [] };
+    const { buildId, fence } = this.#claim;
     const [row] = await this.#db.query(
       IndexRow,
-      `WITH scope AS (SELECT * FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS s (project_id, id, rank))
+      `WITH scope AS (SELECT * FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS s (project_id, id, rank)),
+         found AS (
+           SELECT r.key, r.kind, r.confirmed_at_ms, s.project_id, s.id AS scope_id, s.rank, -r.version AS age, t.version,
+             row_number() OVER (PARTITION BY r.key, s.rank ORDER BY r.version DESC) AS place
+           FROM scope s
+           JOIN records r ON r.project_id = s.project_id AND r.scope_id = s.id AND r.key = ANY ($3::text[])
+           JOIN results t ON t.project_id = s.project_id AND t.scope_id = s.id AND t.id = r.result_id),
+         held AS MATERIALIZED (
+           SELECT t.version FROM results t WHERE t.version IN (SELECT version FROM found WHERE place <= $5)
+           ORDER BY t.version FOR KEY SHARE),
+         pinned AS (
+           INSERT INTO result_pins (build_id, fence, version, found) SELECT b.id, b.fence, h.version, true
+           FROM held h JOIN builds b ON b.id = $6 AND b.fence = $7 AND b.state = 'running'
+           ON CONFLICT DO NOTHING)
        SELECT
-         (SELECT coalesce(json_agg(json_build_object('key', c.key, 'kind', c.kind, 'projectId', c.project_id,
-                    'scopeId', c.scope_id, 'version', c.version, 'confirmedAtMs', c.confirmed_at_ms)
-                    ORDER BY c.key, c.rank, c.age), '[]')
-          FROM (SELECT r.key, r.kind, r.confirmed_at_ms, s.project_id, s.id AS scope_id, s.rank, -r.version AS age, t.version::text AS version,
-                  row_number() OVER (PARTITION BY r.key, s.rank ORDER BY r.version DESC) AS place
-                FROM scope s
-                JOIN records r ON r.project_id = s.project_id AND r.scope_id = s.id AND r.key = ANY ($3::text[])
-                JOIN results t ON t.project_id = s.project_id AND t.scope_id = s.id AND t.id = r.result_id) c
-          WHERE c.place <= $5) AS records,
+         (SELECT coalesce(json_agg(json_build_object('key', f.key, 'kind', f.kind, 'projectId', f.project_id,
+                    'scopeId', f.scope_id, 'version', f.version::text, 'confirmedAtMs', f.confirmed_at_ms)
+                    ORDER BY f.key, f.rank, f.age), '[]')
+          FROM found f JOIN held h ON h.version = f.version WHERE f.place <= $5) AS records,
          (SELECT coalesce(json_agg(json_build_object('op', o.op)), '[]')
           FROM unnest($4::text[]) AS o (op)
           WHERE EXISTS (SELECT FROM scope s JOIN records r ON r.project_id = s.project_id AND r.scope_id = s.id AND r.op = o.op))
            AS ops`,
-      [this.#readable.map(({ projectId }) => projectId), this.#readable.map(({ id }) => id), keys, ops, MAX_CANDIDATES],
+      [
+        this.#readable.map((scope) => scope.projectId),
+        this.#readable.map(({ id }) => id),
+        ...[keys, ops, MAX_CANDIDATES, buildId, fence],
+      ],
     );
     return row ?? { records: [], ops: [] };
   }

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { blobsOf, type Result, type ResultId } from '#cache';
-import { DescriptorSchema, DigestSchema, LayerSchema } from '#oci';
+import { type Descriptor, DescriptorSchema, DigestSchema, LayerSchema } from '#oci';
 import { KilnError } from '#std';
 import type { Sql } from './database.ts';
 
@@ -55,15 +55,27 @@ function resultOf({ version: _version, build, builder, scope, ...rest }: z.infer
   return { ...rest, producer: { buildId: build, builderId: builder, scope } };
 }
 
-/** Stores a result unless the scope has it: what it is made of is in its id. @returns the one that is stored */
-export async function writeResult(sql: Sql, projectId: string, scopeId: string, result: Result): Promise<Result> {
+/**
+ * Stores a result unless the scope has it: what it is made of is in its id. Holds the row, so that it stays until the
+ * transaction ends. @returns the one that is stored, and its version
+ */
+export async function writeResult(
+  sql: Sql,
+  projectId: string,
+  scopeId: string,
+  result: Result,
+): Promise<{ readonly version: string; readonly result: Result }> {
   const { producer, layers } = result;
+  await knowBlobs(
+    sql,
+    layers.flatMap(({ descriptor, delta }) => [descriptor, delta]),
+  );
   const [stored] = await sql.query(
     Row,
     `INSERT INTO results (project_id, scope_id, id, parents, layers, blobs, tree, empty, cost_ms, size_bytes,
        started_at_ms, finished_at_ms, producer_build, producer_builder, producer_scope)
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
-     ON CONFLICT (project_id, scope_id, id) DO UPDATE SET id = excluded.id RETURNING ${columns}`,
+     ON CONFLICT (project_id, scope_id, id) DO UPDATE SET used_at = now() RETURNING ${columns}`,
     [
       projectId,
       scopeId,
@@ -83,5 +95,16 @@ export async function writeResult(sql: Sql, projectId: string, scopeId: string, 
     ],
   );
   if (stored === undefined) throw new KilnError('INTERNAL', 'a result was not stored');
-  return resultOf(stored);
+  return { version: stored.version, result: resultOf(stored) };
+}
+
+/** Makes the sizes of blobs known. */
+export async function knowBlobs(sql: Sql, blobs: readonly Descriptor[]): Promise<void> {
+  const sizes = new Map(blobs.map(({ digest, size }) => [digest, size]));
+  const digests = [...sizes.keys()].sort();
+  await sql.execute(
+    `INSERT INTO blobs (digest, size_bytes) SELECT digest, size FROM unnest($1::text[], $2::bigint[]) AS g (digest, size)
+     ORDER BY digest ON CONFLICT (digest) DO NOTHING`,
+    [digests, digests.map((digest) => sizes.get(digest))],
+  );
 }

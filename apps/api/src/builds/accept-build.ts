@@ -5,7 +5,15 @@ import { type BuildQueue, enqueue } from '#dispatch';
 import { digestOf } from '#oci';
 import type { SealedParts, StoredRequest } from '#protocol';
 import { type Bytes, canonicalJson, KilnError, type Logger, type Random, randomId, seal, single } from '#std';
-import type { BlobIndex, BuildLedger, Principal, StoredBuild, StoredContext, StoredNamedContext } from '#storage';
+import type {
+  BlobIndex,
+  BuildLedger,
+  Principal,
+  SizedBlob,
+  StoredBuild,
+  StoredContext,
+  StoredNamedContext,
+} from '#storage';
 import type { ApiConfig } from '../config.ts';
 import * as tokens from '../tokens.ts';
 import { MAIN_CONTEXT, type Submission } from './submission.ts';
@@ -87,16 +95,34 @@ export class AcceptBuild {
 
   async #store(caller: Principal, ingested: IngestedContext, signal: AbortSignal): Promise<StoredContext> {
     const { manifest, digests, bytesReceived: sentBytes } = ingested;
-    const blob = await this.#content.put(single(encodeManifest(manifest)), undefined, signal);
-    const files = [...digests].map(([digest, sizeBytes]) => ({ digest, sizeBytes }));
-    await this.#blobs.grant(caller.projectId, [blob, ...files]);
+    const bytes = encodeManifest(manifest);
+    const digest = digestOf(bytes);
+    // The manifest last: with it all its files are the project's, and are kept at least as long.
+    if (!(await this.#blobs.isKept(caller.projectId, digest))) {
+      await this.#keep(
+        caller,
+        [...digests].map(([file, size]) => ({ digest: file, sizeBytes: size })),
+        signal,
+      );
+      await this.#blobs.keep(caller.projectId, [{ digest, sizeBytes: bytes.byteLength }]);
+    }
+    await this.#content.put(single(bytes), digest, signal);
     const sizeBytes = manifest.entries.reduce((sum, { size = 0 }) => sum + size, 0);
     return {
-      digest: blob.digest,
+      digest,
       files: manifest.entries.filter(({ type }) => type !== 'dir').length,
       sizeBytes,
       sentBytes,
     };
+  }
+
+  /** @throws KilnError UNAVAILABLE when the collector was quicker: the client sends it again */
+  async #keep(caller: Principal, blobs: readonly SizedBlob[], signal: AbortSignal): Promise<void> {
+    const doubtful = await this.#blobs.keep(caller.projectId, blobs);
+    if (doubtful.size === 0 || (await this.#content.findMissing(doubtful, signal)).size === 0) return;
+    throw new KilnError('UNAVAILABLE', 'files of the context were collected while it was sent', {
+      hint: 'send it again',
+    });
   }
 
   #seal(id: string, parts: SealedParts): Uint8Array | null {

@@ -12,6 +12,7 @@ import { trust } from './0011-trust.ts';
 import { explanations } from './0012-explanations.ts';
 import { statistics } from './0013-statistics.ts';
 import { blobPlaces } from './0014-blob-places.ts';
+import { collection } from './0015-collection.ts';
 
 export interface Migration {
   /** from 1, without gaps */
@@ -36,4 +37,5 @@ export const migrations: readonly Migration[] = [
   explanations,
   statistics,
   blobPlaces,
+  collection,
 ];
