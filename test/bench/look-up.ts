@@ -153,4 +153,6 @@ const admin = new CacheAdmin(db, 0);
 const { cacheBytes } = await admin.usage(ids.projectId);
 await took('kiln cache du', () => admin.usage(ids.projectId));
 const prune = { dryRun: true, all: false, unusedMs: 0, keepStorageBytes: cacheBytes - 500_000_000 };
-await took('kiln cache prune --dry-run, half a gigabyte', () => admin.prune(ids.projectId, prune));
+await took('kiln cache prune --dry-run, half a gigabyte', () =>
+  admin.prune({ ...ids, scope: 'main', trust: 'protected' }, prune),
+);

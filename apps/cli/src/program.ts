@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { Command, CommanderError, Option } from 'commander';
 import type { BuildSurroundings } from './build/run-build.ts';
 import type { BuildCommandFlags } from './commands/build.ts';
+import type { DisownFlags } from './commands/cache-disown.ts';
 import type { CacheStatsFlags } from './commands/cache-stats.ts';
 import type { BuildsFlags } from './commands/builds.ts';
 import type { CacheDuFlags, CachePruneFlags } from './commands/cache.ts';
@@ -169,7 +170,7 @@ function addBuilds(program: Command): void {
 }
 
 function addCache(program: Command): void {
-  const cache = program.command('cache').description('show and prune the cache of the project');
+  const cache = program.command('cache').description('show, prune and mend the cache of the project');
   cache
     .command('du')
     .description('show what takes room, by kind and by scope')
@@ -187,6 +188,19 @@ function addCache(program: Command): void {
     .option('--json', 'as JSON')
     .option(...DATA)
     .action(async (flags: CachePruneFlags) => (await import('./commands/cache.ts')).cachePrune(flags));
+  cache
+    .command('disown')
+    .description('take what a build made, or what one of its steps had, out of the cache, and tell who used it')
+    .argument('<build>', 'id of the build')
+    .option('--step <n>', 'one step alone, and what stands on it: 4 for [4/6], build:4 for [build 4/6]')
+    .option('--reason <text>', 'for whoever misses it later')
+    .option('--dry-run', 'show what would go, and which builds used it')
+    .option('-f, --force', 'do not ask')
+    .option('--json', 'as JSON')
+    .option(...DATA)
+    .action(async (id: string, flags: DisownFlags) =>
+      (await import('./commands/cache-disown.ts')).cacheDisown(id, flags),
+    );
   cache
     .command('stats')
     .description('what the cache was good for, and why steps ran')

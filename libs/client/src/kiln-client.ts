@@ -3,6 +3,8 @@ import {
   BuildList,
   type BuildRequestInput,
   BuildView,
+  CacheDisowned,
+  type CacheDisownRequest,
   CachePruned,
   type CachePruneRequest,
   CacheStatistics,
@@ -135,6 +137,18 @@ export class KilnClient {
     return this.#connection.json(CachePruned, {
       method: 'POST',
       path: '/v1/cache/prune',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(request),
+      signal,
+      answerMs: CACHE_ANSWER_MS,
+    });
+  }
+
+  /** Takes what a build made, or what one of its steps had, out of the cache, and tells who used it. */
+  disownCache(request: CacheDisownRequest, signal?: AbortSignal): Promise<CacheDisowned> {
+    return this.#connection.json(CacheDisowned, {
+      method: 'POST',
+      path: '/v1/cache/disown',
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify(request),
       signal,

@@ -8,6 +8,8 @@ const atMs = z.int();
 /** Where a hit's result came from. */
 export const HitSource = z.object({
   key: z.enum(['definition', 'content', 'trace']),
+  /** its id; absent in what was told before it was noted */
+  result: DigestSchema.optional(),
   buildId: z.string(),
   builderId: z.string(),
   scope: z.string(),

@@ -369,6 +369,7 @@ class GraphSolver<R> {
     const layer = result.layers.at(-1);
     const hit: HitSource = {
       key: kind,
+      result: result.id,
       ...result.producer,
       savedMs: Math.max(0, result.costMs - (waitedMs ?? 0)),
       savedBytes: layer?.descriptor.size ?? 0,

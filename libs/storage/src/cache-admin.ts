@@ -1,7 +1,11 @@
-import type { CachePruned, CachePruneRequest, CacheUsage } from '#protocol';
+import type { CacheDisowned, CacheDisownRequest, CachePruned, CachePruneRequest, CacheUsage } from '#protocol';
+import { KilnError } from '#std';
 import { cacheUsage } from './cache-usage.ts';
 import type { Database } from './database.ts';
+import { disownResults } from './disown-results.ts';
 import { pruneCache } from './prune-cache.ts';
+import type { Principal } from './token-store.ts';
+import { rankOf } from './trust.ts';
 
 /** What people ask of a project's cache. */
 export class CacheAdmin {
@@ -17,7 +21,24 @@ export class CacheAdmin {
     return await cacheUsage(this.#db, projectId, this.#projectBytes);
   }
 
-  async prune(projectId: string, request: CachePruneRequest): Promise<CachePruned> {
+  /**
+   * Of the whole project, whose branches read what would go.
+   * @throws KilnError PERMISSION_DENIED to whom they do not trust
+   */
+  async prune(
+    { projectId, scope, trust }: Pick<Principal, 'projectId' | 'scope' | 'trust'>,
+    request: CachePruneRequest,
+  ): Promise<CachePruned> {
+    if (!request.dryRun && rankOf(trust) < rankOf('protected')) {
+      throw new KilnError('PERMISSION_DENIED', `the scope ${scope} is not trusted to prune the cache of its project`, {
+        hint: 'use a token of a protected scope, such as the default branch’s',
+      });
+    }
     return await pruneCache(this.#db, projectId, request);
+  }
+
+  /** @throws KilnError NOT_FOUND when there is nothing to disown */
+  async disown(caller: Pick<Principal, 'projectId' | 'scopeId'>, request: CacheDisownRequest): Promise<CacheDisowned> {
+    return await disownResults(this.#db, caller, request);
   }
 }

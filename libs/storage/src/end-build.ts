@@ -41,5 +41,11 @@ export async function endBuild(
   );
   await writeEvents(sql, { projectId, buildId, firstSeq: seq, events: [event] });
   await countBuild(sql, buildId);
+  await sql.execute(
+    `INSERT INTO build_results (project_id, build_id, result_id)
+     SELECT DISTINCT b.project_id, coalesce(b.parent_id, b.id), s.hit->>'result' FROM steps s JOIN builds b ON b.id = s.build_id
+     WHERE s.build_id = $1 AND s.hit->>'result' IS NOT NULL ON CONFLICT DO NOTHING`,
+    [buildId],
+  );
   return seq;
 }

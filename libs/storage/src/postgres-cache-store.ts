@@ -9,6 +9,7 @@ import {
   MAX_CANDIDATES,
   type OpKey,
   type Result,
+  type ResultId,
 } from '#cache';
 import { type Descriptor, type Digest, DigestSchema } from '#oci';
 import { type Logger, silentLogger } from '#std';
@@ -97,7 +98,7 @@ export class PostgresCacheStore implements CacheStore {
     const { stored, ended } = await this.#db.transaction(async (sql) => {
       await holdFence(sql, this.#claim);
       const { version, result: stored } = await writeResult(sql, projectId, scopeId, result);
-      await this.#pin(sql, version);
+      await this.#pin(sql, version, result.id);
       await sql.execute(
         `INSERT INTO records (project_id, scope_id, key, result_id, kind, op, preimage, confirmed_at_ms)
          SELECT $1, $2, k.key, $3, k.kind, k.op, k.preimage, $8
@@ -186,10 +187,12 @@ export class PostgresCacheStore implements CacheStore {
   }
 
   /** What this build made is its own to use. */
-  async #pin(sql: Sql, version: string): Promise<void> {
+  async #pin(sql: Sql, version: string, id: ResultId): Promise<void> {
     await sql.execute(
-      'INSERT INTO result_pins (build_id, fence, version, found) VALUES ($1, $2, $3, false) ON CONFLICT DO NOTHING',
-      [this.#claim.buildId, this.#claim.fence, version],
+      `WITH noted AS (INSERT INTO build_results (project_id, build_id, result_id)
+         SELECT project_id, coalesce(parent_id, id), $4 FROM builds WHERE id = $1 ON CONFLICT DO NOTHING)
+       INSERT INTO result_pins (build_id, fence, version, found) VALUES ($1, $2, $3, false) ON CONFLICT DO NOTHING`,
+      [this.#claim.buildId, this.#claim.fence, version, id],
     );
   }
 

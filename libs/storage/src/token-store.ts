@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { KilnError, type Random, randomId, systemRandom } from '#std';
 import type { Database } from './database.ts';
 import type { ProjectIds } from './project-store.ts';
+import { type Trust, trustColumn } from './trust.ts';
 
 export const Permission = z.enum(['builds:read', 'builds:write']);
 export type Permission = z.infer<typeof Permission>;
@@ -12,6 +13,8 @@ export interface Principal extends ProjectIds {
   readonly tokenId: string;
   readonly project: string;
   readonly scope: string;
+  /** how far what it starts is trusted */
+  readonly trust: Trust;
   readonly permissions: readonly Permission[];
 }
 
@@ -28,6 +31,7 @@ const PrincipalRow = z.object({
   project: z.string(),
   scope_id: z.string(),
   scope: z.string(),
+  trust: trustColumn,
   permissions: z.array(Permission),
 });
 
@@ -81,7 +85,7 @@ export class TokenStore {
       ? []
       : await this.#db.query(
           PrincipalRow,
-          `SELECT t.id, t.project_id, p.name AS project, t.scope_id, s.name AS scope, t.permissions
+          `SELECT t.id, t.project_id, p.name AS project, t.scope_id, s.name AS scope, s.trust, t.permissions
            FROM tokens t JOIN projects p ON p.id = t.project_id JOIN scopes s ON s.id = t.scope_id
            WHERE t.sha256 = $1 AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > now())`,
           [hashOf(secret)],
@@ -97,6 +101,7 @@ export class TokenStore {
       project: row.project,
       scopeId: row.scope_id,
       scope: row.scope,
+      trust: row.trust,
       permissions: row.permissions,
     };
   }

@@ -1,5 +1,11 @@
 import { Body, Controller, Get, HttpCode, Inject, Post } from '@nestjs/common';
-import { type CachePruned, CachePruneRequest, type CacheUsage } from '#protocol';
+import {
+  type CacheDisowned,
+  CacheDisownRequest,
+  type CachePruned,
+  CachePruneRequest,
+  type CacheUsage,
+} from '#protocol';
 import type { CacheAdmin, Principal } from '#storage';
 import { Caller } from '../http/auth.guard.ts';
 import { CACHE } from '../tokens.ts';
@@ -24,6 +30,15 @@ export class CacheController {
     @Caller() caller: Principal,
     @Body({ schema: CachePruneRequest }) request: CachePruneRequest,
   ): Promise<CachePruned> {
-    return await this.#cache.prune(caller.projectId, request);
+    return await this.#cache.prune(caller, request);
+  }
+
+  @Post('disown')
+  @HttpCode(200)
+  async disown(
+    @Caller() caller: Principal,
+    @Body({ schema: CacheDisownRequest }) request: CacheDisownRequest,
+  ): Promise<CacheDisowned> {
+    return await this.#cache.disown(caller, request);
   }
 }

@@ -1,7 +1,7 @@
-import { createInterface } from 'node:readline/promises';
 import type { KilnClient } from '#client';
 import type { CachePruned, CachePruneRequest, CacheUsage, PrunedResult } from '#protocol';
-import { formatBytes, KilnError, parseByteSize } from '#std';
+import { formatBytes, parseByteSize } from '#std';
+import { confirm } from '../confirm.ts';
 import { readConfig } from '../config.ts';
 import { connect } from '../farm/connect.ts';
 import { shortDuration } from '../progress/duration.ts';
@@ -58,7 +58,12 @@ export async function cacheDu(flags: CacheDuFlags): Promise<void> {
 /** `kiln cache prune`: as docker buildx prune, in the token's project. */
 export async function cachePrune(flags: CachePruneFlags): Promise<void> {
   const request = requestOf(flags, Date.now());
-  if (!request.dryRun && flags.force !== true) await confirm(request);
+  if (!request.dryRun && flags.force !== true) {
+    const what = request.all
+      ? 'all build cache of the project, fetched files included'
+      : 'the build cache of the project';
+    await confirm(`This removes ${what}, save what running builds use.`);
+  }
   await using client = await connect(readConfig(process.env, flags.data));
   const pruned = await all(client, request);
   if (flags.json === true) process.stdout.write(`${JSON.stringify(pruned, null, 2)}\n`);
@@ -74,16 +79,6 @@ export function requestOf(flags: CachePruneFlags, nowMs: number): CachePruneRequ
   }
   const base = { dryRun, all, unusedMs: unusedMs(flags.filter ?? [], nowMs) };
   return keepStorageBytes === undefined ? base : { ...base, keepStorageBytes };
-}
-
-async function confirm({ all }: CachePruneRequest): Promise<void> {
-  const what = all ? 'all build cache of the project, fetched files included' : 'the build cache of the project';
-  using lines = createInterface({ input: process.stdin, output: process.stderr });
-  const ended = new Promise<string>((resolve) => lines.once('close', () => resolve('')));
-  const question = lines.question(`This removes ${what}, save what running builds use. Go on? [y/N] `);
-  const answer = await Promise.race([question, ended]);
-  if (/^y(es)?$/i.test(answer.trim())) return;
-  throw new KilnError('CANCELLED', 'nothing was removed', { hint: '--force does not ask' });
 }
 
 /** Answer by answer; what would go is told of the first alone. */

@@ -13,6 +13,7 @@ import { explanations } from './0012-explanations.ts';
 import { statistics } from './0013-statistics.ts';
 import { blobPlaces } from './0014-blob-places.ts';
 import { collection } from './0015-collection.ts';
+import { disowning } from './0016-disowning.ts';
 
 export interface Migration {
   /** from 1, without gaps */
@@ -38,4 +39,5 @@ export const migrations: readonly Migration[] = [
   statistics,
   blobPlaces,
   collection,
+  disowning,
 ];
