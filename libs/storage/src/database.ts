@@ -54,9 +54,14 @@ export class Database implements Sql, AsyncDisposable {
     return (await this.#ask(text, values)).rowCount ?? 0;
   }
 
-  /** All of `work`, or nothing. What it throws is thrown after the roll-back. */
-  async transaction<T>(work: (sql: Sql) => Promise<T>): Promise<T> {
+  /**
+   * All of `work`, or nothing. What it throws is thrown after the roll-back.
+   * @param timeoutMs what a statement may take, where that is more than answers to builds may
+   */
+  async transaction<T>(work: (sql: Sql) => Promise<T>, timeoutMs?: number): Promise<T> {
     const client = await this.#connect();
+    const patience =
+      timeoutMs === undefined ? {} : { query_timeout: timeoutMs + ANSWER_TIMEOUT_MS - STATEMENT_TIMEOUT_MS };
     let broken = false;
     // Between two statements too a connection can break; unheard, that would end the process. The next statement says it.
     const onBroken = (): void => {
@@ -65,7 +70,7 @@ export class Database implements Sql, AsyncDisposable {
     client.on('error', onBroken);
     const ask = async (text: string, values: readonly unknown[] = []): Promise<pg.QueryResult> => {
       try {
-        return await client.query(text, [...values]);
+        return await client.query({ text, values: [...values], ...patience });
       } catch (thrown) {
         throw databaseError(thrown);
       }
@@ -76,6 +81,7 @@ export class Database implements Sql, AsyncDisposable {
     };
     try {
       await ask('BEGIN');
+      if (timeoutMs !== undefined) await ask(`SET LOCAL statement_timeout = ${Math.round(timeoutMs)}`);
       const result = await work(sql);
       await ask('COMMIT');
       return result;

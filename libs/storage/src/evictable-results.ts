@@ -8,7 +8,7 @@ export const LIVE_PINS =
   "result_pins p JOIN builds b ON b.id = p.build_id AND b.fence = p.fence AND b.state = 'running'";
 
 /** What reads all of a large index may take longer than an answer to a build. */
-const STATEMENT_TIMEOUT = "SET LOCAL statement_timeout = '10min'";
+const PATIENCE_MS = 600_000;
 
 const Row = z.object({
   id: z.string(),
@@ -51,7 +51,6 @@ export async function evictableResults(
 ): Promise<readonly EvictableResult[]> {
   const figures = { costMs: 'cost_ms', uses: 'uses', idleMs: 'idle_ms', bytes: 'bytes' };
   const rows = await db.transaction(async (sql) => {
-    await sql.execute(STATEMENT_TIMEOUT);
     return await sql.query(
       Row,
       `WITH r AS MATERIALIZED (
@@ -77,7 +76,7 @@ export async function evictableResults(
        SELECT * FROM units WHERE idle_ms >= $3 ORDER BY ${valueSql(figures)}, bytes DESC LIMIT $4`,
       [projectId, taken, idleMs, limit],
     );
-  });
+  }, PATIENCE_MS);
   return rows.map(({ cost_ms: costMs, idle_ms, created_at: createdAt, used_at: usedAt, ...row }) => ({
     ...row,
     costMs,
@@ -96,7 +95,6 @@ export async function cacheBytes(
   taken: readonly string[] = [],
 ): Promise<number> {
   const [row] = await db.transaction(async (sql) => {
-    await sql.execute(STATEMENT_TIMEOUT);
     return await sql.query(
       Bytes,
       `SELECT coalesce(sum(size_bytes), 0)::text AS bytes FROM blobs WHERE removed_at IS NULL AND digest IN (
@@ -107,7 +105,7 @@ export async function cacheBytes(
          UNION SELECT manifest_digest FROM fetched_trees WHERE $1::text IS NULL OR project_id = $1)`,
       [projectId, taken],
     );
-  });
+  }, PATIENCE_MS);
   return row?.bytes ?? 0;
 }
 

@@ -6,6 +6,8 @@ import { type Migration, migrations } from './migrations/index.ts';
 
 /** Any number that nothing else on this database locks by. */
 const LOCK = 7_203_811;
+/** A large table may have to be written anew. */
+const PATIENCE_MS = 6 * 3_600_000;
 
 const Applied = z.object({ number: z.int(), name: z.string(), checksum: z.string() });
 
@@ -22,14 +24,13 @@ const titleOf = ({ number, name }: { readonly number: number; readonly name: str
 export async function migrate(db: Database, steps: readonly Migration[] = migrations): Promise<readonly string[]> {
   const applied: string[] = [];
   for (;;) {
-    const next = await db.transaction((sql) => applyNext(sql, steps));
+    const next = await db.transaction((sql) => applyNext(sql, steps), PATIENCE_MS);
     if (next === undefined) return applied;
     applied.push(next);
   }
 }
 
 async function applyNext(sql: Sql, steps: readonly Migration[]): Promise<string | undefined> {
-  await sql.execute('SET LOCAL statement_timeout = 0');
   await sql.execute('SELECT pg_advisory_xact_lock($1)', [LOCK]);
   await sql.execute(`CREATE TABLE IF NOT EXISTS schema_migrations (
     number integer PRIMARY KEY, name text NOT NULL, checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())`);
