@@ -39,6 +39,8 @@ const allSystems = [
 const architectures = [
   ...['386', 'amd64', 'arm', 'arm64', 'loong64', 'mips', 'mips64', 'mips64le', 'mipsle'],
   ...['ppc64', 'ppc64le', 'riscv64', 's390x', 'wasm'],
+  // Of Debian's ports, for which there are images too.
+  ...['alpha', 'hppa', 'm68k', 'ppc', 'sh4', 'sparc64'],
 ];
 
 /** One that an image can be for. @throws KilnError INVALID_ARGUMENT with those that there are */
