@@ -197,8 +197,9 @@ describe('two builders', () => {
     );
   });
 
-  it('share the cache, also with one whose disk was wiped: no step, no layer', async () => {
-    const dir = await folder(`FROM box:1\nRUN echo ${made} wiped > /file\nCOPY Dockerfile /\n`);
+  it('share the cache, also with one whose disk was wiped: of thirty steps none, one look-up, no layer', async () => {
+    const runs = Array.from({ length: 29 }, (_, index) => `RUN echo ${made} wiped ${index} > /file`);
+    const dir = await folder(['FROM box:1', ...runs, 'COPY Dockerfile /', ''].join('\n'));
     const first = await farm.build(dir, '-t', `${farm.registry.host}/acme/wiped:1`, '--push');
     for (const name of [a, b]) {
       await farm.stopBuilder(name, 'SIGKILL');
@@ -206,7 +207,12 @@ describe('two builders', () => {
     }
     await farm.startBuilder(a);
     const second = await farm.build(dir, '-t', `${farm.registry.host}/acme/wiped:1`, '--push');
-    expect(second['kiln.build']).toMatchObject({ steps: { run: 0, hit: 2 }, bytes: { pulled: 0, pushed: 0 } });
+    expect(second['kiln.build']).toMatchObject({ steps: { run: 0, hit: 30 }, bytes: { pulled: 0, pushed: 0 } });
+    const ended = farm
+      .logs()
+      .split('\n')
+      .find((line) => line.includes('build ended') && line.includes(second['kiln.build'].id));
+    expect(JSON.parse(ended ?? '{}')).toMatchObject({ state: 'succeeded', lookups: 1 });
     expect(second['containerimage.digest']).toBe(first['containerimage.digest']);
     expect(readdirSync(join(farm.dir, `builder-${a}`, 'snapshots')).filter((name) => /^\d/.test(name))).toEqual([]);
   });

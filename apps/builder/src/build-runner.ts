@@ -141,6 +141,8 @@ export class BuildRunner {
 
 /** One build under one claim. */
 class ClaimedBuild {
+  /** questions to the cache's index */
+  #lookups = 0;
   readonly #stop = new AbortController();
   readonly #signal: AbortSignal;
   readonly #writer: EventWriter;
@@ -253,7 +255,7 @@ class ClaimedBuild {
         keepTree: (key, digest) => wait(() => fetched.keepTree(key, digest)),
       },
       producer,
-      cache: patientCacheStore(createCacheStore({ db, redis, claim, logger }), wait),
+      cache: patientCacheStore(createCacheStore({ db, redis, claim, logger }), wait, () => this.#lookups++),
       flights: new FollowedFlights({
         flights: new PostgresFlights({ db, redis, claim, logger }),
         feed: this.options.feed,
@@ -311,7 +313,7 @@ class ClaimedBuild {
     // Not under the build's own signal: a build that was cancelled has to be ended too.
     const wait = patience({ clock, logger: this.logger, signal: shutdown });
     await wait(() => ledger.finish(this.claim, event));
-    this.logger.info('build ended', { state: event.type });
+    this.logger.info('build ended', { state: event.type, lookups: this.#lookups });
   }
 
   async #release(): Promise<void> {

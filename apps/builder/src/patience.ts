@@ -31,10 +31,17 @@ export function patience({ clock, logger, signal }: PatienceOptions): Patience {
   };
 }
 
-/** A record index that waits for its database. All that it does may be done twice. */
-export function patientCacheStore(store: CacheStore, wait: Patience): CacheStore {
+/**
+ * A record index that waits for its database. All that it does may be done twice.
+ * @param onLookup told of every question that is asked
+ */
+export function patientCacheStore(store: CacheStore, wait: Patience, onLookup: () => void): CacheStore {
   return {
-    lookup: (keys, ops, signal) => wait(() => store.lookup(keys, ops, signal)),
+    lookup: (keys, ops, signal) =>
+      wait(() => {
+        onLookup();
+        return store.lookup(keys, ops, signal);
+      }),
     save: (keys, result, confirmedAtMs, signal) => wait(() => store.save(keys, result, confirmedAtMs, signal)),
     forget: (blobs, signal) => wait(() => store.forget(blobs, signal)),
     findDeltas: (diffIds, signal) => wait(() => store.findDeltas(diffIds, signal)),
