@@ -1,7 +1,7 @@
 import type { Producer } from '#cache';
 import { type ContextManifest, decodeManifest } from '#context';
 import { type BuildQueue, HEARTBEAT_PERIOD_MS, HEARTBEAT_TTL_MS } from '#dispatch';
-import { build, decodePart, type EngineNode } from '#engine';
+import { build, decodePart, type EngineNode, type MountVersions } from '#engine';
 import { type Descriptor, type Digest, parsePlatform, runsOn } from '#oci';
 import { type BuildFailure, type BuildJob, SealedParts } from '#protocol';
 import {
@@ -23,6 +23,7 @@ import {
   BuildKeys,
   type BuilderRegistry,
   type BuildLedger,
+  CacheMountStore,
   type Claim,
   createCacheStore,
   type Database,
@@ -292,6 +293,7 @@ class ClaimedBuild {
         saveVariant: (key, layer) => wait(() => variants.saveVariant(key, layer)),
       },
       session,
+      mountVersions: this.#mountVersions(),
       cacheOwner: `${claim.projectId}/${claim.scopes[0].id}`,
       emit: (event) => this.#writer.emit(event),
       checkFence: () => wait(() => ledger.checkFence(claim)),
@@ -304,6 +306,23 @@ class ClaimedBuild {
     if (doubtful.size === 0) return;
     const [lost] = await this.options.engine.content.findMissing(doubtful, this.#signal);
     if (lost !== undefined) throw new KilnError('BLOB_MISSING', `blob ${lost} was collected while it was made`);
+  }
+
+  /** What is published is so beside the build, and beyond its end. */
+  #mountVersions(): MountVersions {
+    const { db, clock, shutdown } = this.options;
+    const store = new CacheMountStore(db, this.claim);
+    const wait = this.#wait;
+    const waitBeyond = patience({ clock, logger: this.logger, signal: shutdown });
+    return {
+      scopeId: this.claim.scopes[0].id,
+      versions: (mount) => waitBeyond(() => store.versions(mount)),
+      used: (mount, version) => wait(() => store.used(mount, version)),
+      publish: (mount, version) => waitBeyond(() => store.publish(mount, version)),
+      forget: (mount, version) => waitBeyond(() => store.forget(mount, version)),
+      lock: (mount, holder) => wait(() => store.lock(mount, holder)),
+      unlock: (mount, holder) => waitBeyond(() => store.unlock(mount, holder)),
+    };
   }
 
   /** Makes the events durable, then the end. */

@@ -94,6 +94,8 @@ export const BuilderEnv = z.object({
   KILN_CACHE_MOUNTS_MIB: z.coerce.number().int().min(0).default(20_480),
   /** of all layers and steps that are unpacked on this node; a fifth of the disk when not set */
   KILN_BUILDER_DISK_MIB: z.coerce.number().int().min(0).optional(),
+  /** one such directory with more than this stays on its builder; 0: all do */
+  KILN_CACHE_MOUNT_PUBLISH_MIB: z.coerce.number().int().min(0).default(4096),
   KILN_RUNTIME: z.string().min(1).default('runc'),
   KILN_SLIRP4NETNS: z.string().min(1).default('slirp4netns'),
   KILN_SECCOMP_PROFILE: z.string().startsWith('/').default('/usr/share/containers/seccomp.json'),

@@ -78,7 +78,11 @@ export async function openNode(
   const caches = await CacheMounts.open({
     dir: join(dir, 'caches'),
     maxBytes: config.KILN_CACHE_MOUNTS_MIB * 1024 * 1024,
+    publishMaxBytes: config.KILN_CACHE_MOUNT_PUBLISH_MIB * 1024 * 1024,
+    content,
+    shift: ID_SHIFT,
     clock,
+    random,
     logger,
   });
   const materialiser = new Materialiser(workspace, room, ID_SHIFT);

@@ -3,13 +3,23 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { digestOf } from '#oci';
-import { silentLogger, systemClock } from '#std';
+import { silentLogger, systemClock, systemRandom } from '#std';
+import { MemoryContentStore } from '#testing';
 import { CacheMounts, type CacheMountRequest, type CacheMountUse } from './cache-mounts.ts';
 
 let dir: string;
 let caches: CacheMounts;
 const open = (more: { readonly maxBytes?: number; readonly lockWaitMs?: number } = {}): Promise<CacheMounts> =>
-  CacheMounts.open({ dir, maxBytes: 2 ** 30, clock: systemClock, logger: silentLogger, ...more });
+  CacheMounts.open({
+    ...{
+      dir,
+      maxBytes: 2 ** 30,
+      publishMaxBytes: 2 ** 30,
+      content: new MemoryContentStore(),
+      shift: { uid: 0, gid: 0 },
+    },
+    ...{ clock: systemClock, random: systemRandom, logger: silentLogger, ...more },
+  });
 
 beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), 'kiln-caches-'));
@@ -23,6 +33,7 @@ afterEach(async () => {
 const request = (more: Partial<CacheMountRequest> = {}): CacheMountRequest => ({
   owner: 'project/scope',
   id: '/root/.npm',
+  target: '/root/.npm',
   seed: undefined,
   mode: undefined,
   uid: undefined,
@@ -38,7 +49,7 @@ interface Used {
 
 async function use(more: Partial<CacheMountRequest> = {}, how: Partial<CacheMountUse> = {}): Promise<Used> {
   const signal = new AbortController().signal;
-  const hold = await caches.acquire(request(more), { signal, fill: async () => {}, onWait: () => {}, ...how });
+  const hold = await caches.acquire(request(more), { signal, fill: async () => {}, note: () => {}, ...how });
   return { path: hold.path, end: async () => hold[Symbol.asyncDispose]() };
 }
 
@@ -85,7 +96,7 @@ describe('cache mounts', () => {
     const first = await use({ sharing: 'locked' });
     let waited = 0;
     const waiting = ['a', 'b', 'c'].map(async (name) => {
-      const held = await use({ sharing: 'locked' }, { onWait: () => waited++ });
+      const held = await use({ sharing: 'locked' }, { note: () => waited++ });
       order.push(name);
       expect(held.path).toBe(first.path);
       await held.end();

@@ -8,6 +8,7 @@ import { AgentSocket } from './agent-socket.ts';
 import type { CacheHold, CacheMounts } from './cache-mounts.ts';
 import type { ContextTrees, SnapshotPart } from './context-trees.ts';
 import type { Materialiser } from './materialiser.ts';
+import type { MountVersions } from './mount-versions.ts';
 import type { Ref } from './ref.ts';
 import { lookAt, own } from './rooted-files.ts';
 import type { BuildSession } from './session.ts';
@@ -21,6 +22,7 @@ export interface MountSources {
   readonly caches: CacheMounts;
   /** whose cache mounts: project and scope */
   readonly cacheOwner: string;
+  readonly mountVersions: MountVersions;
   readonly contexts: ContextTrees;
   readonly session: BuildSession;
 }
@@ -41,6 +43,7 @@ export class StepMounts implements AsyncDisposable {
   readonly #held = new AsyncDisposableStack();
   readonly #lost = new AbortController();
   readonly #caches = new Map<string, CacheHold>();
+  readonly #written = new Set<CacheHold>();
 
   private constructor(options: StepMountsOptions) {
     this.#options = options;
@@ -64,6 +67,11 @@ export class StepMounts implements AsyncDisposable {
   /** Aborted when the step cannot go on without its client. */
   get lost(): AbortSignal {
     return this.#lost.signal;
+  }
+
+  /** What the step left in its cache mounts is worth keeping. */
+  succeeded(): void {
+    for (const hold of this.#written) hold.succeeded();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -121,7 +129,7 @@ export class StepMounts implements AsyncDisposable {
   }
 
   async #cache(mount: MountOf<'cache'>): Promise<BindMount> {
-    const { caches, cacheOwner, inputs, note, signal, materialiser } = this.#options;
+    const { caches, cacheOwner, mountVersions: versions, inputs, note, signal, materialiser } = this.#options;
     const { target, id, sharing, mode, uid, gid, readonly } = mount;
     const input = mount.input === undefined ? undefined : inputs[mount.input];
     const seed = input === undefined ? undefined : await seedOf(input, mount.source);
@@ -130,10 +138,11 @@ export class StepMounts implements AsyncDisposable {
     let hold = this.#caches.get(name);
     if (hold === undefined) {
       hold = await caches.acquire(
-        { owner: cacheOwner, id, seed, mode, uid, gid, sharing },
+        { owner: cacheOwner, id, target, seed, mode, uid, gid, sharing },
         {
           signal,
-          onWait: () => note(`waiting for the cache mount ${JSON.stringify(id)}, which another step has locked`),
+          note,
+          versions,
           fill: async (data) => {
             const root = { path: data, shift: materialiser.shift, clock: caches.clock };
             await own(root, data, { uid: 0, gid: 0 });
@@ -150,6 +159,7 @@ export class StepMounts implements AsyncDisposable {
       );
       this.#caches.set(name, this.#held.use(hold));
     }
+    if (!readonly) this.#written.add(hold);
     return { kind: 'bind', source: hold.path, target, readonly, setuid: true };
   }
 

@@ -12,6 +12,7 @@ export * from './images.ts';
 export * from './job.ts';
 export type { LayerVariantIndex } from './layer-variants.ts';
 export * from './materialiser.ts';
+export type { MountVersion, MountVersions, NewMountVersion } from './mount-versions.ts';
 export * from './part-wire.ts';
 export type { BlobPlace, BlobPlaces } from './placed-blobs.ts';
 export * from './placement.ts';

@@ -15,6 +15,7 @@ import type { FarmFlights } from './follow-flight.ts';
 import type { TagCache } from './images.ts';
 import type { LayerVariantIndex } from './layer-variants.ts';
 import type { Materialiser } from './materialiser.ts';
+import type { MountVersions } from './mount-versions.ts';
 import type { BlobPlaces } from './placed-blobs.ts';
 import type { Elsewhere } from './placement.ts';
 import type { ExecSettings } from './run-exec.ts';
@@ -78,6 +79,8 @@ export interface BuildJobInput {
   readonly session: BuildSession;
   /** whose cache mounts steps see: project and scope */
   readonly cacheOwner: string;
+  /** what other builders left in them */
+  readonly mountVersions: MountVersions;
   readonly emit: EventSink;
   /** @throws KilnError FENCED when the build has gone to another builder */
   readonly checkFence: () => Promise<void>;

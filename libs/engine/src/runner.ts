@@ -13,6 +13,7 @@ import type { ContextTrees } from './context-trees.ts';
 import { StepMounts } from './exec-mounts.ts';
 import { type FarmFlights, followFlight, ownExitCode } from './follow-flight.ts';
 import type { Placement } from './placement.ts';
+import type { MountVersions } from './mount-versions.ts';
 import { runCopy, type SourceTree } from './run-copy.ts';
 import { type ExecSettings, runExec } from './run-exec.ts';
 import { delegatePart } from './run-part.ts';
@@ -40,6 +41,7 @@ export interface RunnerOptions {
   readonly logs: StepLogs;
   readonly caches: CacheMounts;
   readonly cacheOwner: string;
+  readonly mountVersions: MountVersions;
   readonly contexts: ContextTrees;
   readonly session: BuildSession;
   readonly placement: Placement;
@@ -206,7 +208,9 @@ export class EngineRunner implements OpRunner<Ref> {
           const note = (text: string) => void logs.note(vertex.digest, text);
           const { materialiser } = refs;
           await using mounts = await StepMounts.open(op, { ...this.#options, materialiser, inputs, note, signal });
-          return await runExec({ op, root: target, workspace, settings: exec, mounts, log, signal });
+          await runExec({ op, root: target, workspace, settings: exec, mounts, log, signal });
+          mounts.succeeded();
+          return;
         } finally {
           await logs.end(vertex.digest);
         }

@@ -1,14 +1,14 @@
 import { z } from 'zod';
 
 /** What of a project's blobs is for what; each blob counts once, for the first that it is for. */
-export const CacheKind = z.enum(['layers', 'forms', 'sources', 'logs', 'kept', 'other']);
+export const CacheKind = z.enum(['layers', 'forms', 'sources', 'mounts', 'logs', 'kept', 'other']);
 export type CacheKind = z.infer<typeof CacheKind>;
 
 /** GET /v1/cache/usage: what takes room in the caller's project. */
 export const CacheUsage = z.object({
   /** of all kinds */
   bytes: z.int(),
-  /** what counts against the quota: layers, forms and sources */
+  /** what counts against the quota: layers, forms, sources and cache mounts */
   cacheBytes: z.int(),
   quotaBytes: z.int(),
   kinds: z.array(z.object({ kind: CacheKind, blobs: z.int(), bytes: z.int() })),

@@ -26,6 +26,15 @@ const lremovexattr: (path: Bytes, name: string) => number = libc.func(
   'int lremovexattr(const uint8_t *path, const char *name)',
 );
 
+const utimensat: (dir: number, path: Bytes, times: Bytes, flags: number) => number = libc.func(
+  'int utimensat(int dir, const uint8_t *path, const uint8_t *times, int flags)',
+);
+const AT_FDCWD = -100;
+const AT_SYMLINK_NOFOLLOW = 0x100;
+/** In place of nanoseconds: the time stays. */
+const UTIME_OMIT = 0x3fffffffn;
+const NS_PER_S = 1_000_000_000n;
+
 /** An error as Node's own system calls throw it: `code` is `EBUSY` and the like. */
 function systemError(call: string, path: string | Buffer): Error {
   const errno = koffi.errno();
@@ -66,7 +75,19 @@ export const kernel = {
   removeXattr(path: string | Buffer, name: string): void {
     if (lremovexattr(terminated(path), name) !== 0) throw systemError(`lremovexattr ${name}`, path);
   },
+  /** Of a link itself where `path` is one. Node takes seconds as a number, which has no room for nanoseconds. */
+  setMtime(path: string | Buffer, mtimeNs: bigint): void {
+    const times = Buffer.alloc(32);
+    const ns = ((mtimeNs % NS_PER_S) + NS_PER_S) % NS_PER_S;
+    times.writeBigInt64LE(UTIME_OMIT, 8);
+    times.writeBigInt64LE((mtimeNs - ns) / NS_PER_S, 16);
+    times.writeBigInt64LE(ns, 24);
+    if (utimensat(AT_FDCWD, terminated(path), times, AT_SYMLINK_NOFOLLOW) !== 0) throw systemError('utimensat', path);
+  },
 };
+
+/** See {@link kernel}. */
+export const setMtime = (path: string | Buffer, mtimeNs: bigint): void => kernel.setMtime(path, mtimeNs);
 
 /** The kernel's limits of a list of names and of a value are 64 KiB each. Every thread has a copy of its own. */
 const scratch = Buffer.alloc(64 * 1024);

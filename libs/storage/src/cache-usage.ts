@@ -11,7 +11,7 @@ const ScopeRow = z.object({
   shared_bytes: bigintColumn,
 });
 /** Those that a quota is for. */
-const cached: readonly CacheKind[] = ['layers', 'forms', 'sources'];
+const cached: readonly CacheKind[] = ['layers', 'forms', 'sources', 'mounts'];
 
 /** What takes room in a project. */
 export async function cacheUsage(db: Database, projectId: string, quotaBytes: number): Promise<CacheUsage> {
@@ -23,8 +23,9 @@ export async function cacheUsage(db: Database, projectId: string, quotaBytes: nu
        UNION ALL SELECT digest, 1 FROM layer_variants WHERE project_id = $1
        UNION ALL SELECT digest, 2 FROM fetched_files WHERE project_id = $1
        UNION ALL SELECT manifest_digest, 2 FROM fetched_trees WHERE project_id = $1
-       UNION ALL SELECT digest, 3 FROM event_archives WHERE project_id = $1
-       UNION ALL SELECT g.digest, CASE WHEN b.kept_at IS NULL THEN 5 ELSE 4 END
+       UNION ALL SELECT unnest(blobs), 3 FROM cache_mount_versions WHERE project_id = $1
+       UNION ALL SELECT digest, 4 FROM event_archives WHERE project_id = $1
+       UNION ALL SELECT g.digest, CASE WHEN b.kept_at IS NULL THEN 6 ELSE 5 END
                  FROM grants g JOIN blobs b USING (digest) WHERE g.project_id = $1)
      SELECT f.rank, count(*)::text AS blobs, sum(b.size_bytes)::text AS bytes
      FROM (SELECT digest, min(rank) AS rank FROM refs GROUP BY digest) f JOIN blobs b USING (digest)

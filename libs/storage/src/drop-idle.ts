@@ -18,7 +18,7 @@ const idle = (table: string, column: string): string =>
      AND NOT EXISTS (SELECT FROM blob_pins p JOIN builds c ON c.id = p.build_id AND c.fence = p.fence
                      AND c.state = 'running' WHERE p.digest = b.digest)`;
 
-/** Forgets layers in other forms, fetched files and deltas of base layers: they are made again when they are asked for. */
+/** Forgets layers in other forms, fetched files, versions of cache mounts and deltas of base layers: they are made again when they are asked for. */
 export async function dropIdle(sql: Sql, projectId: string | null, idleMs: number): Promise<number> {
   let dropped = 0;
   for (const [table, column] of tables) {
@@ -34,7 +34,24 @@ export async function dropIdle(sql: Sql, projectId: string | null, idleMs: numbe
       [projectId, idleMs],
     );
   }
-  return dropped;
+  return dropped + (await dropIdleMounts(sql, projectId, idleMs));
+}
+
+const idleMounts = `FROM cache_mount_versions
+  WHERE ($1::text IS NULL OR project_id = $1) AND used_at <= now() - $2 * interval '1 millisecond'`;
+
+/** Versions of cache mounts that no build made or began with: those who come later begin with nothing. */
+async function dropIdleMounts(sql: Sql, projectId: string | null, idleMs: number): Promise<number> {
+  return await sql.execute(
+    `WITH dropped AS (
+       DELETE FROM cache_mount_versions WHERE ctid = ANY (ARRAY(SELECT ctid ${idleMounts} LIMIT ${ROWS})) RETURNING blobs),
+     noted AS (
+       UPDATE blobs b SET check_at = least(b.check_at, now())
+       FROM (SELECT digest FROM blobs WHERE digest IN (SELECT unnest(blobs) FROM dropped) ORDER BY digest FOR NO KEY UPDATE) o
+       WHERE b.digest = o.digest)
+     SELECT FROM dropped`,
+    [projectId, idleMs],
+  );
 }
 
 const Count = z.object({ count: bigintColumn });
@@ -46,5 +63,6 @@ export async function idleOthers(sql: Sql, projectId: string | null, idleMs: num
     const [row] = await sql.query(Count, `SELECT count(*)::text AS count ${idle(table, column)}`, [projectId, idleMs]);
     all += row?.count ?? 0;
   }
-  return all;
+  const [mounts] = await sql.query(Count, `SELECT count(*)::text AS count ${idleMounts}`, [projectId, idleMs]);
+  return all + (mounts?.count ?? 0);
 }

@@ -99,6 +99,7 @@ export async function cacheBytes(
       Bytes,
       `SELECT coalesce(sum(size_bytes), 0)::text AS bytes FROM blobs WHERE removed_at IS NULL AND digest IN (
          SELECT unnest(blobs) FROM results WHERE ($1::text IS NULL OR project_id = $1) AND NOT id = ANY ($2::text[])
+         UNION SELECT unnest(blobs) FROM cache_mount_versions WHERE $1::text IS NULL OR project_id = $1
          UNION SELECT digest FROM layer_variants WHERE $1::text IS NULL OR project_id = $1
          UNION SELECT digest FROM layer_deltas WHERE $1::text IS NULL OR project_id = $1
          UNION SELECT digest FROM fetched_files WHERE $1::text IS NULL OR project_id = $1

@@ -6,6 +6,7 @@ export * from './cache-admin.ts';
 export * from './build-ledger.ts';
 export type { NewPart } from './build-parts.ts';
 export * from './builder-registry.ts';
+export * from './cache-mount-store.ts';
 export * from './claim.ts';
 export * from './collector.ts';
 export * from './content-keys.ts';

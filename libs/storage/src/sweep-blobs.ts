@@ -106,6 +106,7 @@ const REMOVED = 200;
 /** Whether anything refers to blob `b`. */
 const NEEDED = `(
   EXISTS (SELECT FROM results r WHERE r.blobs @> ARRAY[b.digest])
+  OR EXISTS (SELECT FROM cache_mount_versions m WHERE m.blobs @> ARRAY[b.digest])
   OR EXISTS (SELECT FROM layer_variants v WHERE v.digest = b.digest)
   OR EXISTS (SELECT FROM layer_deltas d WHERE d.digest = b.digest)
   OR EXISTS (SELECT FROM fetched_files f WHERE f.digest = b.digest)

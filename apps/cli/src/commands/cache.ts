@@ -29,6 +29,7 @@ const kinds: Readonly<Record<CacheUsage['kinds'][number]['kind'], string>> = {
   layers: 'layers of steps and bases',
   forms: 'layers in other forms',
   sources: 'fetched files',
+  mounts: 'cache mounts',
   logs: 'logs',
   kept: 'contexts and outputs',
   other: 'images’ documents',

@@ -14,6 +14,7 @@ import { statistics } from './0013-statistics.ts';
 import { blobPlaces } from './0014-blob-places.ts';
 import { collection } from './0015-collection.ts';
 import { disowning } from './0016-disowning.ts';
+import { cacheMounts } from './0017-cache-mounts.ts';
 
 export interface Migration {
   /** from 1, without gaps */
@@ -40,4 +41,5 @@ export const migrations: readonly Migration[] = [
   blobPlaces,
   collection,
   disowning,
+  cacheMounts,
 ];
