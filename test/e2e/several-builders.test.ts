@@ -81,6 +81,8 @@ RUN for i in $(seq 1 ${seconds * 10}); do echo ${marker} line $i; sleep 0.1; don
   await until('the slow step', () => cli.seen().includes(`${marker} line 3`) || undefined);
   const row = await newest();
   if (row?.owner === undefined || row.owner === null) throw new Error('nobody runs the build');
+  // What the first step made is stored beside the second: from then on nobody runs it again.
+  await until('the first step’s result', async () => (await resultsOf(row.id)).length > 0 || undefined);
   return { id: row.id, owner: row.owner, cli, marker };
 }
 
