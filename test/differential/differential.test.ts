@@ -7,7 +7,7 @@ import { differencesOf } from './differences.ts';
 import { programOf } from './program.ts';
 
 const long = process.env['KILN_TEST_LENGTH'] === 'long';
-const PROGRAMS = Number(process.env['KILN_DIFFERENTIAL_RUNS'] ?? (long ? 400 : 12));
+const PROGRAMS = Number(process.env['KILN_DIFFERENTIAL_RUNS'] ?? (long ? 400 : 8));
 /** Another one for each long run; what it found is found again with the seed that the suite's name tells. */
 const SEED = Number(process.env['KILN_DIFFERENTIAL_SEED'] ?? (long ? Date.now() % 1_000_000 : 1234));
 

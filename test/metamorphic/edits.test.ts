@@ -7,7 +7,7 @@ import { same, treeDifferences } from '../golden/expected.ts';
 import { editedProgram } from './edits.ts';
 
 const long = process.env['KILN_TEST_LENGTH'] === 'long';
-const RUNS = Number(process.env['KILN_METAMORPHIC_RUNS'] ?? (long ? 200 : 10));
+const RUNS = Number(process.env['KILN_METAMORPHIC_RUNS'] ?? (long ? 200 : 6));
 /** Another one for each long run; what it found is found again with the seed that the suite's name tells. */
 const SEED = Number(process.env['KILN_METAMORPHIC_SEED'] ?? (long ? Date.now() % 1_000_000 : 4321));
 
