@@ -82,6 +82,8 @@ function memberChanges(member: string, op: Op, old: Op, args: ReadonlySet<string
       return variableChanges(strings(now), strings(before), args);
     case 'args':
       return [argsChange(strings(now), strings(before))];
+    case 'mounts':
+      return mountChanges(list(now), list(before));
     case 'files':
     case 'inline':
       return [{ kind: 'instruction', ...firstDifference(documents(before), documents(now)) }];
@@ -104,6 +106,33 @@ function argsChange(now: readonly string[], old: readonly string[]): MissChange 
   return { kind: 'instruction', ...firstDifference(old.at(-1) ?? '', now.at(-1) ?? '') };
 }
 
+/** Digests over values of secrets tell only that the value is another one. */
+function mountChanges(now: readonly unknown[], old: readonly unknown[]): readonly MissChange[] {
+  const keyed = (mounts: readonly unknown[]): ReadonlyMap<string, unknown> =>
+    new Map(mounts.map((each) => [textOf(memberOf(each, 'id')) ?? '', memberOf(each, 'keyed')]));
+  const [mine, theirs] = [keyed(now), keyed(old)];
+  const shown = (value: unknown): string | null => (value === undefined ? null : '***');
+  const values = [...mine].flatMap(([id, value]): readonly MissChange[] => {
+    const before = theirs.get(id);
+    if (value === before || !theirs.has(id)) return [];
+    return [{ kind: 'setting', name: `value of secret ${id}`, old: shown(before), new: shown(value) }];
+  });
+  const [texts, before] = [now.map(withoutKeyed), old.map(withoutKeyed)];
+  const only = (some: readonly string[], others: readonly string[]): string | null => {
+    const left = some.filter((each) => !others.includes(each));
+    return left.length === 0 ? null : `[${left.join()}]`;
+  };
+  const sides = { old: only(before, texts), new: only(texts, before) };
+  if (sides.old !== null || sides.new !== null) return [...values, { kind: 'setting', name: '--mount', ...sides }];
+  if (values.length > 0) return values;
+  return [{ kind: 'setting', name: 'order of mounts', old: `[${before.join()}]`, new: `[${texts.join()}]` }];
+}
+
+const withoutKeyed = (mount: unknown): string =>
+  JSON.stringify(mount, (name, value: unknown) => (name === 'keyed' ? undefined : value));
+
+const list = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : []);
+
 const strings = (value: unknown): readonly string[] =>
   Array.isArray(value) ? value.filter((each): each is string => typeof each === 'string') : [];
 
@@ -114,8 +143,9 @@ function memberOf(value: unknown, name: string): unknown {
 }
 
 function documents(value: unknown): string {
-  const list: readonly unknown[] = Array.isArray(value) ? value : [];
-  return list.map((each) => textOf(memberOf(each, 'text')) ?? '').join('\n');
+  return list(value)
+    .map((each) => textOf(memberOf(each, 'text')) ?? '')
+    .join('\n');
 }
 
 /** The first line in which two texts differ. */

@@ -63,6 +63,28 @@ describe('compareOps', () => {
     ]);
   });
 
+  it('tells a secret whose value counts by its id, and of other mounts those that differ', () => {
+    const secret = { type: 'secret', id: 'one', target: '/s' };
+    const cache = { type: 'cache', id: 'c', target: '/c' };
+    const mounts = (...list: readonly unknown[]): Given => ({ op: { mounts: list } });
+    const [old, now] = [digestOf('old'), digestOf('now')];
+    expect(changes(mounts(cache, { ...secret, keyed: now }), mounts(cache, { ...secret, keyed: old }))).toEqual([
+      { kind: 'setting', name: 'value of secret one', old: '***', new: '***' },
+    ]);
+    expect(changes(mounts({ ...secret, keyed: now }), mounts(secret))).toEqual([
+      { kind: 'setting', name: 'value of secret one', old: null, new: '***' },
+    ]);
+    const keyed = { ...secret, keyed: now };
+    const [moved] = changes(mounts({ ...cache, target: '/d' }, keyed), mounts(cache, keyed));
+    expect(moved).toEqual({
+      kind: 'setting',
+      name: '--mount',
+      old: '[{"type":"cache","id":"c","target":"/c"}]',
+      new: '[{"type":"cache","id":"c","target":"/d"}]',
+    });
+    expect(JSON.stringify(changes(mounts({ ...keyed, target: '/t' }), mounts(keyed)))).not.toContain(now);
+  });
+
   it('tells the first line of a here-document that differs', () => {
     const of = (text: string): Given => ({ name: 'RUN <<E', op: { args: ['sh', '-c', text] } });
     expect(changes(of('a\nb2\nc2'), of('a\nb\nc'))).toEqual([{ kind: 'instruction', old: 'b', new: 'b2' }]);
@@ -118,5 +140,31 @@ describe('what is shown of secrets', () => {
     });
     const followed: MissCause = { kind: 'followed', step: { vertex: digestOf('s'), name: 's', line: 1 }, cause };
     expect(JSON.stringify(redacted(followed, (text) => without(values, text)))).not.toContain('hunter22');
+  });
+
+  it('is none of what addresses hold', () => {
+    const cause: MissCause = {
+      kind: 'changed',
+      changes: [
+        { kind: 'files', source: 'https://user:hunter22@example.com/a', total: 0, files: [] },
+        { kind: 'commit', repository: 'https://user:hunter22@example.com/a.git', old: 'a', new: 'b' },
+        { kind: 'files', source: 'https://example.com/hunter33/a', total: 0, files: [] },
+      ],
+    };
+    const shown = JSON.stringify(redacted(cause, (text) => without(['hunter33'], text)));
+    expect(shown).not.toMatch(/hunter|user:/);
+    expect(shown).toContain('example.com/a.git');
+  });
+
+  it('is cut where it is long, around what differs', () => {
+    const [old, now] = [
+      'x'.repeat(50_000) + 'old' + 'y'.repeat(50_000),
+      'x'.repeat(50_000) + 'new' + 'y'.repeat(50_000),
+    ];
+    const shown = redacted({ kind: 'changed', changes: [{ kind: 'instruction', old, new: now }] }, (text) => text);
+    expect(JSON.stringify(shown).length).toBeLessThan(5000);
+    expect(shown).toMatchObject({
+      changes: [{ old: expect.stringContaining('old') as unknown, new: expect.stringContaining('new') as unknown }],
+    });
   });
 });

@@ -1,4 +1,4 @@
-import { isSecretName } from '#graph';
+import { isSecretName, withoutCredentials } from '#graph';
 import type { MissCause, MissChange } from '#protocol';
 import type { KeyedVertex } from './keyed-vertex.ts';
 
@@ -19,18 +19,22 @@ export function secretValues(vertices: readonly KeyedVertex[]): readonly string[
   return [...found].sort((a, b) => b.length - a.length);
 }
 
+/** Each step that follows has its cause once more. */
+const MAX_SHOWN = 1000;
+const BEFORE_DIFFERENCE = 100;
+
 /**
- * What may be shown of a cause: that a secret changed, not from what to what.
+ * What may be shown of a cause: that a secret changed, not from what to what; of long texts what is about their difference.
  * @param mask takes out what must not be shown anywhere
  */
 export function redacted(cause: MissCause, mask: (text: string) => string): MissCause {
-  if (cause.kind === 'changed')
-    return { ...cause, changes: cause.changes.map((change) => redactedChange(change, mask)) };
-  if (cause.kind !== 'followed' || cause.cause.kind !== 'changed') return cause;
-  return {
-    ...cause,
-    cause: { ...cause.cause, changes: cause.cause.changes.map((change) => redactedChange(change, mask)) },
-  };
+  const open = (text: string): string => withoutCredentials(mask(text));
+  const all = <C extends Extract<MissCause, { kind: 'changed' }>>(changed: C): C => ({
+    ...changed,
+    changes: changed.changes.map((change) => redactedChange(change, open)),
+  });
+  if (cause.kind === 'changed') return all(cause);
+  return cause.kind === 'followed' && cause.cause.kind === 'changed' ? { ...cause, cause: all(cause.cause) } : cause;
 }
 
 function redactedChange(change: MissChange, mask: (text: string) => string): MissChange {
@@ -39,17 +43,33 @@ function redactedChange(change: MissChange, mask: (text: string) => string): Mis
     case 'variable': {
       const hidden = (text: string | null): string | null => (text === null ? null : MASK);
       const show = isSecretName(change.name) ? hidden : each;
-      return { ...change, old: show(change.old), new: show(change.new) };
+      return { ...change, ...cut(show(change.old), show(change.new)) };
     }
     case 'setting':
-      return { ...change, old: each(change.old), new: each(change.new) };
+      return { ...change, ...cut(each(change.old), each(change.new)) };
     case 'instruction':
-      return { ...change, old: mask(change.old), new: mask(change.new) };
     case 'order':
-      return { ...change, old: mask(change.old), new: mask(change.new) };
+      return { ...change, ...cut(mask(change.old), mask(change.new)) };
+    case 'commit':
+      return { ...change, repository: mask(change.repository) };
+    case 'files':
+      return { ...change, source: mask(change.source) };
     default:
       return change;
   }
+}
+
+function cut<T extends string | null>(old: T, now: T): { readonly old: T; readonly new: T };
+function cut(old: string | null, now: string | null): Record<'old' | 'new', string | null> {
+  if (Math.max(old?.length ?? 0, now?.length ?? 0) <= MAX_SHOWN) return { old, new: now };
+  let same = 0;
+  while (same < (old?.length ?? 0) && old?.[same] === now?.[same]) same++;
+  const from = Math.max(0, same - BEFORE_DIFFERENCE);
+  const part = (text: string | null): string | null => {
+    if (text === null) return null;
+    return `${from > 0 ? '…' : ''}${text.slice(from, from + MAX_SHOWN)}${text.length > from + MAX_SHOWN ? '…' : ''}`;
+  };
+  return { old: part(old), new: part(now) };
 }
 
 /** Takes values out of a text. */
