@@ -88,6 +88,7 @@ const inDockerfile =
     expect(DOCKERFILE).toContain(from);
     await write(dir, { Dockerfile: DOCKERFILE.replace(from, to) });
   };
+const withStage = (dockerfile: string): string => `FROM box:1 AS new\nRUN echo new > /new\n${dockerfile}`;
 const nothing = async (): Promise<void> => {};
 const files = (...named: readonly unknown[]): unknown => ({
   kind: 'files',
@@ -247,6 +248,14 @@ describe.concurrent('no miss', () => {
     ['a file that nothing takes', (dir) => write(dir, { 'README.md': 'other' })],
     ['a file that .dockerignore hides', (dir) => write(dir, { 'ignored/x': 'other' })],
     ['times alone', (dir) => utimes(join(dir, 'src/a.ts'), 1, 1)],
+    [
+      'the order in which files were made',
+      async (dir) => {
+        await rm(join(dir, 'src'), { recursive: true });
+        await write(dir, { 'src/x/y/z.ts': 'z', 'src/b.ts': 'b', 'src/a.ts': 'a' });
+        await symlink('a.ts', join(dir, 'src/link'));
+      },
+    ],
     ['owners alone', (dir) => lchown(join(dir, 'src/a.ts'), 1234, 1234)],
     ['LABEL', inDockerfile('LABEL a=1', 'LABEL a=2 b=3')],
     ['CMD', inDockerfile('CMD ["sh"]', 'CMD ["true"]\nEXPOSE 80')],
@@ -258,6 +267,12 @@ describe.concurrent('no miss', () => {
     expect(causes).toEqual([]);
     expect(steps.map(({ state }) => state)).toEqual(steps.map(() => 'hit'));
     for (const { hit } of steps) if (hit !== null) expect(hit).toMatchObject({ scope: 'main', builderId: 'one' });
+  });
+
+  it('for --target', async () => {
+    const { steps, causes } = await edited(nothing, '--target', 'made');
+    expect(causes).toEqual([]);
+    expect(steps.map(({ state }) => state)).toEqual(['hit', 'hit']);
   });
 });
 
@@ -350,6 +365,21 @@ describe.concurrent('the Dockerfile', () => {
           'RUN --mount=type=bind,source=tool.txt,target=/tool.txt,rw cat /tool.txt',
         ),
       ),
+    ],
+    [
+      'a cache mount',
+      inDockerfile('RUN echo two', 'RUN --mount=type=cache,target=/c echo two'),
+      'RUN --mount=type=cache,target=/c echo two > /two',
+      changed(instruction('RUN echo two > /two', 'RUN --mount=type=cache,target=/c echo two > /two')),
+    ],
+    [
+      'a new stage, and what takes of it',
+      (dir) =>
+        write(dir, {
+          Dockerfile: withStage(DOCKERFILE.replace('COPY <<END', 'COPY --from=new /new /new\nCOPY <<END')),
+        }),
+      'RUN echo new > /new',
+      { kind: 'neverBuilt' },
     ],
     [
       'id of a secret',
@@ -475,6 +505,30 @@ describe.concurrent('flags', () => {
     );
   });
 
+  it('a secret whose value counts', async () => {
+    const make = (): Promise<string> =>
+      shop.folder({
+        Dockerfile: 'FROM box:1\nRUN --mount=type=secret,id=index echo counts\n',
+        old: 'horse-one',
+        now: 'horse-two',
+      });
+    const file = join(await make(), 'old');
+    const dir = await shop.copyOf('keyed', make, '--secret', `id=index,src=${file},keyed`);
+    const explained = await shop.build(dir, await shop.branch(), '--secret', `id=index,src=${join(dir, 'now')},keyed`);
+    expect(first(explained).cause).toEqual(
+      changed({ kind: 'setting', name: 'value of secret index', old: '***', new: '***' }),
+    );
+    expect(explained.said).toContain('miss: value of secret index "***" → "***"');
+  });
+
+  it('a time to live that has ended', async () => {
+    const of = (ttl: string): string => `FROM box:1\n# kiln:ttl=${ttl}\nRUN echo index\nRUN echo uses it\n`;
+    const dir = await shop.copyOf('ttl', () => shop.folder({ Dockerfile: of('24h') }));
+    await write(dir, { Dockerfile: of('1ms') });
+    const explained = await shop.build(dir, await shop.branch());
+    expect(first(explained)).toMatchObject({ step: 'RUN echo index', cause: { kind: 'expired' } });
+  });
+
   it('--no-cache', async () => {
     const explained = await edited(nothing, '--no-cache');
     expect(first(explained).cause).toEqual({ kind: 'noCache', flag: '--no-cache', stage: 'made' });
@@ -542,6 +596,40 @@ describe.concurrent('what comes from elsewhere', () => {
     expect(explained.hints.join()).toContain('moves with its tag');
   });
 
+  it('another tag of the base image', async () => {
+    const name = `${farm.registry.host}/acme/tags`;
+    const base = await shop.folder({ Dockerfile: 'FROM box:1\nRUN echo tags > /tags\n' });
+    await farm.build(base, '-t', `${name}:1`, '--push');
+    await write(base, { Dockerfile: 'FROM box:1\nRUN echo more > /tags\n' });
+    await farm.build(base, '-t', `${name}:2`, '--push');
+    const of = (tag: number): Record<string, string> => ({ Dockerfile: `FROM ${name}:${tag}\nRUN cat /tags\n` });
+    const dir = await shop.copyOf('tags', () => shop.folder(of(1)));
+    await write(dir, of(2));
+    expect(first(await shop.build(dir, await shop.branch())).cause).toMatchObject(
+      changed({ kind: 'image', oldName: `${name}:1`, newName: `${name}:2` }) as object,
+    );
+  });
+
+  it('ONBUILD of a base image', async () => {
+    const name = `${farm.registry.host}/acme/onbuild:1`;
+    const push = async (text: string): Promise<void> => {
+      const dir = await shop.folder({ Dockerfile: `FROM box:1\nONBUILD RUN echo ${text}\n` });
+      await farm.build(dir, '-t', name, '--push');
+    };
+    await push('one');
+    const dir = await shop.copyOf('onbuild', () => shop.folder({ Dockerfile: `FROM ${name}\nRUN echo on it\n` }));
+    await push('two');
+    const { step, cause } = first(await shop.build(dir, await shop.branch(), '--pull'));
+    expect(step).toContain('RUN echo two');
+    expect(changesOf(cause)).toContainEqual(
+      expect.objectContaining({
+        kind: 'instruction',
+        old: expect.stringContaining('RUN echo one') as unknown,
+        new: expect.stringContaining('RUN echo two') as unknown,
+      }),
+    );
+  });
+
   it('another base image', async () => {
     const make = (): Promise<string> => shop.folder({ Dockerfile: 'FROM box:1\nRUN echo onto\n' });
     const dir = await shop.copyOf('onto', make);
@@ -565,6 +653,19 @@ describe.concurrent('what comes from elsewhere', () => {
         files: [{ path: 'explained.txt', what: ['content'] }],
       }) as object,
     );
+  });
+
+  it('a file by URL with credentials, which are not told', async () => {
+    web.files.set('/private.txt', { body: 'one' });
+    const url = web.url('/private.txt').replace('//', '//user:hunter2-hunter2@');
+    const make = (): Promise<string> => shop.folder({ Dockerfile: `FROM box:1\nADD ${url} /\n` });
+    const dir = await shop.copyOf('private', make);
+    web.files.set('/private.txt', { body: 'two' });
+    const explained = await shop.build(dir, await shop.branch());
+    expect(first(explained).cause).toMatchObject(
+      changed({ kind: 'files', source: web.url('/private.txt'), total: 1 }) as object,
+    );
+    expect(JSON.stringify(explained)).not.toContain('hunter2');
   });
 
   it('a repository', async () => {

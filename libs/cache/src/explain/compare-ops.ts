@@ -109,7 +109,11 @@ function argsChange(now: readonly string[], old: readonly string[]): MissChange 
 /** Digests over values of secrets tell only that the value is another one. */
 function mountChanges(now: readonly unknown[], old: readonly unknown[]): readonly MissChange[] {
   const keyed = (mounts: readonly unknown[]): ReadonlyMap<string, unknown> =>
-    new Map(mounts.map((each) => [textOf(memberOf(each, 'id')) ?? '', memberOf(each, 'keyed')]));
+    new Map(
+      mounts
+        .filter((each) => memberOf(each, 'type') === 'secret')
+        .map((each) => [textOf(memberOf(each, 'id')) ?? '', memberOf(each, 'keyed')]),
+    );
   const [mine, theirs] = [keyed(now), keyed(old)];
   const shown = (value: unknown): string | null => (value === undefined ? null : '***');
   const values = [...mine].flatMap(([id, value]): readonly MissChange[] => {

@@ -65,7 +65,8 @@ describe('compareOps', () => {
 
   it('tells a secret whose value counts by its id, and of other mounts those that differ', () => {
     const secret = { type: 'secret', id: 'one', target: '/s' };
-    const cache = { type: 'cache', id: 'c', target: '/c' };
+    // Of the secret's own id.
+    const cache = { type: 'cache', id: 'one', target: '/c' };
     const mounts = (...list: readonly unknown[]): Given => ({ op: { mounts: list } });
     const [old, now] = [digestOf('old'), digestOf('now')];
     expect(changes(mounts(cache, { ...secret, keyed: now }), mounts(cache, { ...secret, keyed: old }))).toEqual([
@@ -79,8 +80,8 @@ describe('compareOps', () => {
     expect(moved).toEqual({
       kind: 'setting',
       name: '--mount',
-      old: '[{"type":"cache","id":"c","target":"/c"}]',
-      new: '[{"type":"cache","id":"c","target":"/d"}]',
+      old: '[{"type":"cache","id":"one","target":"/c"}]',
+      new: '[{"type":"cache","id":"one","target":"/d"}]',
     });
     expect(JSON.stringify(changes(mounts({ ...keyed, target: '/t' }), mounts(keyed)))).not.toContain(now);
   });
