@@ -1,11 +1,14 @@
 import { execFile } from 'node:child_process';
-import { writeFile } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { chmod, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { GitServer, WebServer } from '#testing';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { pushBaseImage } from './base-image.ts';
-import { Farm } from './farm.ts';
+import { write } from './context.ts';
+import { Farm, type RunningCli } from './farm.ts';
 import { foreignBusyBox } from './foreign-busybox.ts';
 
 const run = promisify(execFile);
@@ -15,21 +18,37 @@ const Index = z.object({
 });
 
 let farm: Farm;
+let git: GitServer;
+let web: WebServer;
 beforeAll(async () => {
-  farm = await Farm.start();
+  git = await GitServer.start();
+  web = await WebServer.start();
+  farm = await Farm.start({ egressAllow: [git.host, web.host] });
   const own = { platform: { os: 'linux', architecture: 'amd64' }, program: '/bin/busybox' };
   await pushBaseImage(`${farm.mirror.host}/library/boxes:1`, [own, await foreignBusyBox('arm64')]);
 }, 120_000);
-afterAll(() => farm[Symbol.asyncDispose]());
+afterAll(async () => {
+  await farm[Symbol.asyncDispose]();
+  await git[Symbol.asyncDispose]();
+  await web[Symbol.asyncDispose]();
+});
 afterEach(({ task }) => {
   if (task.result?.state === 'fail') process.stderr.write(farm.logs());
 });
 
-/** An empty context with this Dockerfile. */
-async function context(dockerfile: string): Promise<string> {
+/** A context of this Dockerfile and these files. */
+async function context(dockerfile: string, files: Readonly<Record<string, string>> = {}): Promise<string> {
   const dir = await farm.folder();
-  await writeFile(join(dir, 'Dockerfile'), dockerfile);
+  await write(dir, { Dockerfile: dockerfile, ...files });
   return dir;
+}
+
+/** The program of another architecture with bytes that no image has yet. */
+async function unseen(): Promise<string> {
+  const program = join(await farm.folder(), 'busybox');
+  await writeFile(program, Buffer.concat([await readFile((await foreignBusyBox('arm64')).program), randomBytes(64)]));
+  await chmod(program, 0o755);
+  return program;
 }
 
 const name = (tag: string): string => `${farm.registry.host}/platforms:${tag}`;
@@ -163,6 +182,87 @@ describe('a builder of another architecture', () => {
     for (const { part_platform: platform } of of) expect(stdout).not.toContain(`"platforms":["${platform}"]`);
   });
 
+  it('sees what the build saw, and asks nobody, whatever has changed since', async () => {
+    git.authorization = `basic ${Buffer.from('x-access-token:t0ken').toString('base64')}`;
+    const change = async (version: string): Promise<void> => {
+      await git.commit('lib', { a: `lib ${version}\n` });
+      for (const path of ['/below', '/above']) web.files.set(path, { body: `${path} ${version}\n` });
+    };
+    const dockerfile = [
+      'FROM --platform=$BUILDPLATFORM boxes:1 AS tools',
+      `ADD ${web.url('/below')} /below`,
+      'RUN echo changing; sleep 4',
+      'FROM boxes:1',
+      'COPY --from=tools /below /below',
+      'RUN --mount=target=/context cp /context/kept /mounted',
+      'COPY kept /kept',
+      `ADD ${web.url('/above')} /above`,
+      `ADD ${git.url('lib')} /lib`,
+      'RUN uname -m | cat - /below /mounted /kept /above /lib/a > /all',
+    ].join('\n');
+    await change('one');
+    await git.commit('main', { Dockerfile: dockerfile, kept: 'kept one\n' });
+    const { ended, seen } = farm.cli(
+      [
+        ...['build', git.url('main'), '--platform', 'linux/amd64,linux/arm64', '--progress=plain'],
+        ...['-t', name('pinned'), '--push', '--secret', 'id=GIT_AUTH_TOKEN'],
+      ],
+      { env: { GIT_AUTH_TOKEN: 't0ken' } },
+    );
+    await expect.poll(seen, { timeout: 30_000 }).toMatch(/^#\d+ [\d.]+ changing$/m);
+    await change('two');
+    await git.commit('main', { kept: 'kept two\n' });
+    const asked = [git.seen.length, web.seen.length];
+    const { code, stderr } = await ended;
+    expect(code, stderr).toBe(0);
+    expect([git.seen.length, web.seen.length]).toEqual(asked);
+    const files = '/below one\nkept one\nkept one\n/above one\nlib one\n';
+    expect(await fileOf('pinned', 'arm64', 'all')).toBe(`aarch64\n${files}`);
+    expect(await fileOf('pinned', 'amd64', 'all')).toBe(`x86_64\n${files}`);
+  });
+
+  it('stands on linked copies', async () => {
+    const dockerfile = [
+      'FROM boxes:1',
+      'COPY --link a /a',
+      'RUN cp /a /copied',
+      'COPY --link b /b',
+      'RUN uname -m | cat - /a /b /copied > /all',
+    ].join('\n');
+    const args = ['--platform', 'linux/amd64,linux/arm64', '-t', name('linked'), '--push'];
+    const first = await farm.build(await context(dockerfile, { a: 'a\n', b: 'b\n' }), ...args);
+    expect(first['kiln.build'].steps).toMatchObject({ hit: 0, total: first['kiln.build'].steps.run });
+    expect(await fileOf('linked', 'arm64', 'all')).toBe('aarch64\na\nb\na\n');
+    const second = await farm.build(await context(dockerfile, { a: 'a\n', b: 'c\n' }), ...args);
+    // The copy of b, and what stands on it.
+    expect(second['kiln.build'].steps.total - second['kiln.build'].steps.hit).toBe(second['kiln.build'].steps.run);
+    expect(second['kiln.build'].steps.run).toBeLessThanOrEqual(4);
+    expect(await fileOf('linked', 'arm64', 'all')).toBe('aarch64\na\nc\na\n');
+    expect(await fileOf('linked', 'amd64', 'all')).toBe('x86_64\na\nc\na\n');
+  });
+
+  it('has what it stands on made again where that is damaged, and counts what it pulled', async () => {
+    const tools = 'FROM --platform=$BUILDPLATFORM boxes:1 AS tools\nRUN echo damaged > /tools\n';
+    const before = await farm.build(await context(tools), '--platform', 'linux/amd64');
+    const Layer = z.object({ digest: z.string() });
+    const digestsOf = `SELECT layers->-1->'descriptor'->>'digest' AS digest FROM results WHERE producer_build = $1`;
+    for (const { digest } of await farm.db.query(Layer, digestsOf, [before['kiln.build'].id])) {
+      const hex = digest.slice('sha256:'.length);
+      await writeFile(join(farm.dir, 'content/sha256', hex.slice(0, 2), hex), 'other bytes');
+    }
+    const own = { platform: { os: 'linux', architecture: 'amd64' }, program: '/bin/busybox' };
+    const foreign = { platform: { os: 'linux', architecture: 'arm64' }, program: await unseen() };
+    await pushBaseImage(`${farm.mirror.host}/library/pulled:1`, [own, foreign]);
+    const dir = await context(
+      `${tools}FROM pulled:1\nRUN --mount=from=tools,target=/t uname -m | cat - /t/tools > /all\n`,
+    );
+    const built = await farm.build(dir, '--platform', 'linux/amd64,linux/arm64', '-t', name('repaired'), '--push');
+    expect(built.progress).toContain('were lost or damaged');
+    expect(await fileOf('repaired', 'arm64', 'all')).toBe('aarch64\ndamaged\n');
+    expect(await fileOf('repaired', 'amd64', 'all')).toBe('x86_64\ndamaged\n');
+    expect(built['kiln.build'].bytes.pulled).toBeGreaterThan(100_000);
+  });
+
   it('tells its failures as the build’s own', async () => {
     const dir = await context('FROM boxes:1\nRUN echo well\nRUN echo on $(uname -m) && exit 3\n');
     const { code, stderr } = await farm.cli(['build', dir, '--platform', 'linux/arm64']).ended;
@@ -195,9 +295,41 @@ describe('a builder of another architecture', () => {
     await expect.poll(open, { timeout: 20_000 }).toBe(0);
   });
 
-  it('may be lost: who emulates goes on', async () => {
+  it('goes on while its build goes to another builder, and tells every line once', async () => {
     await farm.stopBuilder('one', 'SIGTERM');
     await farm.startBuilder('one');
+    // The only slot for builds of the other one is taken: what comes now goes to this one.
+    const owner = z.object({ owner: z.string() });
+    const own = "SELECT owner FROM builds WHERE state = 'running' AND parent_id IS NULL AND owner = 'arm'";
+    const blockers: RunningCli[] = [];
+    while ((await farm.db.query(owner, own, [])).length === 0) {
+      const dir = await context(`FROM boxes:1\nRUN echo ${blockers.length}; sleep 300\n`);
+      const blocker = farm.cli(['build', dir, '--platform', 'linux/amd64', '--progress=plain']);
+      blockers.push(blocker);
+      await expect.poll(blocker.seen, { timeout: 30_000 }).toMatch(/^#\d+ [\d.]+ \d$/m);
+    }
+    const dir = await context(
+      'FROM boxes:1\nRUN for n in $(seq 1 40); do echo line $n of $(uname -m); sleep 0.5; done; uname -m > /machine\n',
+    );
+    const { ended, seen } = farm.cli([
+      ...['build', dir, '--platform', 'linux/arm64', '-t', name('moved'), '--push', '--progress=plain'],
+    ]);
+    await expect.poll(seen, { timeout: 30_000 }).toContain('line 2 of aarch64');
+    const newest = 'SELECT id FROM builds WHERE parent_id IS NULL ORDER BY created_at DESC LIMIT 1';
+    const [{ id } = { id: '' }] = await farm.db.query(z.object({ id: z.string() }), newest, []);
+    await farm.stopBuilder('one', 'SIGKILL');
+    await farm.startBuilder('one');
+    const { code, stderr } = await ended;
+    for (const { child } of blockers) child.kill('SIGINT');
+    expect(code, stderr).toBe(0);
+    const lines = [...stderr.matchAll(/line (\d+) of aarch64$/gm)].map(([, line]) => Number(line));
+    expect(lines).toEqual(Array.from({ length: 40 }, (_, index) => index + 1));
+    expect(await parts(id)).toEqual([{ owner: 'arm', part_platform: 'linux/arm64', state: 'succeeded' }]);
+    expect(await fileOf('moved', 'arm64', 'machine')).toBe('aarch64\n');
+    await Promise.all(blockers.map(({ ended: over }) => over));
+  });
+
+  it('may be lost: who emulates goes on', async () => {
     const dir = await context('FROM boxes:1\nRUN uname -m > /machine; echo begun on $(uname -m); sleep 6\n');
     const { ended, seen } = farm.cli([
       ...['build', dir, '--platform', 'linux/arm64,linux/amd64', '-t', name('lost'), '--push', '--progress=plain'],

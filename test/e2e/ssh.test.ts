@@ -1,9 +1,11 @@
 import { execFile, execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import { chmod, copyFile, mkdir, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { WebSocket } from 'undici';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { Permission, ProjectStore, TokenStore } from '#storage';
 import { write } from './context.ts';
@@ -128,8 +130,14 @@ it('a session is for whoever may start builds of the project', async () => {
   expect(await upgrade(id, 'kiln_wrong')).toBe(401);
   expect(await upgrade(id, farm.token)).toBe(101);
   expect(await upgrade(basename(dir), farm.token)).toBe(404);
+  const socket = new WebSocket(`${farm.url.replace('http', 'ws')}/v1/builds/${id}/session`, {
+    headers: { authorization: `Bearer ${farm.token}` },
+  });
+  await once(socket, 'open');
+  const closed = once(socket, 'close');
   expect((await farm.cli(['cancel', id]).ended).code).toBe(0);
   expect((await cli.ended).code).toBe(1);
+  expect((await closed)[0]).toMatchObject({ code: 1000, reason: 'the build has ended' });
   expect(await upgrade(id, farm.token)).toBe(409);
 });
 

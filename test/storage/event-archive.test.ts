@@ -136,6 +136,26 @@ describe('archived events', () => {
     });
   });
 
+  it('tell what was taken over from a part, wherever they are', async () => {
+    const claim = await claimBuild(storage);
+    const { buildId: id } = claim;
+    const last = (part: string): Promise<number> => storage.feed.lastFrom(id, part);
+    const from = (part: string, seq: number): BuildEvent => ({
+      type: 'vertexStarted',
+      atMs: 1,
+      vertex,
+      from: { part, seq },
+    });
+    expect(await last('a')).toBe(0);
+    await ledger.append(claim, [from('a', 1), from('a', 7), from('b', 3), log('"from":{"part":"a","seq":9}')]);
+    await fill(claim, 40);
+    expect([await last('a'), await last('b')]).toEqual([7, 3]);
+    await archive.sweep();
+    expect([await last('a'), await last('b'), await last('c')]).toEqual([7, 3, 0]);
+    await ledger.append(claim, [from('b', 5)]);
+    expect(await last('b')).toBe(5);
+  });
+
   it('are not written again when the answer to their commit was lost', async () => {
     const claim = await claimBuild(storage);
     const { buildId: id } = claim;

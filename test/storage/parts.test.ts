@@ -43,6 +43,13 @@ describe('a part of a build', () => {
     expect(claim?.request).toMatchObject({ platforms: ['linux/arm64'], outputs: [], tags: [] });
     expect(Buffer.from(claim?.sealed ?? []).toString()).toBe('s');
     expect(parent.part).toBeNull();
+    const fetched = {
+      page: { type: 'http', url: 'https://x/y' },
+      context: { type: 'git', url: 'https://x/z' },
+    } as const;
+    const request = { ...parent.request, contexts: { ...fetched, sent: { type: 'local' } as const } };
+    const other = await ledger.createPart({ ...parent, request }, newPart());
+    expect((await ledger.claim(other.buildId, 1, 'arm'))?.request.contexts).toEqual({ sent: { type: 'local' } });
     const { builds } = await ledger.list(parent.projectId, { limit: 50 });
     expect(builds.map(({ id }) => id)).toContain(parent.buildId);
     expect(builds.map(({ id }) => id)).not.toContain(part.id);

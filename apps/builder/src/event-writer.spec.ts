@@ -29,6 +29,19 @@ describe('EventWriter', () => {
     expect(written.map((event) => event.type)).toEqual(['log', 'vertexStarted', 'log']);
   });
 
+  it('knows of joined output what the last of it was, and joins none of different parts', async () => {
+    const written: BuildEvent[] = [];
+    const { made } = writer(async (events) => void written.push(...events));
+    const from = (part: string, seq: number) => ({ ...log(`${part}${seq} `), from: { part, seq } });
+    for (const event of [from('a', 1), from('a', 4), from('b', 2), log('own ')]) void made.emit(event);
+    await made.flush();
+    expect(written).toEqual([
+      { ...log('a1 a4 '), from: { part: 'a', seq: 4 } },
+      { ...log('b2 '), from: { part: 'b', seq: 2 } },
+      log('own '),
+    ]);
+  });
+
   it('cuts long output between characters', async () => {
     const written: BuildEvent[] = [];
     const { made } = writer(async (events) => void written.push(...events));

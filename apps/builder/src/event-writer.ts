@@ -67,8 +67,10 @@ export class EventWriter {
       event.type === 'log' &&
       last.vertex === event.vertex &&
       last.stream === event.stream &&
+      last.from?.part === event.from?.part &&
       last.text.length + event.text.length <= LOG_LIMIT;
-    if (joins) this.#pending[this.#pending.length - 1] = { ...last, text: last.text + event.text };
+    if (joins)
+      this.#pending[this.#pending.length - 1] = { ...last, ...event, atMs: last.atMs, text: last.text + event.text };
     else this.#pending.push(event);
   }
 

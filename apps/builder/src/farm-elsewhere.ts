@@ -1,9 +1,8 @@
 import { type BuildQueue, HEARTBEAT_TTL_MS } from '#dispatch';
-import { type Elsewhere, encodePart, PartFailure } from '#engine';
+import { type Elsewhere, encodePart, type PartEvent, PartFailure, type PinnedPart } from '#engine';
 import type { NodePlatforms } from '#executor';
 import { digestOf, formatPlatform, parsePlatform } from '#oci';
-import { type BuildEvent, isFinal, type SealedParts } from '#protocol';
-import type { Part } from '#solver';
+import { type BuildEvent, type BuildResult, isFinal, type SealedParts } from '#protocol';
 import { type Clock, KilnError, type Logger, messageOf, type Random, randomId, seal } from '#std';
 import type { BuilderRegistry, BuildLedger, Claim, EventFeed } from '#storage';
 import type { Patience } from './patience.ts';
@@ -28,9 +27,13 @@ const ID_LENGTH = 20;
 /** How often it is asked whether anybody is still there who could run the part. */
 const LOOK_MS = 2_000;
 
+type Listener = (told: PartEvent) => void | Promise<void>;
+
 /** What the rest of the farm does for one build: parts, each a build that this one waits for. */
 export class FarmElsewhere implements Elsewhere {
   readonly #options: FarmElsewhereOptions;
+  /** numbers of the last events that were handed on, of parts that have not ended */
+  readonly #told = new Map<string, number>();
 
   constructor(options: FarmElsewhereOptions) {
     this.#options = options;
@@ -49,8 +52,8 @@ export class FarmElsewhere implements Elsewhere {
       });
   }
 
-  async run(part: Part, onEvent: (event: BuildEvent) => void | Promise<void>, signal: AbortSignal): Promise<boolean> {
-    const { claim, ledger, logger, wait } = this.#options;
+  async run(part: PinnedPart, onEvent: Listener, signal: AbortSignal): Promise<BuildResult | undefined> {
+    const { claim, feed, ledger, logger, wait } = this.#options;
     const text = encodePart(part);
     const id = randomId(this.#options.random, ID_LENGTH);
     const build = await wait(() =>
@@ -62,7 +65,12 @@ export class FarmElsewhere implements Elsewhere {
         sealed: this.#seal(id),
       }),
     );
-    logger.info('steps go to another builder', { part: build.buildId, platform: build.platform });
+    const { buildId } = build;
+    const isNew = buildId === id;
+    // What an earlier attempt, or an earlier solve, has told of is not told again.
+    if (!isNew && !this.#told.has(buildId))
+      this.#told.set(buildId, await wait(() => feed.lastFrom(claim.buildId, buildId)));
+    logger.info('steps go to another builder', { part: buildId, platform: build.platform, isNew });
     try {
       await this.#options.parts.add([build]);
     } catch (thrown) {
@@ -72,11 +80,11 @@ export class FarmElsewhere implements Elsewhere {
     const ended = new AbortController();
     const looking = this.#look(formatPlatform(part.platform), gone, AbortSignal.any([signal, ended.signal]));
     try {
-      const final = await this.#follow(build.buildId, onEvent, AbortSignal.any([signal, gone.signal]));
+      const final = await this.#follow(buildId, onEvent, AbortSignal.any([signal, gone.signal]));
       signal.throwIfAborted();
       if (final !== undefined) return finish(final);
-      await wait(() => ledger.requestCancel(claim.projectId, build.buildId));
-      return false;
+      await wait(() => ledger.requestCancel(claim.projectId, buildId));
+      return undefined;
     } finally {
       ended.abort();
       await looking;
@@ -84,18 +92,19 @@ export class FarmElsewhere implements Elsewhere {
   }
 
   /** Everything that the part tells, to its end; undefined when aborted before. */
-  async #follow(
-    buildId: string,
-    onEvent: (event: BuildEvent) => void | Promise<void>,
-    signal: AbortSignal,
-  ): Promise<BuildEvent | undefined> {
+  async #follow(part: string, onEvent: Listener, signal: AbortSignal): Promise<BuildEvent | undefined> {
     const { feed, wait } = this.#options;
+    const told = this.#told.get(part) ?? 0;
     let seen = 0;
     return await wait(async () => {
-      for await (const { seq, event } of feed.watch(buildId, seen, signal)) {
+      for await (const { seq, event } of feed.watch(part, seen, signal)) {
         seen = seq;
-        if (isFinal(event)) return event;
-        await onEvent(event);
+        if (isFinal(event)) {
+          this.#told.delete(part);
+          return event;
+        }
+        this.#told.set(part, Math.max(told, seq));
+        await onEvent({ event, from: { part, seq }, known: seq <= told });
       }
       return undefined;
     });
@@ -121,8 +130,8 @@ export class FarmElsewhere implements Elsewhere {
   }
 }
 
-function finish(final: BuildEvent): true {
-  if (final.type === 'succeeded') return true;
+function finish(final: BuildEvent): BuildResult {
+  if (final.type === 'succeeded') return final.result;
   if (final.type === 'failed') throw new PartFailure(final.failure);
   throw new KilnError('CANCELLED', 'the part of this build that ran on another builder was cancelled');
 }

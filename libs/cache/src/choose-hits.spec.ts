@@ -55,6 +55,24 @@ describe('chooseHits', () => {
     expect([...choice.needed]).toEqual([d]);
   });
 
+  it('takes what is given as it is, whatever it stands on, and nothing else in its place', () => {
+    const { definition, a, b, c, d } = diamond();
+    const all = new Map([
+      [a, [record('a', onBase), record('a given', onBase)]],
+      [b, [record('b', [id('another a')])]],
+      [c, [record('c', [id('a')])]],
+      [d, [record('d', [id('another b'), id('c')])]],
+    ]);
+    const given = new Map<Digest, ResultId>([
+      [a, id('a given')],
+      [b, id('b')],
+    ]);
+    const { hits, needed } = chooseHits(definition, all, given);
+    expect(new Map([...hits].map(([digest, { result }]) => [digest, result.id]))).toEqual(given);
+    expect(needed).toEqual(new Set([d, b, c, a]));
+    expect(chooseHits(definition, all, new Map([[b, id('gone')]])).hits.has(b)).toBe(false);
+  });
+
   it('needs what a miss stands on, down to the next hit', () => {
     const { definition, a, b, c, d } = diamond();
     const choice = chooseHits(definition, new Map([[a, [record('a', onBase)]]]));

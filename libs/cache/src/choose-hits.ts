@@ -14,12 +14,17 @@ export interface Choice {
  * Takes the hits of a graph from one consistent chain: the nearest record to a root wins and fixes the results of its
  * inputs, so that no two parts of a build stand on two different runs of the same step.
  * @param candidates by vertex, the preferred first
+ * @param given results that are fixed beforehand, whatever they themselves stand on
  */
-export function chooseHits(definition: Definition, candidates: ReadonlyMap<Digest, readonly CacheRecord[]>): Choice {
+export function chooseHits(
+  definition: Definition,
+  candidates: ReadonlyMap<Digest, readonly CacheRecord[]>,
+  given: ReadonlyMap<Digest, ResultId> = new Map<Digest, ResultId>(),
+): Choice {
   const refused = new Set<CacheRecord>();
   // Each round refuses at least one record, so this ends.
   for (;;) {
-    const round = attempt(definition, candidates, refused);
+    const round = attempt({ definition, candidates, given, refused });
     if (round.conflicts.size === 0) return round;
     for (const record of round.conflicts) refused.add(record);
   }
@@ -29,25 +34,36 @@ interface Round extends Choice {
   readonly conflicts: ReadonlySet<CacheRecord>;
 }
 
-function attempt(
-  definition: Definition,
-  candidates: ReadonlyMap<Digest, readonly CacheRecord[]>,
-  refused: ReadonlySet<CacheRecord>,
-): Round {
+interface Attempt {
+  readonly definition: Definition;
+  readonly candidates: ReadonlyMap<Digest, readonly CacheRecord[]>;
+  readonly given: ReadonlyMap<Digest, ResultId>;
+  readonly refused: ReadonlySet<CacheRecord>;
+}
+
+function attempt({ definition, candidates, given, refused }: Attempt): Round {
   const hits = new Map<Digest, CacheRecord>();
   const needed = new Set(definition.roots.map(({ vertex }) => vertex));
   const pins = new Map<Digest, { id: ResultId; by: Set<CacheRecord> }>();
   const conflicts = new Set<CacheRecord>();
   const tainted = taintedVertices(definition);
   const above = new Above();
+  const idOf = (vertex: Vertex): ResultId | undefined => given.get(vertex.digest) ?? fixedId(vertex);
 
   for (const vertex of [...definition.vertices.values()].reverse()) {
     const pin = pins.get(vertex.digest);
     const isNeeded = needed.has(vertex.digest);
+    const fixed = given.get(vertex.digest);
+    if (fixed !== undefined) {
+      const record = candidates.get(vertex.digest)?.find(({ result }) => result.id === fixed);
+      if (isNeeded && record !== undefined) hits.set(vertex.digest, record);
+      continue;
+    }
     const usable =
       isNeeded || pin !== undefined
         ? (candidates.get(vertex.digest) ?? []).find(
-            (record) => !tainted.has(vertex.digest) && !refused.has(record) && fits(definition, vertex, record, pins),
+            (record) =>
+              !tainted.has(vertex.digest) && !refused.has(record) && fits(definition, vertex, record, { pins, idOf }),
           )
         : undefined;
     if (vertex.label.ttlMs !== undefined) {
@@ -57,7 +73,7 @@ function attempt(
     }
     if (usable !== undefined) {
       if (isNeeded || isStep(vertex)) hits.set(vertex.digest, usable);
-      pinInputs(definition, vertex, usable, pins);
+      pinInputs(definition, vertex, usable, { pins, idOf });
       above.stand(vertex, usable);
       continue;
     }
@@ -116,19 +132,19 @@ export function parentInputs(definition: Definition, vertex: Vertex): readonly V
   });
 }
 
-function fits(
-  definition: Definition,
-  vertex: Vertex,
-  { result }: CacheRecord,
-  pins: ReadonlyMap<Digest, { id: ResultId }>,
-): boolean {
+interface Fixed {
+  readonly pins: Map<Digest, { id: ResultId; by: Set<CacheRecord> }>;
+  readonly idOf: (vertex: Vertex) => ResultId | undefined;
+}
+
+function fits(definition: Definition, vertex: Vertex, { result }: CacheRecord, { pins, idOf }: Fixed): boolean {
   const pin = pins.get(vertex.digest);
   if (pin !== undefined && pin.id !== result.id) return false;
   const parents = parentInputs(definition, vertex);
   return (
     parents.length === result.parents.length &&
     parents.every((input, index) => {
-      const expected = fixedId(input) ?? pins.get(input.digest)?.id;
+      const expected = idOf(input) ?? pins.get(input.digest)?.id;
       return expected === undefined || expected === result.parents[index];
     })
   );
@@ -139,15 +155,10 @@ function fixedId({ op }: Vertex): ResultId | undefined {
   return op.kind === 'scratch' ? scratchResultId : undefined;
 }
 
-function pinInputs(
-  definition: Definition,
-  vertex: Vertex,
-  record: CacheRecord,
-  pins: Map<Digest, { id: ResultId; by: Set<CacheRecord> }>,
-): void {
+function pinInputs(definition: Definition, vertex: Vertex, record: CacheRecord, { pins, idOf }: Fixed): void {
   parentInputs(definition, vertex).forEach((input, index) => {
     const id = record.result.parents[index];
-    if (id === undefined || fixedId(input) !== undefined) return;
+    if (id === undefined || idOf(input) !== undefined) return;
     const pin = pins.get(input.digest) ?? { id, by: new Set() };
     pin.by.add(record);
     pins.set(input.digest, pin);

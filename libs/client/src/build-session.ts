@@ -12,10 +12,12 @@ export interface SessionOptions {
 }
 
 const RECONNECT_MS = 1_000;
+/** How the farm closes when the build has ended. */
+const NORMAL = 1000;
 /** At a time; the farm asks no more of one build. */
 const MAX_PENDING = 64;
 
-/** A client's side of its build's session: connected until it is disposed of, and again when the connection breaks. */
+/** A client's side of its build's session: connected until the build ends or it is disposed of, and again when the connection breaks. */
 export class BuildSession implements AsyncDisposable {
   readonly #options: SessionOptions;
   readonly #closing = new AbortController();
@@ -37,27 +39,28 @@ export class BuildSession implements AsyncDisposable {
   async #run(): Promise<void> {
     const { signal } = this.#closing;
     while (!signal.aborted) {
-      await this.#once();
+      if ((await this.#once()) === NORMAL) return;
       await this.#options.clock.sleep(RECONNECT_MS, signal).catch(() => undefined);
     }
   }
 
-  /** Resolves when the connection is gone. */
-  async #once(): Promise<void> {
+  /** Resolves when the connection is gone, with the code that it was closed with. */
+  async #once(): Promise<number | undefined> {
     const socket = this.#options.open();
     this.#socket = socket;
-    const gone = Promise.withResolvers<void>();
-    socket.addEventListener('close', () => gone.resolve());
-    socket.addEventListener('error', () => gone.resolve());
+    const gone = Promise.withResolvers<number | undefined>();
+    socket.addEventListener('close', ({ code }) => gone.resolve(code));
+    socket.addEventListener('error', () => gone.resolve(undefined));
     socket.addEventListener('open', () => {
       if (this.#closing.signal.aborted) socket.close();
     });
     socket.addEventListener('message', ({ data }) => void this.#asked(socket, data));
     // A closing handshake with a farm that is away would be waited for in vain.
-    const given = (): void => gone.resolve();
+    const given = (): void => gone.resolve(undefined);
     this.#closing.signal.addEventListener('abort', given);
-    await gone.promise;
+    const code = await gone.promise;
     this.#closing.signal.removeEventListener('abort', given);
+    return code;
   }
 
   async #asked(socket: WebSocket, data: unknown): Promise<void> {

@@ -1,11 +1,12 @@
 import type { CacheStore } from '#cache';
+import type { ContentStore } from '#content';
 import { wholeRecords } from '#cache';
 import { lowerDockerfile, LoweringFailure, type LowerOptions, parseDockerfile } from '#dockerfile';
 import type { IgnoreRules } from '#context';
 import { type Definition, type ExecLimits, type Lowered, mergeDefinitions } from '#graph';
 import { type Digest, distinctPlatforms, type Layer, parsePlatform, type Platform } from '#oci';
 import type { BuildEvent, BuildFailure, BuildResult, CacheReport, StoredRequest } from '#protocol';
-import { solve, type SolveOptions, VertexFailure } from '#solver';
+import { ResultLost, solve, type SolveOptions, VertexFailure } from '#solver';
 import { isKilnError, KilnError } from '#std';
 import { contextFiles } from './context-files.ts';
 import { ContextTrees } from './context-trees.ts';
@@ -26,7 +27,8 @@ import { Placement } from './placement.ts';
 import { plannedVertices } from './planned.ts';
 import type { LocalRef, Ref } from './ref.ts';
 import { reportOf } from './report.ts';
-import { partResult, resolvePart } from './run-part.ts';
+import { pinTree } from './part-pins.ts';
+import { adoptPins, partResult, type Telling } from './run-part.ts';
 import { EngineRunner } from './runner.ts';
 import { SecretMask } from './secret-mask.ts';
 import { Sources } from './sources.ts';
@@ -60,12 +62,12 @@ export async function build(farm: EngineNode, asked: BuildJobInput): Promise<Bui
   const job = { ...asked, grants: placed.grants };
   const logs = new StepLogs(job.emit, node.clock, new SecretMask(job.session.secrets.values()));
   let dockerfile: DockerfileSource | undefined;
+  const outside = outsideOf(node, job, { tally, placed, onPulled });
+  const { content } = outside;
   try {
     checkOutputs(job.request);
     checkCaches(job.request.cacheTo);
     const startedAtMs = node.clock.nowMs();
-    const outside = outsideOf(node, job, { tally, placed, onPulled });
-    const content = outside.damaged.watched;
     const context = await openContext(
       content,
       await mainContext({ ...node, content }, job, outside.sources),
@@ -82,7 +84,10 @@ export async function build(farm: EngineNode, asked: BuildJobInput): Promise<Bui
       for (const event of warningEvents(thrown.warnings, dockerfile, node.clock.nowMs())) void job.emit(event);
     }
     const tail = thrown instanceof VertexFailure ? logs.tail(thrown.vertex.digest) : [];
-    return { state: 'failed', failure: failureOf(thrown, dockerfile, tail) };
+    const lost = job.part === undefined ? undefined : lostBy(thrown, outside.damaged);
+    const failure = failureOf(thrown, dockerfile, tail);
+    if (lost === undefined) return { state: 'failed', failure };
+    return { state: 'failed', failure: { ...failure, repair: { lost: [...lost], pulled: outside.tally.pulledBytes } } };
   }
 }
 
@@ -91,7 +96,10 @@ interface Outside {
   readonly tally: Tally;
   readonly placed: PlacedBlobs;
   readonly report: (event: BuildEvent) => void;
+  readonly telling: Telling;
   readonly damaged: DamagedBlobs;
+  /** in which lost blobs are noted */
+  readonly content: ContentStore;
   readonly images: Images;
   readonly sources: Sources;
 }
@@ -116,11 +124,12 @@ function outsideOf(node: EngineNode, job: BuildJobInput, { tally, placed, onPull
     void job.emit(event);
   };
   const damaged = new DamagedBlobs(node.content, job.retain);
+  const content = damaged.watched;
   const standIns = new Set<string>();
   const images = new Images({
     ...job,
     ...node,
-    content: damaged.watched,
+    content,
     pull: job.request.pull,
     onStandIn: (name) => {
       // Every platform of a build asks for it.
@@ -131,18 +140,21 @@ function outsideOf(node: EngineNode, job: BuildJobInput, { tally, placed, onPull
     onPulled,
     report,
   });
-  const sources = new Sources({
-    node: { ...node, content: damaged.watched },
-    job,
-    images,
-    contexts: job.contexts,
+  const sources = new Sources({ node: { ...node, content }, job, images, contexts: job.contexts, onPulled });
+  const telling: Telling = {
+    report: (event) => {
+      tally.see(event);
+      return job.emit(event);
+    },
+    recall: (event) => tally.see(event),
     onPulled,
-  });
-  return { tally, placed, report, damaged, images, sources };
+    onLost: (blobs) => damaged.note(blobs),
+  };
+  return { tally, placed, report, telling, damaged, content, images, sources };
 }
 
 async function run(node: EngineNode, job: BuildJobInput, opened: Opened): Promise<BuildResult> {
-  const { dockerfile, local, logs, tally, placed, report, damaged, images, sources, startedAtMs } = opened;
+  const { dockerfile, tally, placed, report, damaged, content, images, sources, startedAtMs } = opened;
   const figures = (): Figures => ({
     steps: tally.counts(),
     bytes: { contextSent: job.contextSentBytes, pulled: tally.pulledBytes, pushed: tally.pushedBytes },
@@ -157,41 +169,29 @@ async function run(node: EngineNode, job: BuildJobInput, opened: Opened): Promis
     const given = await reportOf(call, { file: dockerfile, options, resolver: sources, note, signal });
     return { report: given, names: [], outputs: [], ...figures() };
   }
-  await using external = new ExternalCaches({ node, job, placed, content: damaged.watched, warn: note });
-  if (part !== undefined) await resolvePart(part, sources, signal);
+  await using external = new ExternalCaches({ node, job, placed, content, warn: note });
+  if (part !== undefined) adoptPins(part, sources);
   const platforms = part === undefined ? await lowerAll(job, opened) : [];
   const definition = part?.definition ?? mergeDefinitions(platforms.map((lowered) => lowered.definition));
   checkDevices(definition);
   checkEntitlements(definition, { client: job.request.allow, farm: node.entitlements });
   for (const event of warningEvents(warningsOf(platforms), dockerfile, node.clock.nowMs())) report(event);
-  const locals = new Map([['context', local]]);
+  const locals = new Map([['context', opened.local]]);
   for (const [name, context] of job.contexts) {
     // A layout is read as an image, never file by file.
     if (job.request.contexts[name]?.type !== 'local') continue;
-    locals.set(`context:${name}`, await openNamedContext(node.content, context, signal));
+    locals.set(`context:${name}`, await openNamedContext(content, context, signal));
   }
   report({ type: 'planned', atMs: node.clock.nowMs(), vertices: plannedVertices(definition) });
   const { materialiser, clock } = node;
-  await using contexts = new ContextTrees({ materialiser, clock, content: damaged.watched, signal: job.signal });
+  await using contexts = new ContextTrees({ materialiser, clock, content, signal: job.signal });
   const cache = withExternal(wholeRecords(job.cache, node.content), external, placed);
   const exported = await whole(job, { node, damaged, sources, report, cache }, async () => {
     const steps = new StepResults(definition);
-    const roots = await solveOnce(node, job, definition, {
-      images,
-      sources,
-      damaged,
-      cache,
-      locals,
-      contexts,
-      logs,
-      report,
-      placed,
-      external,
-      steps,
-    });
+    const roots = await solveOnce(node, job, definition, { ...opened, cache, locals, contexts, external, steps });
     if (part !== undefined) return partResult(part);
     const results = platforms.map((lowered, index) => ({ lowered, root: rootAt(roots, index) }));
-    const given = { node: { ...node, content: damaged.watched }, job, results, images, report, tally, steps, placed };
+    const given = { node: { ...node, content }, job, results, images, report, tally, steps, placed };
     const { cacheExports, ...rest } = await exportImage(given);
     return { ...rest, ...cacheOf(job.request, { imports: external.report(), exports: cacheExports }) };
   });
@@ -274,26 +274,30 @@ async function whole<T>(
     try {
       return await attempt();
     } catch (thrown) {
-      const lost: ReadonlySet<Digest> = damaged.take();
-      if (lost.size === 0 || repairs >= MAX_REPAIRS || job.signal.aborted) throw thrown;
+      // Who waits for a part repairs it: only there all that it stands on can be made again.
+      if (job.part !== undefined || repairs >= MAX_REPAIRS || job.signal.aborted) throw thrown;
+      const lost = lostBy(thrown, damaged);
+      if (lost === undefined) throw thrown;
       await cache.forget(lost, job.signal);
       await sources.renew(lost, job.signal);
-      const message = `${lost.size} cached blobs were lost or damaged: their steps run again`;
+      const what = lost.size === 0 ? 'a cached result was lost' : `${lost.size} cached blobs were lost or damaged`;
+      const message = `${what}: what is missing runs again`;
       report({ type: 'warning', atMs: node.clock.nowMs(), message });
     }
   }
 }
 
-interface Solving {
-  readonly images: Images;
-  readonly damaged: DamagedBlobs;
+/** What a repair has to make again; undefined where nothing was lost. */
+function lostBy(thrown: unknown, damaged: DamagedBlobs): ReadonlySet<Digest> | undefined {
+  const lost: ReadonlySet<Digest> = damaged.take();
+  const cause = thrown instanceof VertexFailure ? thrown.cause : thrown;
+  return lost.size > 0 || cause instanceof ResultLost ? lost : undefined;
+}
+
+interface Solving extends Opened {
   readonly cache: CacheStore;
-  readonly sources: Sources;
   readonly locals: ReadonlyMap<string, LocalRef>;
   readonly contexts: ContextTrees;
-  readonly logs: StepLogs;
-  readonly report: (event: BuildEvent) => void;
-  readonly placed: PlacedBlobs;
   readonly external: ExternalCaches;
   readonly steps: StepResults;
 }
@@ -302,20 +306,24 @@ function solveOnce(
   node: EngineNode,
   job: BuildJobInput,
   definition: Definition,
-  { images, sources, damaged, cache, locals, contexts, logs, report, placed, external, steps }: Solving,
+  { dockerfile, local, images, content, cache, report, placed, external, steps, ...more }: Solving,
 ): Promise<readonly Ref[]> {
-  const bring = (layers: readonly Layer[]): Promise<void> => bringLayers(damaged.watched, placed, layers, job.signal);
-  const refs = new TreeRefs(damaged.watched, cache, node.materialiser, images, job.signal, bring);
+  const bring = (layers: readonly Layer[]): Promise<void> => bringLayers(content, placed, layers, job.signal);
+  const refs = new TreeRefs(content, cache, node.materialiser, images, job.signal, bring);
   const placement = new Placement(node.platforms, job.elsewhere, node.clock);
   const { part, flights, signal } = job;
+  const isSent = (job.request.contexts['context']?.type ?? 'local') === 'local';
   const runner = new EngineRunner({
     ...node,
     ...job,
-    ...{ refs, locals, sources, contexts, definition, logs, placement, report },
-    content: damaged.watched,
+    ...more,
+    ...{ refs, definition, placement, content },
+    pinContext: async () =>
+      isSent ? undefined : { tree: await pinTree(local.unfiltered, content, signal), dockerfile: dockerfile.name },
+    selections: part?.pins.selections ?? [],
   });
   const { clock, parallelism } = node;
-  const explained = job.explain && explaining({ ...node, ...job, ...job.explain, runner, mask: logs.mask });
+  const explained = job.explain && explaining({ ...node, ...job, ...job.explain, runner, mask: more.logs.mask });
   const onResult: SolveOptions<Ref>['onResult'] = async (vertex, keys, result) => {
     if (external.owns(result)) await cache.save(keys, result, result.finishedAtMs, signal);
     steps.add(vertex, keys, result);

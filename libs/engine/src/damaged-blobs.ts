@@ -8,14 +8,14 @@ export class DamagedBlobs {
   readonly watched: ContentStore;
 
   constructor(given: ContentStore, retain: Retain) {
-    const note = (digest: Digest): void => void this.#digests.add(digest);
-    const store = leased(given, retain, note);
+    const note = (digests: Iterable<Digest>): void => this.note(digests);
+    const store = leased(given, retain, (digest) => this.note([digest]));
     this.watched = {
       async *get(digest, signal) {
         try {
           yield* store.get(digest, signal);
         } catch (thrown) {
-          if (isKilnError(thrown, 'BLOB_MISSING', 'BLOB_CORRUPT')) note(digest);
+          if (isKilnError(thrown, 'BLOB_MISSING', 'BLOB_CORRUPT')) note([digest]);
           throw thrown;
         }
       },
@@ -25,6 +25,10 @@ export class DamagedBlobs {
       sweepTemporary: (beforeMs, signal) => store.sweepTemporary(beforeMs, signal),
       remove: (digests, signal) => store.remove(digests, signal),
     };
+  }
+
+  note(digests: Iterable<Digest>): void {
+    for (const digest of digests) this.#digests.add(digest);
   }
 
   /** Those noted since the last call. */

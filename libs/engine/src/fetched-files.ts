@@ -40,11 +40,21 @@ export class FetchedFiles {
     return file;
   }
 
-  /** The tree of a file that this build asked for. */
-  tree({ url, digest, name }: HttpOp): Tree {
+  /** A file that this build asked for. */
+  known({ url, digest }: HttpOp): KnownFile {
     const file = this.#known.get(keyOf(url, digest));
     if (file === undefined) throw new KilnError('INTERNAL', `the file ${url} was not resolved by this build`);
-    const { sizeBytes: size, mtime } = file;
+    return file;
+  }
+
+  /** Makes a file known that nobody needs to be asked for. */
+  adopt({ url, digest }: HttpOp, file: KnownFile): void {
+    this.#known.set(keyOf(url, digest), file);
+  }
+
+  tree(op: HttpOp): Tree {
+    const { name } = op;
+    const { sizeBytes: size, mtime, digest } = this.known(op);
     return new Map([[name, { path: name, type: 'file', mode: 0o600, uid: 0, gid: 0, mtime, size, digest }]]);
   }
 

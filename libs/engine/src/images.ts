@@ -50,7 +50,8 @@ export interface ImagesOptions {
 
 const TELL_MS = 500;
 
-interface Known {
+/** A pinned image, and where its blobs are. */
+export interface KnownImage {
   readonly image: PinnedImage;
   /** `registry/repository`; undefined for what no registry has */
   readonly reference: string | undefined;
@@ -59,7 +60,7 @@ interface Known {
 /** The images of one build: resolves references, and opens the layers of what it resolved. */
 export class Images implements ImageResolver {
   readonly #pins = new Map<string, Promise<PinnedImage>>();
-  readonly #byDigest = new Map<Digest, Known>();
+  readonly #byDigest = new Map<Digest, KnownImage>();
 
   constructor(readonly options: ImagesOptions) {}
 
@@ -73,19 +74,25 @@ export class Images implements ImageResolver {
     }
     const image = await pin;
     const name = `${parsed.registry}/${parsed.repository}`;
-    this.#byDigest.set(image.digest, { image, reference: name });
+    this.adopt({ image, reference: name });
     return { reference: name, digest: image.digest, config: image.config };
   }
 
-  /** An image whose blobs are all in the content store: nobody is asked for it. @param reference what it is called */
-  adopt(image: PinnedImage, reference: string): ResolvedImage {
-    this.#byDigest.set(image.digest, { image, reference: undefined });
-    return { reference, digest: image.digest, config: image.config };
+  /** Makes an image known that nobody needs to be asked for. */
+  adopt(known: KnownImage): void {
+    this.#byDigest.set(known.image.digest, known);
+  }
+
+  /** @throws KilnError INTERNAL for an image that this build did not resolve */
+  known(digest: Digest): KnownImage {
+    const known = this.#byDigest.get(digest);
+    if (known === undefined) throw new KilnError('INTERNAL', `the image ${digest} was not resolved by this build`);
+    return known;
   }
 
   /** @throws KilnError INTERNAL for an image that this build did not resolve */
   layersOf(digest: Digest): readonly Layer[] {
-    const { image } = this.#known(digest);
+    const { image } = this.known(digest);
     const diffIds = image.config.rootfs.diff_ids ?? [];
     if (diffIds.length !== image.manifest.layers.length) {
       throw new KilnError(
@@ -111,7 +118,7 @@ export class Images implements ImageResolver {
     const { content, registry, onPulled } = this.options;
     const missing = await content.findMissing(new Set(descriptors.map((descriptor) => descriptor.digest)), signal);
     if (missing.size === 0) return;
-    const { reference, image: pinned } = this.#known(image);
+    const { reference, image: pinned } = this.known(image);
     if (reference === undefined) throw lostLayout(image, missing);
     const { registry: host, repository } = parseReference(reference);
     const { standIn } = pinned;
@@ -163,12 +170,6 @@ export class Images implements ImageResolver {
     await tags.put(text, target, image, clock.nowMs());
     if (standIn) onStandIn(familiarReference(reference));
     return image;
-  }
-
-  #known(digest: Digest): Known {
-    const known = this.#byDigest.get(digest);
-    if (known === undefined) throw new KilnError('INTERNAL', `the image ${digest} was not resolved by this build`);
-    return known;
   }
 }
 

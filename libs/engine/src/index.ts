@@ -13,6 +13,7 @@ export * from './job.ts';
 export type { LayerVariantIndex } from './layer-variants.ts';
 export * from './materialiser.ts';
 export type { MountVersion, MountVersions, NewMountVersion } from './mount-versions.ts';
+export * from './part-pins.ts';
 export * from './part-wire.ts';
 export type { BlobPlace, BlobPlaces } from './placed-blobs.ts';
 export * from './placement.ts';

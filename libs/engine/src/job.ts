@@ -8,7 +8,7 @@ import type { Entitlement, StoredRequest } from '#protocol';
 import type { RegistryClient } from '#registry';
 import type { GitRepositories, WebClient } from '#remote';
 import type { Differ } from '#snapshot';
-import type { Explaining, Part } from '#solver';
+import type { Explaining } from '#solver';
 import type { Clock } from '#std';
 import type { CacheMounts } from './cache-mounts.ts';
 import type { FarmFlights } from './follow-flight.ts';
@@ -17,6 +17,7 @@ import type { LayerVariantIndex } from './layer-variants.ts';
 import type { Materialiser } from './materialiser.ts';
 import type { MountVersions } from './mount-versions.ts';
 import type { BlobPlaces } from './placed-blobs.ts';
+import type { PinnedPart } from './part-pins.ts';
 import type { Elsewhere } from './placement.ts';
 import type { ExecSettings } from './run-exec.ts';
 import type { BuildSession } from './session.ts';
@@ -52,7 +53,7 @@ export interface BuildJobInput {
   /** BUILDPLATFORM, and what the image is for when the request names nothing */
   readonly buildPlatform: Platform;
   /** only these steps of another build, which runs elsewhere; undefined for a build of its own */
-  readonly part?: Part | undefined;
+  readonly part?: PinnedPart | undefined;
   /** the rest of the farm; undefined for a part */
   readonly elsewhere?: Elsewhere | undefined;
   readonly context: ContextManifest;

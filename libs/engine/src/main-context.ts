@@ -4,6 +4,7 @@ import { KilnError } from '#std';
 import type { BuildTree } from './dockerfile-source.ts';
 import { unpackArchive } from './fetched-archive.ts';
 import type { BuildJobInput, EngineNode } from './job.ts';
+import { pinnedTree } from './part-pins.ts';
 import type { Sources } from './sources.ts';
 
 /** What a file is called that is a context of its own, as BuildKit has it. */
@@ -12,9 +13,13 @@ const DEFAULT_DOCKERFILE = 'Dockerfile';
 
 /**
  * What a build is of: what the client sent, or where the request says that it is: a git repository, an archive by URL, or a
- * Dockerfile by URL.
+ * Dockerfile by URL. A part is of what its build found there.
  */
 export async function mainContext(node: EngineNode, job: BuildJobInput, sources: Sources): Promise<BuildTree> {
+  const pinned = job.part?.pins.context;
+  if (pinned !== undefined) {
+    return { context: await pinnedTree(pinned.tree, node.content, job.signal), dockerfile: pinned.dockerfile };
+  }
   const { dockerfile, contexts, buildArgs } = job.request;
   const main = contexts['context'];
   if (main === undefined || main.type === 'local') return { context: job.context, dockerfile };

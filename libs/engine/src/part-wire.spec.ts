@@ -2,6 +2,7 @@ import type { ResultId } from '#cache';
 import { DefinitionBuilder } from '#graph';
 import { digestOf, parsePlatform } from '#oci';
 import { describe, expect, it } from 'vitest';
+import type { PartPins } from './part-pins.ts';
 import { decodePart, encodePart } from './part-wire.ts';
 
 describe('a part as the farm keeps it', () => {
@@ -15,6 +16,11 @@ describe('a part as the farm keeps it', () => {
     definition: builder.finish(made),
     steps: new Set([made.vertex]),
     results: new Map([[scratch.vertex, digestOf('result') as ResultId]]),
+    pins: {
+      context: { tree: digestOf('tree'), dockerfile: 'Dockerfile' },
+      sources: [[digestOf('vertex'), { kind: 'http' as const, digest: digestOf('file'), sizeBytes: 1, mtime: 2 }]],
+      selections: [[made.vertex, 1, digestOf('selection')]],
+    } satisfies PartPins,
   };
 
   it('is the same text for the same part, and comes out as it went in', () => {

@@ -10,7 +10,7 @@ function node(native: readonly string[], emulated: readonly string[] = []): Node
 }
 
 function placed(platform: string, own: NodePlatforms, others: readonly NodePlatforms[] = []) {
-  const elsewhere = { builders: () => Promise.resolve(others), run: () => Promise.resolve(true) };
+  const elsewhere = { builders: () => Promise.resolve(others), run: () => Promise.resolve(undefined) };
   return new Placement(own, elsewhere, systemClock).of(parsePlatform(platform));
 }
 

@@ -1,8 +1,15 @@
 import type { NodePlatforms } from '#executor';
 import { formatPlatform, type Platform, runsOn } from '#oci';
-import type { BuildEvent } from '#protocol';
-import type { Part } from '#solver';
+import type { BuildEvent, BuildResult, EventOrigin } from '#protocol';
 import { type Clock, KilnError } from '#std';
+import type { PinnedPart } from './part-pins.ts';
+
+/** An event of a part; `known` when an earlier attempt of the build has told of it. */
+export interface PartEvent {
+  readonly event: BuildEvent;
+  readonly from: EventOrigin;
+  readonly known: boolean;
+}
 
 /** The other builders of the farm, as one build may use them. */
 export interface Elsewhere {
@@ -10,10 +17,14 @@ export interface Elsewhere {
   builders(): Promise<readonly NodePlatforms[]>;
   /**
    * Has a part run by a builder that is fit for it, and hands on what that tells, in order.
-   * @returns false when there is none any more
-   * @throws KilnError with the failure of the part, {@link PartFailure} when a step failed
+   * @returns undefined when there is none any more
+   * @throws PartFailure
    */
-  run(part: Part, onEvent: (event: BuildEvent) => void | Promise<void>, signal: AbortSignal): Promise<boolean>;
+  run(
+    part: PinnedPart,
+    onEvent: (told: PartEvent) => void | Promise<void>,
+    signal: AbortSignal,
+  ): Promise<BuildResult | undefined>;
 }
 
 /** What the farm knew a moment ago is true enough. */

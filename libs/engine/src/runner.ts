@@ -4,7 +4,6 @@ import { type CacheRecord, type InputContent, type Producer, type Result, type R
 import type { ContentStore } from '#content';
 import type { Definition, Op, Vertex } from '#graph';
 import { type Digest, digestOf, type Layer, mediaType } from '#oci';
-import type { BuildEvent } from '#protocol';
 import type { Differ, Mount } from '#snapshot';
 import type { Joined, OpRunner, Part, Settling } from '#solver';
 import { type Clock, KilnError } from '#std';
@@ -16,7 +15,8 @@ import type { Placement } from './placement.ts';
 import type { MountVersions } from './mount-versions.ts';
 import { runCopy, type SourceTree } from './run-copy.ts';
 import { type ExecSettings, runExec } from './run-exec.ts';
-import { delegatePart } from './run-part.ts';
+import { pinPart, type PartPins } from './part-pins.ts';
+import { delegatePart, type Telling } from './run-part.ts';
 import { runMkdir } from './run-mkdir.ts';
 import type { LocalRef, Ref, TreeRef } from './ref.ts';
 import type { BuildSession } from './session.ts';
@@ -34,7 +34,7 @@ export interface RunnerOptions {
   /** trees that the client sent, by name */
   readonly locals: ReadonlyMap<string, LocalRef>;
   /** what was fetched */
-  readonly sources: Pick<Sources, 'httpRef' | 'gitRef'>;
+  readonly sources: Pick<Sources, 'httpRef' | 'gitRef' | 'pin'>;
   readonly definition: Definition;
   readonly clock: Clock;
   readonly producer: Producer;
@@ -47,16 +47,22 @@ export interface RunnerOptions {
   readonly placement: Placement;
   readonly flights?: FarmFlights | undefined;
   readonly onRun?: ((vertex: Vertex) => void) | undefined;
-  readonly report: (event: BuildEvent) => void;
+  /** the main context, as a part of this build is to find it */
+  readonly pinContext: () => Promise<PartPins['context']>;
+  /** of a part: what the keys of its steps are made of */
+  readonly selections: PartPins['selections'];
+  readonly telling: Telling;
 }
 
 /** Runs a build's operations on this node. */
 export class EngineRunner implements OpRunner<Ref> {
   readonly #options: RunnerOptions;
-  readonly #selections = new Map<string, Digest>();
+  readonly #selections: Map<string, Digest>;
 
   constructor(options: RunnerOptions) {
     this.#options = options;
+    const { selections } = options;
+    this.#selections = new Map(selections.map(([vertex, input, digest]) => [`${vertex} ${input}`, digest]));
   }
 
   async source({ op }: Vertex): Promise<Ref> {
@@ -105,9 +111,13 @@ export class EngineRunner implements OpRunner<Ref> {
   }
 
   async delegate(part: Part, signal: AbortSignal): Promise<boolean> {
-    const { placement, logs, report } = this.#options;
+    const { placement, logs, telling, sources, pinContext: context } = this.#options;
     const { elsewhere } = placement;
-    const ran = elsewhere !== undefined && (await delegatePart(part, { elsewhere, logs, report, signal }));
+    if (elsewhere === undefined) return false;
+    const source = (vertex: Vertex): ReturnType<Sources['pin']> => sources.pin(vertex);
+    const selection = (vertex: Vertex, input: number): Digest => this.selection(vertex, input);
+    const pinned = await pinPart(part, { context, source, selection });
+    const ran = await delegatePart(pinned, { elsewhere, logs, signal, ...telling });
     if (!ran) placement.forget();
     return ran;
   }

@@ -9,6 +9,7 @@ import {
   type ResolvedImage,
   type SourceResolver,
   type TimedSource,
+  type Vertex,
   withoutCredentials,
 } from '#graph';
 import type { Digest, Platform } from '#oci';
@@ -19,6 +20,7 @@ import { FetchedTrees } from './fetched-trees.ts';
 import type { Images } from './images.ts';
 import { gitAccess } from './git-access.ts';
 import { layoutImage } from './layout-image.ts';
+import { pinnedTree, pinTree, type SourcePin } from './part-pins.ts';
 import type { LocalRef } from './ref.ts';
 import { sourceTime } from './source-time.ts';
 
@@ -27,9 +29,6 @@ export interface SourcesOptions extends FetchedFilesOptions {
   /** named contexts that came with the request, as they came */
   readonly contexts: ReadonlyMap<string, ContextManifest>;
 }
-
-/** What the images of layouts are called, in place of a registry. */
-const LAYOUT = 'oci-layout/';
 
 /** Everything that one build takes from outside: images, layouts, files of the web, git repositories. */
 export class Sources implements SourceResolver {
@@ -63,16 +62,9 @@ export class Sources implements SourceResolver {
       { context, digest, platform, tree: treeOf(manifest), content: node.content },
       signal ?? job.signal,
     );
-    return images.adopt(found, `${LAYOUT}${context.toLowerCase()}`);
-  }
-
-  /** The same for an image of a definition that came from elsewhere. @returns false for one that is of no layout */
-  async adoptLayout(reference: string, digest: Digest, platform: Platform, signal: AbortSignal): Promise<boolean> {
-    if (!reference.startsWith(LAYOUT)) return false;
-    const wanted = reference.slice(LAYOUT.length);
-    const context = [...this.#options.contexts.keys()].find((name) => name.toLowerCase() === wanted);
-    await this.layout(context ?? wanted, digest, platform, signal);
-    return true;
+    images.adopt({ image: found, reference: undefined });
+    const reference = `oci-layout/${context.toLowerCase()}`;
+    return { reference, digest: found.digest, config: found.config };
   }
 
   async file(query: FileQuery, signal?: AbortSignal): Promise<Digest> {
@@ -96,8 +88,7 @@ export class Sources implements SourceResolver {
   }
 
   httpRef(op: HttpOp): LocalRef {
-    const tree = this.files.tree(op);
-    return { kind: 'local', tree, unfiltered: tree };
+    return localOf(this.files.tree(op));
   }
 
   /** The files of a commit; fetched when first asked for. */
@@ -105,13 +96,40 @@ export class Sources implements SourceResolver {
     const key = JSON.stringify(op);
     let made = this.#repositories.get(key);
     if (made === undefined) {
-      made = once(async () => {
-        const tree: Tree = treeOf(await this.gitTree(op));
-        return { kind: 'local', tree, unfiltered: tree } as const;
-      });
+      made = once(async () => localOf(treeOf(await this.gitTree(op))));
       this.#repositories.set(key, made);
     }
     return made();
+  }
+
+  /** What a source was found to be, for a part of this build; undefined for what needs no telling. */
+  async pin({ op }: Vertex): Promise<SourcePin | undefined> {
+    const { images, node, job } = this.#options;
+    if (op.kind === 'image') {
+      const { reference, image } = images.known(op.digest);
+      return { kind: op.kind, ...(reference === undefined ? {} : { reference }), ...image };
+    }
+    if (op.kind === 'http') {
+      const { digest, sizeBytes, mtime } = this.files.known(op);
+      return { kind: op.kind, digest, sizeBytes, mtime };
+    }
+    if (op.kind !== 'git') return undefined;
+    const { tree } = await this.gitRef(op);
+    return { kind: op.kind, tree: await pinTree(tree, node.content, job.signal) };
+  }
+
+  /** Takes a source for what the build has found it to be that this is a part of. */
+  adopt({ op }: Vertex, pin: SourcePin): void {
+    const { images, node, job } = this.#options;
+    if (pin.kind === 'image') {
+      const { reference, digest, manifest, config, standIn } = pin;
+      images.adopt({ reference, image: { digest, manifest, config, standIn } });
+    } else if (pin.kind === 'http' && op.kind === 'http') {
+      this.files.adopt(op, pin);
+    } else if (pin.kind === 'git' && op.kind === 'git') {
+      const read = async () => localOf(treeOf(await pinnedTree(pin.tree, node.content, job.signal)));
+      this.#repositories.set(JSON.stringify(op), once(read));
+    }
   }
 
   /** What was lost of files that no step made is fetched anew. */
@@ -133,4 +151,8 @@ export class Sources implements SourceResolver {
       job.signal,
     );
   }
+}
+
+function localOf(tree: Tree): LocalRef {
+  return { kind: 'local', tree, unfiltered: tree };
 }

@@ -61,16 +61,21 @@ export class StepLogs {
     }
   }
 
+  /** Keeps what stands in the log already for {@link tail}. */
+  recall(vertex: Digest, text: string): void {
+    const lines = this.#tails.get(vertex) ?? [''];
+    const [first = '', ...more] = text.split('\n');
+    lines.push(((lines.pop() ?? '') + first).slice(-LINE_LIMIT), ...more.map((line) => line.slice(-LINE_LIMIT)));
+    this.#tails.set(vertex, lines.slice(-TAIL_LINES - 1));
+  }
+
   tail(vertex: Digest): readonly string[] {
     return (this.#tails.get(vertex) ?? []).filter((line, index, all) => line !== '' || index < all.length - 1);
   }
 
   #emit(vertex: Digest, stream: 1 | 2, text: string): void | Promise<void> {
     if (text === '') return;
-    const lines = this.#tails.get(vertex) ?? [''];
-    const [first = '', ...more] = text.split('\n');
-    lines.push(((lines.pop() ?? '') + first).slice(-LINE_LIMIT), ...more.map((line) => line.slice(-LINE_LIMIT)));
-    this.#tails.set(vertex, lines.slice(-TAIL_LINES - 1));
+    this.recall(vertex, text);
     return this.sink({ type: 'log', atMs: this.clock.nowMs(), vertex, stream, text });
   }
 }

@@ -4,6 +4,9 @@ import { BuildReport } from './build-report.ts';
 import { ComparedBuild, MissCause } from './miss-cause.ts';
 
 const atMs = z.int();
+/** Of a step that another builder ran as a part of this build: the event of the part that this one is. */
+const from = z.object({ part: z.string(), seq: z.int() }).optional();
+export type EventOrigin = NonNullable<z.infer<typeof from>>;
 
 /** Where a hit's result came from. */
 export const HitSource = z.object({
@@ -127,6 +130,8 @@ export const BuildFailure = z.object({
   excerpt: Excerpt.optional(),
   /** the step's last lines */
   tail: z.array(z.string()).optional(),
+  /** of a part of a build: something that it was given is gone. The blobs that are known to be lost, and what had been pulled */
+  repair: z.object({ lost: z.array(DigestSchema), pulled: z.int() }).optional(),
 });
 export type BuildFailure = z.infer<typeof BuildFailure>;
 
@@ -151,6 +156,7 @@ export const BuildEvent = z.discriminatedUnion('type', [
     vertex: DigestSchema,
     /** why nothing in the cache could be used */
     miss: z.string().optional(),
+    from,
   }),
   z.object({
     type: z.literal('vertexDone'),
@@ -162,6 +168,7 @@ export const BuildEvent = z.discriminatedUnion('type', [
     /** WORKDIR that had nothing to create: not counted as a step */
     empty: z.boolean().optional(),
     ...missed,
+    from,
   }),
   z.object({
     type: z.literal('vertexFailed'),
@@ -172,6 +179,7 @@ export const BuildEvent = z.discriminatedUnion('type', [
     /** of a process that ended by itself, as it would on another node */
     exitCode: z.int().optional(),
     ...missed,
+    from,
   }),
   /** a piece of a step's output; stream 1 is standard output, 2 standard error */
   z.object({
@@ -180,6 +188,7 @@ export const BuildEvent = z.discriminatedUnion('type', [
     vertex: DigestSchema,
     stream: z.union([z.literal(1), z.literal(2)]),
     text: z.string(),
+    from,
   }),
   /** work without a vertex of its own (`exporting`, `pushing`), or a vertex' parts (layers pulled) */
   z.object({
@@ -192,6 +201,7 @@ export const BuildEvent = z.discriminatedUnion('type', [
     total: z.number().optional(),
     unit: z.enum(['bytes', 'items']),
     done: z.boolean(),
+    from,
   }),
   z.object({
     type: z.literal('warning'),

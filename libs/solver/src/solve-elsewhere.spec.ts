@@ -1,9 +1,9 @@
-import { type CacheStore } from '#cache';
+import type { CacheStore, ResultId } from '#cache';
 import { type Definition } from '#graph';
-import { samePlatform } from '#oci';
+import { digestOf, samePlatform } from '#oci';
 import { KilnError, systemClock } from '#std';
 import { describe, expect, it } from 'vitest';
-import { solve } from './solve.ts';
+import { ResultLost, solve } from './solve.ts';
 import { arm64, Graph, type Commands, TextRunner, memoryCache } from './solved.fixture.ts';
 
 describe('steps that run elsewhere', () => {
@@ -89,6 +89,72 @@ describe('steps that run elsewhere', () => {
     expect(parts.flatMap((part) => part.ran)).toEqual(['one', 'two']);
     const again = await farm(build(true), cache, undefined, { late: () => 'later' });
     expect([again.ran, again.parts]).toEqual([['late'], [{ steps: ['two'], ran: ['two'] }]]);
+  });
+
+  it('may be found by content, also where no step like them was known when the build began', async () => {
+    const cache = memoryCache();
+    const commands: Commands = { other: () => 'same', one: () => 'same' };
+    const build = (name: string, tools: boolean): Definition => {
+      const graph = new Graph();
+      const below = tools ? [graph.image('arm base'), graph.run('tools', [graph.image()])] : [graph.image('arm base')];
+      return graph.builder.finish(graph.run('two', [graph.run(name, below, { on: arm64 })], { on: arm64 }));
+    };
+    const tools = async (): Promise<string> => {
+      await farm(build('other', false), cache, undefined, commands);
+      return 'tools';
+    };
+    const { parts } = await farm(build('one', true), cache, undefined, { ...commands, tools });
+    expect(parts).toEqual([{ steps: ['one', 'two'], ran: ['one'] }]);
+  });
+
+  it('stand on what they were given, whatever that itself was found to stand on', async () => {
+    const cache = memoryCache();
+    const commands: Commands = { first: () => 'same', second: () => 'same' };
+    const build = (name: string): Definition => {
+      const graph = new Graph();
+      const below = graph.run(name, [graph.image(`base of ${name}`)]);
+      const found = graph.run('found', [below]);
+      return graph.builder.finish(graph.run('arm', [graph.image('arm base'), found, below], { on: arm64 }));
+    };
+    await farm(build('first'), cache, undefined, commands);
+    const { ran, parts } = await farm(build('second'), cache, undefined, { ...commands, arm: () => 'other' });
+    expect(ran).toEqual(['second']);
+    expect(parts.flatMap((part) => part.ran).filter((name) => name !== 'arm')).toEqual([]);
+  });
+
+  it('do not run on anything else once what they were given is lost', async () => {
+    const cache = memoryCache();
+    const graph = new Graph();
+    const tools = graph.run('tools', [graph.image()]);
+    const arm = graph.run('arm', [graph.image('arm base'), tools], { on: arm64 });
+    const definition = graph.builder.finish(arm);
+    const runner = new TextRunner();
+    const solving = solve({
+      definition,
+      runner,
+      cache,
+      clock: systemClock,
+      report: () => undefined,
+      parallelism: 4,
+      results: new Map([[tools.vertex, digestOf('gone') as ResultId]]),
+      signal: new AbortController().signal,
+    });
+    await expect(solving).rejects.toBeInstanceOf(ResultLost);
+    expect(runner.ran).toEqual([]);
+  });
+
+  it('are lost, and not an error of the farm, where nobody recorded them', async () => {
+    const runner = new TextRunner();
+    runner.place = async ({ platform: wanted }) => (samePlatform(wanted, arm64) ? 'elsewhere' : 'here');
+    runner.delegate = async () => true;
+    const graph = new Graph();
+    const definition = graph.builder.finish(graph.run('arm', [graph.image('arm base')], { on: arm64 }));
+    const solving = solve({
+      ...{ definition, runner, cache: memoryCache(), clock: systemClock, parallelism: 4 },
+      report: () => undefined,
+      signal: new AbortController().signal,
+    });
+    await expect(solving).rejects.toMatchObject({ cause: { constructor: ResultLost } });
   });
 
   it('are hits for the next build, which asks nobody', async () => {

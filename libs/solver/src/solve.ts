@@ -36,7 +36,7 @@ export interface SolveOptions<R> {
   readonly explaining?: Explaining | undefined;
   /** told of every step's result, and by which keys this build knows it; nothing goes on without it */
   readonly onResult?: ((vertex: Vertex, keys: readonly ExplainedKey[], result: Result) => Promise<void>) | undefined;
-  /** results that are given, by vertex: no other record of these is used */
+  /** results that are given, by vertex: no other record of these is used, and none of them is made */
   readonly results?: ReadonlyMap<Digest, ResultId> | undefined;
   readonly signal: AbortSignal;
 }
@@ -52,10 +52,17 @@ export class VertexFailure extends Error {
   }
 }
 
+/** A result that was to be there is gone: what is solved again does without it. */
+export class ResultLost extends KilnError {
+  constructor(message: string, cause?: unknown) {
+    super('BLOB_MISSING', message, { cause });
+  }
+}
+
 /**
  * Brings a definition to its roots' results, in their order: one look-up of all definition keys, then what is not hit from the leaves up,
  * independent parts in parallel, content keys before every run. Resolves when every result is stored and recorded.
- * @throws VertexFailure for the first vertex that fails; all others have ended by then
+ * @throws ResultLost when what is given is not there, VertexFailure for the first vertex that fails; all others have ended by then
  */
 export async function solve<R>(options: SolveOptions<R>): Promise<readonly R[]> {
   const stop = new AbortController();
@@ -107,7 +114,7 @@ class GraphSolver<R> {
 
   /** The one look-up, and which of its answers are used. */
   async plan(): Promise<void> {
-    const { definition, runner, cache, clock, signal } = this.#options;
+    const { definition, runner, cache, clock, results, signal } = this.#options;
     this.#keys = definitionKeys(definition, (vertex, input) => {
       try {
         return runner.selection(vertex, input);
@@ -125,7 +132,11 @@ class GraphSolver<R> {
     this.#knownOps = answer.ops;
     this.#records = new Map(steps.map((step) => [step.digest, answer.records.get(keyOf(step).key) ?? []]));
     const allowed = steps.map((step) => [step.digest, this.#allowed(step, this.#records.get(step.digest))] as const);
-    this.#choice = chooseHits(definition, new Map(allowed));
+    this.#choice = chooseHits(definition, new Map(allowed), results);
+    for (const digest of results?.keys() ?? []) {
+      if (this.#isOpen(this.#vertex(digest)))
+        throw new ResultLost(`the result of ${this.#vertex(digest).label.name} is not there any more`);
+    }
     this.#reportHits();
     for (const step of steps) {
       const hit = this.#choice.hits.get(step.digest);
@@ -233,8 +244,8 @@ class GraphSolver<R> {
       // Nobody is there any more: it runs here, or fails by name.
       if (!ran) return this.#elsewhere(vertex, inputs);
       for (const step of steps) this.#delegated.add(step);
-      const found = await this.#ranElsewhere(vertex, inputs);
-      if (found === undefined) throw new KilnError('INTERNAL', 'the builder that ran this step has not recorded it');
+      const found = (await this.#ranElsewhere(vertex, inputs)) ?? (await this.#byContent(vertex, inputs));
+      if (found === undefined) throw new ResultLost('what another builder made in this step is not there any more');
       return found;
     });
   }
@@ -261,8 +272,9 @@ class GraphSolver<R> {
   /** A step whose inputs have other names but the same contents as in an earlier run. */
   async #byContent(vertex: Vertex, inputs: readonly R[]): Promise<R | undefined> {
     const { runner, cache, signal } = this.#options;
+    const delegated = this.#delegated.has(vertex.digest);
     // Nothing like it was ever run: no need to wait for the inputs' digests.
-    if (vertex.label.ignoreCache || !this.#knownOps.has(opKey(vertex))) return undefined;
+    if (!delegated && (vertex.label.ignoreCache || !this.#knownOps.has(opKey(vertex)))) return undefined;
     return this.#named(vertex, this.#options.clock.nowMs(), async () => {
       const key = contentKey(vertex, await runner.contents(vertex, inputs, signal));
       const answer = await cache.lookup([key.key], [], signal);
@@ -273,7 +285,8 @@ class GraphSolver<R> {
       const result = await cache.save([this.#keyOf(vertex), key], adopted, found.confirmedAtMs, signal);
       await this.#tell(vertex, [this.#keyOf(vertex), key], result);
       const record = { ...found, result };
-      this.#reportHit(vertex, record);
+      // The other node has told of it.
+      if (!delegated) this.#reportHit(vertex, record);
       return runner.load(vertex, record);
     });
   }

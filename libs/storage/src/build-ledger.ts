@@ -149,6 +149,11 @@ export class BuildLedger {
     return this.#wakeups.onCancel(buildId, listener);
   }
 
+  /** Calls when something of a build may have changed, and once at the beginning. */
+  onChange(buildId: string, listener: () => void): Disposable {
+    return this.#wakeups.onChange(buildId, listener);
+  }
+
   /** @throws KilnError FENCED when the claim has been lost */
   async checkFence(claim: Claim): Promise<void> {
     await this.#claims.checkFence(claim);

@@ -65,7 +65,11 @@ export class BuildParts {
 }
 
 async function insert(sql: Sql, claim: Claim, part: NewPart): Promise<z.infer<typeof Waiting>> {
-  const { dockerfileText, ...request }: StoredRequest = { ...claim.request, outputs: [], tags: [] };
+  // What was fetched is pinned in the part; only what the client sent is looked up again.
+  const contexts = Object.fromEntries(
+    Object.entries(claim.request.contexts).filter(([, { type }]) => type === 'local'),
+  );
+  const { dockerfileText, ...request }: StoredRequest = { ...claim.request, contexts, outputs: [], tags: [] };
   const [row] = await sql.query(
     Waiting,
     // Its turn is that of its build: what has begun is to end.

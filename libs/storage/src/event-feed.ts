@@ -3,7 +3,7 @@ import type { ContentStore } from '#content';
 import { isFinal, type NumberedEvent } from '#protocol';
 import { Bell, type Clock, systemClock } from '#std';
 import { bigintColumn, type Database } from './database.ts';
-import { readEvents } from './event-reader.ts';
+import { lastFrom, readEvents } from './event-reader.ts';
 import type { RedisLink } from './redis.ts';
 import { wakeupChannel } from './wakeups.ts';
 
@@ -40,6 +40,14 @@ export class EventFeed {
    */
   async read(buildId: string, afterSeq: number): Promise<readonly NumberedEvent[]> {
     return await readEvents(this.#db, this.#content, buildId, afterSeq, PAGE);
+  }
+
+  /**
+   * Number of the last event of a part that its build's log has; 0 for none.
+   * @throws KilnError UNAVAILABLE, UPSTREAM_UNAVAILABLE
+   */
+  async lastFrom(buildId: string, part: string): Promise<number> {
+    return await lastFrom(this.#db, this.#content, buildId, part);
   }
 
   /**

@@ -49,6 +49,37 @@ export async function readEvents(
   return rows.flatMap(({ seq, payload }) => (payload === null ? [] : [{ seq, event: payload }]));
 }
 
+const Found = z.object({ payload: BuildEvent });
+const Archived = z.object({ first_seq: bigintColumn, last_seq: bigintColumn, digest: DigestSchema });
+
+/** Number of the last event of a part that a build's events have taken over; 0 for none. */
+export async function lastFrom(sql: Sql, content: ContentStore, buildId: string, part: string): Promise<number> {
+  const [found] = await sql.query(
+    Found,
+    // As text: what a log holds need not be what Postgres can take out of JSON, and no string holds a bare quote.
+    `SELECT payload FROM build_events WHERE build_id = $1 AND strpos(payload::text, $2) > 0 ORDER BY seq DESC LIMIT 1`,
+    [buildId, `"from":{"part":${JSON.stringify(part)},`],
+  );
+  if (found !== undefined) return originOf(found.payload, part);
+  for (let before = Number.MAX_SAFE_INTEGER; ; ) {
+    const [archive] = await sql.query(
+      Archived,
+      'SELECT first_seq, last_seq, digest FROM event_archives WHERE build_id = $1 AND first_seq < $2 ORDER BY first_seq DESC LIMIT 1',
+      [buildId, before],
+    );
+    if (archive === undefined) return 0;
+    const { first_seq: first, last_seq: last, digest } = archive;
+    const events = await readArchive(content, digest, { first, last });
+    const seq = originOf(events.findLast(({ event }) => originOf(event, part) > 0)?.event, part);
+    if (seq > 0) return seq;
+    before = first;
+  }
+}
+
+function originOf(event: BuildEvent | undefined, part: string): number {
+  return event !== undefined && 'from' in event && event.from?.part === part ? event.from.seq : 0;
+}
+
 /** A reader learns of what has been lost, and reads on. */
 async function readArchive(
   content: ContentStore,

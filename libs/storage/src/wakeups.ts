@@ -24,6 +24,11 @@ export class Wakeups {
     await this.#ring(cancelChannel(buildId));
   }
 
+  /** Calls when there may be more of a build, and once at the beginning. */
+  onChange(buildId: string, listener: () => void): Disposable {
+    return this.#redis.subscribe(wakeupChannel(buildId), listener);
+  }
+
   onCancel(buildId: string, listener: () => void): Disposable {
     return this.#redis.subscribe(cancelChannel(buildId), listener);
   }

@@ -4,11 +4,11 @@ import { Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common'
 import { HttpAdapterHost } from '@nestjs/core';
 import { type RawData, type WebSocket, WebSocketServer } from 'ws';
 import { SessionAnswer } from '#protocol';
-import { KilnError, type Logger } from '#std';
-import { type BuildLedger, type RedisLink, SessionHost, type TokenStore } from '#storage';
+import { Bell, type Clock, isKilnError, KilnError, type Logger, messageOf } from '#std';
+import { type BuildLedger, type RedisLink, SessionHost, type StoredBuild, type TokenStore } from '#storage';
 import { bearerOf } from '../http/auth.guard.ts';
 import { httpStatus, problemOf, toKilnError } from '../http/problem.ts';
-import { LEDGER, LOGGER, REDIS, SHUTDOWN, TOKENS } from '../tokens.ts';
+import { CLOCK, LEDGER, LOGGER, REDIS, SHUTDOWN, TOKENS } from '../tokens.ts';
 
 const PATH = /^\/v1\/builds\/([^/?]{1,256})\/session(?:\?.*)?$/;
 /** An agent's longest answer in base64, and what stands around it. */
@@ -18,6 +18,10 @@ const MAX_PER_BUILD = 4;
 /** Of one connection: a build that asks for more than its client can say is not asked further. */
 const MAX_BUFFERED_BYTES = 4 * 1024 * 1024;
 const PING_MS = 20_000;
+/** Between two looks at whether the build has ended; and that often without any wake-up. */
+const LOOK_MS = 1_000;
+const LOOK_MAX_MS = 10_000;
+const NORMAL = 1000;
 const GOING_AWAY = 1001;
 const POLICY_VIOLATION = 1008;
 
@@ -33,6 +37,7 @@ export class BuildSessions implements OnApplicationBootstrap {
   readonly #tokens: TokenStore;
   readonly #ledger: BuildLedger;
   readonly #relay: SessionHost;
+  readonly #clock: Clock;
   readonly #shutdown: AbortController;
   readonly #logger: Logger;
 
@@ -42,6 +47,7 @@ export class BuildSessions implements OnApplicationBootstrap {
     @Inject(LEDGER) ledger: BuildLedger,
     @Inject(REDIS) redis: RedisLink,
     @Inject(SHUTDOWN) shutdown: AbortController,
+    @Inject(CLOCK) clock: Clock,
     @Inject(LOGGER) logger: Logger,
   ) {
     this.#host = host;
@@ -49,6 +55,7 @@ export class BuildSessions implements OnApplicationBootstrap {
     this.#ledger = ledger;
     this.#relay = new SessionHost(redis, logger);
     this.#shutdown = shutdown;
+    this.#clock = clock;
     this.#logger = logger;
   }
 
@@ -76,21 +83,25 @@ export class BuildSessions implements OnApplicationBootstrap {
       throw new KilnError('PERMISSION_DENIED', 'this token may not do that: it lacks builds:write');
     }
     const build = await this.#ledger.get(caller.projectId, id);
-    if (['succeeded', 'failed', 'cancelled'].includes(build.state)) {
+    if (hasEnded(build)) {
       throw new KilnError('CONFLICT', 'the build has ended: nothing will be asked of its client');
     }
     if ((this.#open.get(build.id)?.size ?? 0) >= MAX_PER_BUILD) {
       throw new KilnError('LIMIT_EXCEEDED', 'the build has enough clients');
     }
     if (this.#shutdown.signal.aborted) throw new KilnError('UNAVAILABLE', 'the farm is shutting down');
-    this.#sockets.handleUpgrade(request, socket, head, (opened) => this.#serve(build.id, opened));
+    this.#sockets.handleUpgrade(request, socket, head, (opened) => this.#serve(caller.projectId, build.id, opened));
   }
 
-  #serve(buildId: string, socket: WebSocket): void {
+  #serve(projectId: string, buildId: string, socket: WebSocket): void {
     const sockets = this.#open.get(buildId) ?? new Set();
     this.#open.set(buildId, sockets.add(socket));
     const seat = this.#relay.attach(buildId, (ask) => {
       if (socket.bufferedAmount <= MAX_BUFFERED_BYTES) socket.send(JSON.stringify(ask));
+    });
+    const closed = new AbortController();
+    void this.#untilEnd(projectId, buildId, closed.signal).then((ended) => {
+      if (ended) socket.close(NORMAL, 'the build has ended');
     });
     let alive = true;
     const pinging = setInterval(() => {
@@ -107,11 +118,33 @@ export class BuildSessions implements OnApplicationBootstrap {
     socket.on('error', (error) => this.#logger.warn('a session broke', { buildId, error: error.message }));
     socket.on('close', () => {
       clearInterval(pinging);
+      closed.abort();
       seat[Symbol.dispose]();
       sockets.delete(socket);
       if (sockets.size === 0) this.#open.delete(buildId);
     });
   }
+
+  /** True once the build has ended, false when `signal` is aborted before. */
+  async #untilEnd(projectId: string, buildId: string, signal: AbortSignal): Promise<boolean> {
+    const bell = new Bell(this.#clock);
+    using _wakeup = this.#ledger.onChange(buildId, () => bell.ring());
+    while (!signal.aborted) {
+      try {
+        if (hasEnded(await this.#ledger.get(projectId, buildId))) return !signal.aborted;
+      } catch (thrown) {
+        if (isKilnError(thrown, 'NOT_FOUND')) return true;
+        this.#logger.warn('cannot tell whether a build has ended', { buildId, error: messageOf(thrown) });
+      }
+      await this.#clock.sleep(LOOK_MS, signal).catch(() => undefined);
+      await bell.wait(LOOK_MAX_MS, signal);
+    }
+    return false;
+  }
+}
+
+function hasEnded({ state }: StoredBuild): boolean {
+  return state !== 'queued' && state !== 'running';
 }
 
 function textOf(data: RawData): string {
