@@ -6,7 +6,7 @@ import { type Digest, type Platform, samePlatform } from '#oci';
 export interface Part {
   /** that its processes are for */
   readonly platform: Platform;
-  /** its steps and all below them, by which their keys are known; its roots are the last of the steps */
+  /** its steps and all below them, by which their keys are known; its roots are the steps */
   readonly definition: Definition;
   readonly steps: ReadonlySet<Digest>;
   /** what the steps stand on, by vertex: results that are recorded */
@@ -43,11 +43,10 @@ export function partOf(
   definition: Definition,
   { platform, steps, results }: Pick<Part, 'platform' | 'steps' | 'results'>,
 ): Part {
-  const own = [...definition.vertices.values()].filter(({ digest }) => steps.has(digest));
-  const used = new Set(own.flatMap(({ inputs }) => inputs.map((edge) => edge.vertex)));
-  const roots: Edge[] = own
-    .filter(({ digest }) => !used.has(digest))
-    .map(({ digest }) => ({ vertex: digest, output: 0 }));
+  // A step that another one of them stands on is asked for by itself too: it may be needed outside of the part.
+  const roots: readonly Edge[] = [...definition.vertices.keys()]
+    .filter((digest) => steps.has(digest))
+    .map((digest) => ({ vertex: digest, output: 0 }));
   const below = subgraph(definition, roots);
   // Only the steps themselves may be asked to leave the cache alone: what they stand on is given.
   const vertices = [...below.vertices].map(([digest, vertex]): [Digest, Vertex] => [

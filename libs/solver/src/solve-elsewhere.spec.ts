@@ -157,6 +157,34 @@ describe('steps that run elsewhere', () => {
     await expect(solving).rejects.toMatchObject({ cause: { constructor: ResultLost } });
   });
 
+  it('are all made, also where a later one has a record of what is lost', async () => {
+    const cache = memoryCache();
+    let round = 0;
+    const commands = { one: () => `one ${round}` };
+    const build = (more: boolean): Definition => {
+      const graph = new Graph();
+      const one = graph.run('one', [graph.image('arm base')], { on: arm64 });
+      const two = graph.run('two', [one], { on: arm64 });
+      return more ? graph.builder.finish(two, graph.run('three', [graph.image(), one])) : graph.builder.finish(two);
+    };
+    await farm(build(false), cache, undefined, commands);
+    const lost = digestOf('one 0');
+    const lacking: CacheStore = {
+      ...cache,
+      lookup: async (keys, ops) => {
+        const { records, ops: known } = await cache.lookup(keys, ops);
+        const left = [...records].map(
+          ([key, found]) => [key, found.filter(({ result }) => result.tree !== lost)] as const,
+        );
+        return { records: new Map(left), ops: known };
+      },
+    };
+    round = 1;
+    const { ran, parts } = await farm(build(true), lacking, undefined, commands);
+    expect(ran).toEqual(['three']);
+    expect(parts).toEqual([{ steps: ['one', 'two'], ran: ['one', 'two'] }]);
+  });
+
   it('are hits for the next build, which asks nobody', async () => {
     const cache = memoryCache();
     await farm(cross(), cache);
