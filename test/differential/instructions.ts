@@ -113,7 +113,7 @@ const copyGlob: Instruction = (choose, stage, world) => {
     const at = `${to}/${posix.basename(path)}`;
     if (!stage.model.add(at, 'file')) return undefined;
   }
-  return `COPY ${flags(choose, makesNone)}${pattern} ${to}/`;
+  return `COPY ${flags(choose, makesNone)}${words([pattern, `${to}/`])}`;
 };
 
 const addArchive: Instruction = (choose, stage) => {
@@ -127,7 +127,7 @@ const addArchive: Instruction = (choose, stage) => {
     const at = `${to}/${name}`;
     if (!stage.model.add(at, kind)) return undefined;
   }
-  return `ADD a.tar ${to}/`;
+  return `ADD ${words(['a.tar', `${to}/`])}`;
 };
 
 /** From a stage: files and directories with what is in them. buildah follows links of its own way: none are named. */

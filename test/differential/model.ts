@@ -5,13 +5,21 @@ export type Kind = 'file' | 'dir' | 'link' | 'fifo';
 /** What of an image's files a program may meet: enough to make only instructions that hold. */
 export class Model {
   readonly #paths: Map<string, Kind>;
+  #unseen = 0;
 
   constructor(paths: Iterable<readonly [string, Kind]>) {
     this.#paths = new Map(paths);
   }
 
   copy(): Model {
-    return new Model(this.#paths);
+    const copy = new Model(this.#paths);
+    copy.#unseen = this.#unseen;
+    return copy;
+  }
+
+  /** A name that nothing of a program has, and that none of its other commands meets. */
+  unseen(prefix: string): string {
+    return `${prefix}${this.#unseen++}`;
   }
 
   of(...kinds: readonly Kind[]): readonly string[] {

@@ -31,16 +31,22 @@ function some(choose: Choices, model: Model, ...kinds: readonly Kind[]): string 
 /** Whether a path may go: not where the step and later ones begin, for builders make that again in ways of their own. */
 const mayGo = (path: string, at: string): boolean => at !== path && !at.startsWith(`${path}/`);
 
+/**
+ * In a user namespace, where Kiln's steps are, the kernel takes set-user-ID and set-group-ID from a file that is written to,
+ * whoever writes; elsewhere it leaves them to root.
+ */
+const plain = (path: string): string => `chmod u-s,g-s ${quoted(path)} && `;
+
 const write: Command = (choose, model) => {
-  const path = choose.once(3) ? some(choose, model, 'file') : fresh(choose, model);
-  if (path === undefined) return undefined;
+  const known = choose.once(3) ? some(choose, model, 'file') : undefined;
+  const path = known ?? fresh(choose, model);
   model.add(path, 'file');
-  return `printf '%s\\n' "t${choose.below(100)}" > ${quoted(path)}`;
+  return `${known === undefined ? '' : plain(known)}printf '%s\\n' "t${choose.below(100)}" > ${quoted(path)}`;
 };
 
 const append: Command = (choose, model) => {
   const path = some(choose, model, 'file');
-  return path === undefined ? undefined : `echo more >> ${quoted(path)}`;
+  return path === undefined ? undefined : `${plain(path)}echo more >> ${quoted(path)}`;
 };
 
 const makeDirectory: Command = (choose, model) => {
@@ -88,8 +94,8 @@ const changeOwner: Command = (choose, model) => {
  * Two names of a file that nothing else touches: a later step that changes one of them takes them apart in Kiln and
  * BuildKit, where each step is a layer, and not in buildah, where the stage is.
  */
-const hardLink: Command = (choose) => {
-  const dir = `/hard${choose.below(1_000_000)}`;
+const hardLink: Command = (_choose, model) => {
+  const dir = model.unseen('/hard');
   return `mkdir ${dir} && echo hard > ${dir}/a && ln ${dir}/a ${dir}/b`;
 };
 
@@ -116,9 +122,10 @@ const pipe: Command = (choose, model) => {
 /** What the step sees: user, directory, variables. */
 const look: Command = (choose, model, at) => {
   const path = `${at === '/' ? '' : at}/seen${choose.below(3)}`;
+  const known = model.kind(path) !== undefined;
   if (!model.add(path, 'file')) return undefined;
   const what = choose.of(['pwd', 'id -u', 'echo "$V0|$V1|${V2-unset}"', 'umask', 'ls -a /srv', 'echo "$0"']);
-  return `${what} > ${quoted(path)}`;
+  return `${known ? plain(path) : ''}${what} > ${quoted(path)}`;
 };
 
 const COMMANDS: readonly Command[] = [
