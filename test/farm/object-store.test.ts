@@ -37,10 +37,17 @@ async function folder(name: string, files: Readonly<Record<string, string>>): Pr
   return dir;
 }
 
-async function build(dir: string): Promise<z.infer<typeof Metadata>> {
-  const file = join(farm.dir, 'metadata.json');
+async function build(dir: string, metadata = 'metadata.json'): Promise<z.infer<typeof Metadata>> {
+  const file = join(farm.dir, metadata);
   await farm.succeed('build', dir, '--metadata-file', file);
   return Metadata.parse(JSON.parse(await readFile(file, 'utf8')));
+}
+
+const Builds = z.object({ builds: z.array(z.object({ id: z.string() })) });
+
+async function newestLog(): Promise<string> {
+  const { builds } = Builds.parse(JSON.parse((await farm.succeed('builds', '--json', '--limit', '1')).stdout));
+  return (await farm.succeed('logs', builds[0]?.id ?? '')).stdout;
 }
 
 const Dockerfile = 'FROM busybox:1\nCOPY data.txt /\nRUN sort data.txt > sorted && env > /environment\n';
@@ -67,6 +74,24 @@ describe('a farm whose blobs are in a bucket', () => {
     expect(again['containerimage.config.digest']).toBe(first['containerimage.config.digest']);
     expect((await readdir(join(server.dir, 'blobs/team'))).sort()).toEqual(['sha256']);
     expect(await readdir(join(farm.data, 'content'))).toEqual([]);
+  });
+
+  test('answers before what the next build will want is there, and loses nothing of it', async () => {
+    const made = 'FROM busybox:1 AS made\nRUN head -c 7000000 /dev/urandom > large && echo small > small\n';
+    const stages = `${made}FROM busybox:1\nCOPY --from=made small /\n`;
+    const dir = await folder('stages', { Dockerfile: stages });
+    const other = await folder('one-stage', { Dockerfile: `${made}RUN wc -c large\n` });
+    let next: Promise<z.infer<typeof Metadata>>;
+    {
+      using held = proxy.hold(({ method, headers }) => method === 'PUT' && Number(headers['content-length']) > 6e6);
+      expect((await build(dir))['kiln.build'].steps).toMatchObject({ run: 2 });
+      expect(held.count()).toBeGreaterThan(0);
+      next = build(other, 'other.json');
+      await expect.poll(newestLog, { timeout: 60_000 }).toContain('waiting for build');
+    }
+    // It has waited for the step that the first had run.
+    expect((await next)['kiln.build'].steps).toMatchObject({ run: 1 });
+    expect((await build(dir))['kiln.build'].steps).toMatchObject({ run: 0, hit: 2 });
   });
 
   test('keeps the credentials from steps', async () => {

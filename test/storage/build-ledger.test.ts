@@ -1,6 +1,6 @@
 import { digestOf } from '#oci';
 import { type BuildEvent, type BuildJob, isFinal, type NumberedEvent, type QueuedBuild } from '#protocol';
-import { BuildLedger, createCacheStore, Database, EventFeed, openRedis, type Sql } from '#storage';
+import { BuildLedger, type Claim, createCacheStore, Database, EventFeed, openRedis, type Sql } from '#storage';
 import { type Clock, isKilnError, KilnError, systemClock } from '#std';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { claimBuild, context, createBuild, goSilent, nextId, request, startStorage, type Storage } from './farm.ts';
@@ -31,6 +31,11 @@ const jobsOf = (id: string, builds: readonly QueuedBuild[]): readonly BuildJob[]
 async function takeOver(buildId: string): Promise<readonly BuildJob[]> {
   await goSilent(storage, buildId);
   return jobsOf(buildId, await ledger.expired(TTL_MS));
+}
+
+async function giveBack(buildId: string, claim: Claim): Promise<readonly BuildJob[]> {
+  await ledger.release(claim);
+  return jobsOf(buildId, await ledger.queuedOlderThan(0));
 }
 
 describe('accepting', () => {
@@ -263,6 +268,27 @@ describe('ends', () => {
     expect(await takeOver(claim.buildId)).toEqual([]);
     expect((await ledger.get(claim.projectId, claim.buildId)).state).toBe('cancelled');
     await expect(ledger.finish(claim, cancelled)).rejects.toSatisfy(fenced);
+  });
+
+  it('a build whose answer is out has succeeded, whatever becomes of its builder, and of who would cancel it', async () => {
+    const steps = { total: 0, hit: 0, joined: 0, run: 0 };
+    const bytes = { contextSent: 0, pulled: 0, pushed: 0 };
+    const result = { names: [], steps, bytes, durationMs: 5, savedMs: 0, outputs: [] };
+    for (const lose of [takeOver, giveBack]) {
+      const claim = await claimBuild(storage);
+      const { projectId, buildId } = claim;
+      await ledger.append(claim, [log('a'), { type: 'delivered', atMs: 7, result }]);
+      const delivered = await ledger.get(projectId, buildId);
+      expect(delivered).toMatchObject({ state: 'succeeded', result });
+      expect((await ledger.requestCancel(projectId, buildId)).state).toBe('succeeded');
+      expect(await ledger.heartbeat(claim)).toEqual({ cancelRequested: false });
+      expect(await lose(buildId, claim)).toEqual([]);
+      await expect(ledger.heartbeat(claim)).rejects.toSatisfy(fenced);
+      const { finishedAt } = delivered;
+      expect(await ledger.get(projectId, buildId)).toMatchObject({ state: 'succeeded', result, finishedAt });
+      const events = await storage.feed.read(buildId, 0);
+      expect(events.map(({ event }) => event.type)).toEqual(['log', 'delivered', 'succeeded']);
+    }
   });
 
   it('a build that costs every builder its life fails', async () => {

@@ -3,7 +3,7 @@ import { type ContextManifest, decodeManifest } from '#context';
 import { type BuildQueue, HEARTBEAT_PERIOD_MS, HEARTBEAT_TTL_MS } from '#dispatch';
 import { build, decodePart, type EngineNode, type MountVersions } from '#engine';
 import { type Descriptor, type Digest, parsePlatform, runsOn } from '#oci';
-import { type BuildFailure, type BuildJob, SealedParts } from '#protocol';
+import { type BuildFailure, type BuildJob, type BuildResult, SealedParts } from '#protocol';
 import {
   Bell,
   type Clock,
@@ -149,6 +149,8 @@ class ClaimedBuild {
   readonly #writer: EventWriter;
   readonly #wait: Patience;
   readonly #keys: BuildKeys;
+  /** once it has been given, the build cannot end otherwise */
+  #answer: BuildResult | undefined;
 
   constructor(
     readonly options: BuildRunnerOptions,
@@ -206,11 +208,24 @@ class ClaimedBuild {
         : { type: 'failed', atMs, failure: outcome.failure };
     } catch (thrown) {
       const atMs = clock.nowMs();
+      if (thrown instanceof Stopped && thrown.why !== 'cancelled') throw thrown;
+      if (isKilnError(thrown, 'FENCED')) throw thrown;
+      if (this.#answer !== undefined) return this.#answered(this.#answer, thrown);
       if (isStopped(thrown, 'cancelled')) return { type: 'cancelled', atMs, reason: 'cancelled on request' };
-      if (thrown instanceof Stopped || isKilnError(thrown, 'FENCED')) throw thrown;
       this.logger.error('the build failed for a reason of the farm', { error: thrown });
       return { type: 'failed', atMs, failure: farmFailure(thrown) };
     }
+  }
+
+  #answered(result: BuildResult, thrown: unknown): FinalEvent {
+    this.logger.error('the cache of a build that had given its answer was not written whole', { error: thrown });
+    return { type: 'succeeded', atMs: this.options.clock.nowMs(), result };
+  }
+
+  async #deliver(result: BuildResult): Promise<void> {
+    void this.#writer.emit({ type: 'delivered', atMs: this.options.clock.nowMs(), result });
+    await this.#writer.flush();
+    this.#answer = result;
   }
 
   async #build(): ReturnType<typeof build> {
@@ -296,6 +311,7 @@ class ClaimedBuild {
       mountVersions: this.#mountVersions(),
       cacheOwner: `${claim.projectId}/${claim.scopes[0].id}`,
       emit: (event) => this.#writer.emit(event),
+      deliver: (result) => this.#deliver(result),
       checkFence: () => wait(() => ledger.checkFence(claim)),
       signal,
     });

@@ -42,6 +42,7 @@ export function patientCacheStore(store: CacheStore, wait: Patience, onLookup: (
         onLookup();
         return store.lookup(keys, ops, signal);
       }),
+    reserve: (result, signal) => wait(() => store.reserve(result, signal)),
     save: (keys, result, confirmedAtMs, signal) => wait(() => store.save(keys, result, confirmedAtMs, signal)),
     forget: (blobs, signal) => wait(() => store.forget(blobs, signal)),
     findDeltas: (diffIds, signal) => wait(() => store.findDeltas(diffIds, signal)),

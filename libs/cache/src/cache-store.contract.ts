@@ -5,6 +5,7 @@ import {
   type CacheKey,
   type CacheStore,
   type ExplainedKey,
+  madeAt,
   MAX_CANDIDATES,
   type OpKey,
   type Result,
@@ -117,6 +118,20 @@ export function cacheStoreContract(open: () => Promise<ContractFarm>): void {
       const later = { ...first, finishedAtMs: first.finishedAtMs + 1, producer: { ...first.producer, buildId: 'c' } };
       expect(await store.save([explained('l')], later, 2)).toEqual(first);
       expect((await store.lookup([key('l')], [])).records.get(key('l'))?.[0]?.result).toEqual(first);
+    });
+
+    it('reserves a result for the first that made it: nobody finds it before it is saved, with its times', async () => {
+      const [one, other] = [await farm.build('reserved', 'main'), await farm.build('reserved', 'main')];
+      const made = result('x', ['one', 'two']);
+      const first = madeAt(made, made);
+      const later = madeAt(first, { startedAtMs: first.startedAtMs + 5, finishedAtMs: first.finishedAtMs + 5 });
+      expect(await one.store.reserve(first)).toEqual(first);
+      expect(await other.store.reserve(later)).toEqual(first);
+      expect(await idsOf(one.store, 'k')).toBeUndefined();
+      expect(await other.store.save([explained('k')], await other.store.reserve(later), 1)).toEqual(first);
+      expect(await one.store.reserve(later)).toEqual(first);
+      const pr = await farm.build('reserved', 'pr');
+      expect(await pr.store.reserve(later)).toEqual(later);
     });
 
     it('keeps every one of many saves at the same moment', async () => {

@@ -72,10 +72,24 @@ export interface LookupAnswer {
 /** How many results of one key a look-up gives. */
 export const MAX_CANDIDATES = 8;
 
+/** A result as it is where the first run that gave it ran at these times. */
+export function madeAt(result: Result, times: Pick<Result, 'startedAtMs' | 'finishedAtMs'>): Result {
+  const { startedAtMs, finishedAtMs } = times;
+  const own = result.layers.at(-1);
+  const layers = own === undefined ? [] : [...result.layers.slice(0, -1), { ...own, createdAtMs: finishedAtMs }];
+  return { ...result, startedAtMs, finishedAtMs, layers };
+}
+
 /** The record index as one build sees it: its project, what its scope reads, where its scope writes. */
 export interface CacheStore {
   /** One round trip for all keys. The own scope comes before inherited ones, within a scope the newest first. */
   lookup(keys: readonly CacheKey[], ops: readonly OpKey[], signal?: AbortSignal): Promise<LookupAnswer>;
+  /**
+   * Fixes what a result is before its blobs are stored, so that it can be told of: what is made of the same is the same result.
+   * It is not found by anybody until it is saved.
+   * @returns the one that is stored, or this one, with the times of the first that was reserved
+   */
+  reserve(result: Result, signal?: AbortSignal): Promise<Result>;
   /**
    * Makes a result known under all the keys, at once or not at all.
    * @returns the result as it is stored: what is made of the same is the same result, and the first to come stays, times and all

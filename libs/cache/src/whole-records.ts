@@ -31,6 +31,7 @@ export function wholeRecords(cache: CacheStore, content: ContentStore): CacheSto
 function delegate(cache: CacheStore): CacheStore {
   return {
     lookup: (keys, ops, signal) => cache.lookup(keys, ops, signal),
+    reserve: (result, signal) => cache.reserve(result, signal),
     save: (keys, result, confirmedAtMs, signal) => cache.save(keys, result, confirmedAtMs, signal),
     forget: (blobs, signal) => cache.forget(blobs, signal),
     findDeltas: (diffIds, signal) => cache.findDeltas(diffIds, signal),

@@ -4,9 +4,9 @@ import { wholeRecords } from '#cache';
 import { lowerDockerfile, LoweringFailure, type LowerOptions, parseDockerfile } from '#dockerfile';
 import type { IgnoreRules } from '#context';
 import { type Definition, type ExecLimits, type Lowered, mergeDefinitions } from '#graph';
-import { type Digest, distinctPlatforms, type Layer, parsePlatform, type Platform } from '#oci';
+import { type Descriptor, distinctPlatforms, type Layer, parsePlatform, type Platform } from '#oci';
 import type { BuildEvent, BuildFailure, BuildResult, CacheReport, StoredRequest } from '#protocol';
-import { ResultLost, solve, type SolveOptions, VertexFailure } from '#solver';
+import { solve, type Solved, type SolveOptions, VertexFailure } from '#solver';
 import { isKilnError, KilnError } from '#std';
 import { contextFiles } from './context-files.ts';
 import { ContextTrees } from './context-trees.ts';
@@ -23,9 +23,11 @@ import { Images } from './images.ts';
 import type { BuildJobInput, EngineNode } from './job.ts';
 import { mainContext } from './main-context.ts';
 import { bringLayers, PlacedBlobs } from './placed-blobs.ts';
+import { PendingBlobs } from './pending-blobs.ts';
 import { Placement } from './placement.ts';
 import { plannedVertices } from './planned.ts';
 import type { LocalRef, Ref } from './ref.ts';
+import { lostBy, whole } from './repair.ts';
 import { reportOf } from './report.ts';
 import { pinTree } from './part-pins.ts';
 import { adoptPins, partResult, type Telling } from './run-part.ts';
@@ -37,13 +39,11 @@ import { StepResults } from './step-results.ts';
 import { Tally } from './tally.ts';
 import { TreeRefs } from './tree-refs.ts';
 import { warningEvents } from './warning-events.ts';
+import { writeBack } from './write-back.ts';
 
 export type BuildOutcome =
   | { readonly state: 'succeeded'; readonly result: BuildResult }
   | { readonly state: 'failed'; readonly failure: BuildFailure };
-
-/** A lost or damaged blob costs a re-run; more often than this in one build, the store itself is failing. */
-const MAX_REPAIRS = 3;
 
 /**
  * One build, one line: parse → lower → Definition → solve → export; or only what the Dockerfile says of itself.
@@ -98,7 +98,9 @@ interface Outside {
   readonly report: (event: BuildEvent) => void;
   readonly telling: Telling;
   readonly damaged: DamagedBlobs;
-  /** in which lost blobs are noted */
+  /** what this build makes, before it is stored */
+  readonly pending: PendingBlobs;
+  /** in which lost blobs are noted, and pending ones found */
   readonly content: ContentStore;
   readonly images: Images;
   readonly sources: Sources;
@@ -124,7 +126,8 @@ function outsideOf(node: EngineNode, job: BuildJobInput, { tally, placed, onPull
     void job.emit(event);
   };
   const damaged = new DamagedBlobs(node.content, job.retain);
-  const content = damaged.watched;
+  const pending = new PendingBlobs(damaged.watched);
+  const { content } = pending;
   const standIns = new Set<string>();
   const images = new Images({
     ...job,
@@ -150,7 +153,7 @@ function outsideOf(node: EngineNode, job: BuildJobInput, { tally, placed, onPull
     onPulled,
     onLost: (blobs) => damaged.note(blobs),
   };
-  return { tally, placed, report, telling, damaged, content, images, sources };
+  return { tally, placed, report, telling, damaged, pending, content, images, sources };
 }
 
 async function run(node: EngineNode, job: BuildJobInput, opened: Opened): Promise<BuildResult> {
@@ -186,16 +189,53 @@ async function run(node: EngineNode, job: BuildJobInput, opened: Opened): Promis
   const { materialiser, clock } = node;
   await using contexts = new ContextTrees({ materialiser, clock, content, signal: job.signal });
   const cache = withExternal(wholeRecords(job.cache, node.content), external, placed);
-  const exported = await whole(job, { node, damaged, sources, report, cache }, async () => {
+  let late: readonly Descriptor[] = [];
+  const { solved, exported } = await whole(job, { node, damaged, sources, report, cache }, async () => {
     const steps = new StepResults(definition);
-    const roots = await solveOnce(node, job, definition, { ...opened, cache, locals, contexts, external, steps });
-    if (part !== undefined) return partResult(part);
-    const results = platforms.map((lowered, index) => ({ lowered, root: rootAt(roots, index) }));
-    const given = { node: { ...node, content }, job, results, images, report, tally, steps, placed };
-    const { cacheExports, ...rest } = await exportImage(given);
-    return { ...rest, ...cacheOf(job.request, { imports: external.report(), exports: cacheExports }) };
+    const made = await solveOnce(node, job, definition, { ...opened, cache, locals, contexts, external, steps });
+    return await out(made, async ({ roots, settled }) => {
+      // What is made for others is its records.
+      if (part !== undefined || job.request.cacheTo.length > 0) await settled();
+      if (part !== undefined) return partResult(part);
+      const results = platforms.map((lowered, index) => ({ lowered, root: rootAt(roots, index) }));
+      const given = { node: { ...node, content }, job, results, images, report, tally, steps, placed };
+      const { cacheExports, late: found, ...rest } = await exportImage(given);
+      late = found;
+      return { ...rest, ...cacheOf(job.request, { imports: external.report(), exports: cacheExports }) };
+    });
   });
-  return { ...exported, ...figures() };
+  await using _ = solved;
+  const result = { ...exported, ...figures() };
+  const afterwards = (): Promise<void> => grantStored(late, { content, job });
+  await writeBack(solved, { job, clock, result, afterwards, warn: note });
+  return result;
+}
+
+/** The project may see layers of its images once they are there; those of a base need never be. */
+async function grantStored(
+  layers: readonly Descriptor[],
+  { content, job }: { readonly content: ContentStore; readonly job: BuildJobInput },
+): Promise<void> {
+  if (layers.length === 0) return;
+  const absent = await content.findMissing(new Set(layers.map(({ digest }) => digest)), job.signal);
+  await job.grants.grant(
+    layers.filter(({ digest }) => !absent.has(digest)),
+    job.signal,
+  );
+}
+
+/** Brings out what was solved. Where that fails, what ran is kept all the same. */
+async function out<T>(
+  solved: Solved<Ref>,
+  bring: (solved: Solved<Ref>) => Promise<T>,
+): Promise<{ readonly solved: Solved<Ref>; readonly exported: T }> {
+  try {
+    return { solved, exported: await bring(solved) };
+  } catch (thrown) {
+    await using _ = solved;
+    await solved.settled().catch(() => {});
+    throw solved.failure() ?? thrown;
+  }
 }
 
 function cacheOf({ cacheFrom, cacheTo }: StoredRequest, cache: CacheReport): Pick<BuildResult, 'cache'> {
@@ -253,47 +293,6 @@ function limitsOf({ memoryBytes, cpus, shmSizeBytes, ulimits }: StoredRequest): 
   };
 }
 
-interface Repairing {
-  readonly node: EngineNode;
-  readonly damaged: DamagedBlobs;
-  readonly sources: Sources;
-  readonly cache: CacheStore;
-  readonly report: (event: BuildEvent) => void;
-}
-
-/**
- * From the first look-up to the last byte out; begun again where a blob that a record promised turned out lost or
- * damaged: what refers to it is forgotten, so that its step runs.
- */
-async function whole<T>(
-  job: BuildJobInput,
-  { node, damaged, sources, cache, report }: Repairing,
-  attempt: () => Promise<T>,
-): Promise<T> {
-  for (let repairs = 0; ; repairs++) {
-    try {
-      return await attempt();
-    } catch (thrown) {
-      // Who waits for a part repairs it: only there all that it stands on can be made again.
-      if (job.part !== undefined || repairs >= MAX_REPAIRS || job.signal.aborted) throw thrown;
-      const lost = lostBy(thrown, damaged);
-      if (lost === undefined) throw thrown;
-      await cache.forget(lost, job.signal);
-      await sources.renew(lost, job.signal);
-      const what = lost.size === 0 ? 'a cached result was lost' : `${lost.size} cached blobs were lost or damaged`;
-      const message = `${what}: what is missing runs again`;
-      report({ type: 'warning', atMs: node.clock.nowMs(), message });
-    }
-  }
-}
-
-/** What a repair has to make again; undefined where nothing was lost. */
-function lostBy(thrown: unknown, damaged: DamagedBlobs): ReadonlySet<Digest> | undefined {
-  const lost: ReadonlySet<Digest> = damaged.take();
-  const cause = thrown instanceof VertexFailure ? thrown.cause : thrown;
-  return lost.size > 0 || cause instanceof ResultLost ? lost : undefined;
-}
-
 interface Solving extends Opened {
   readonly cache: CacheStore;
   readonly locals: ReadonlyMap<string, LocalRef>;
@@ -307,7 +306,7 @@ function solveOnce(
   job: BuildJobInput,
   definition: Definition,
   { dockerfile, local, images, content, cache, report, placed, external, steps, ...more }: Solving,
-): Promise<readonly Ref[]> {
+): Promise<Solved<Ref>> {
   const bring = (layers: readonly Layer[]): Promise<void> => bringLayers(content, placed, layers, job.signal);
   const refs = new TreeRefs(content, cache, node.materialiser, images, job.signal, bring);
   const placement = new Placement(node.platforms, job.elsewhere, node.clock);

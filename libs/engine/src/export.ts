@@ -1,5 +1,5 @@
 import { type Assembled, imagesOf, topOf, writeDockerArchive, writeOciLayout } from '#exporter';
-import { type Digest, formatReference, type Layer, parseReference } from '#oci';
+import { type Descriptor, type Digest, formatReference, type Layer, parseReference } from '#oci';
 import type { BuildResult, CacheReport, OutputFile, OutputRequest } from '#protocol';
 import type { Repository } from '#registry';
 import { type Bytes, KilnError, unreachable } from '#std';
@@ -14,6 +14,8 @@ import { knownRepositories, pushOutput } from './push-output.ts';
 
 type Exported = Pick<BuildResult, 'digest' | 'descriptor' | 'configDigest' | 'names' | 'outputs'> & {
   readonly cacheExports: CacheReport['exports'];
+  /** layers of the images that were not stored yet */
+  readonly late: readonly Descriptor[];
 };
 
 /**
@@ -61,6 +63,7 @@ export async function exportImage(exporting: Exporting): Promise<Exported> {
     names: [...names],
     outputs: [...outputs, ...caches.files],
     cacheExports: caches.exports,
+    late: builder.late(),
   };
 }
 

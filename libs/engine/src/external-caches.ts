@@ -211,6 +211,7 @@ export function withExternal(cache: CacheStore, external: ExternalCaches, placed
       }
       return { records, ops: new Set([...answer.ops, ...ops.filter((op) => external.has(op))]) };
     },
+    reserve: (result, signal) => cache.reserve(result, signal),
     async save(keys, result, confirmedAtMs, signal) {
       return (await external.use(result)) ? await cache.save(keys, result, confirmedAtMs, signal) : result;
     },

@@ -2,7 +2,7 @@ import { type CacheEntry, inlineCache } from '#cache-manifest';
 import { type Assembled, assembleImage, type AssembledImage, assembleIndex, imagesOf, topOf } from '#exporter';
 import type { StoredLayer } from '#cache';
 import type { Lowered } from '#graph';
-import type { Layer } from '#oci';
+import type { Descriptor, Layer } from '#oci';
 import { KilnError, single } from '#std';
 import pLimit from 'p-limit';
 import { annotationsOf, checkAnnotations } from './annotation-rules.ts';
@@ -33,6 +33,7 @@ const PARALLEL_LAYERS = 2;
 export class ImageBuilder {
   readonly #options: ImageBuilderOptions;
   readonly #images = new Map<string, Promise<Assembled>>();
+  readonly #late: Descriptor[] = [];
   /** results that the last image of each platform has in it */
   readonly #inline = new Map<PlatformResult, number>();
 
@@ -52,6 +53,11 @@ export class ImageBuilder {
 
   inlineResults(): number {
     return [...this.#inline.values()].reduce((sum, count) => sum + count, 0);
+  }
+
+  /** Layers that were not stored when their image was made. */
+  late(): readonly Descriptor[] {
+    return this.#late;
   }
 
   async #make(form: ImageForm): Promise<Assembled> {
@@ -79,7 +85,9 @@ export class ImageBuilder {
     const tree = treeOf(root);
     const { platform, config, author, history, base } = lowered;
     // What a base brought need not be here, unless the image stays here.
-    const layers = await (this.#staysHere() ? tree.layers() : tree.descriptors());
+    const stays = this.#staysHere();
+    const layers = await (stays ? tree.layers() : tree.descriptors());
+    if (stays) await tree.stored();
     const ofBase = base?.config.rootfs.diff_ids?.length ?? 0;
     const created = await createdAt(tree, lowered);
     const times = stepTimes(history, layers.slice(ofBase), created);
@@ -131,6 +139,7 @@ export class ImageBuilder {
       if (absent.has(digest)) await node.content.put(single(bytes), digest, signal);
     }
     await job.grants.grant([...documents.keys(), ...layers.filter(({ digest }) => !absent.has(digest))], signal);
+    this.#late.push(...layers.filter(({ digest }) => absent.has(digest)));
   }
 
   #staysHere(): boolean {

@@ -4,7 +4,7 @@ import type { ContextManifest } from '#context';
 import type { NodePlatforms } from '#executor';
 import type { Vertex } from '#graph';
 import type { Descriptor, Digest, Platform } from '#oci';
-import type { Entitlement, StoredRequest } from '#protocol';
+import type { BuildResult, Entitlement, StoredRequest } from '#protocol';
 import type { RegistryClient } from '#registry';
 import type { GitRepositories, WebClient } from '#remote';
 import type { Differ } from '#snapshot';
@@ -83,6 +83,8 @@ export interface BuildJobInput {
   /** what other builders left in them */
   readonly mountVersions: MountVersions;
   readonly emit: EventSink;
+  /** Takes the answer of a build whose outputs are out while its cache is still written; resolves when it is durable. */
+  readonly deliver: (result: BuildResult) => Promise<void>;
   /** @throws KilnError FENCED when the build has gone to another builder */
   readonly checkFence: () => Promise<void>;
   readonly signal: AbortSignal;

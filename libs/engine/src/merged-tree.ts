@@ -44,6 +44,11 @@ export class MergedTree implements TreeRef {
     return [...(await base.descriptors()), top(await linked.descriptors())];
   });
 
+  async stored(): Promise<void> {
+    const { base, linked } = this.#options;
+    await Promise.all([base.stored(), linked.stored()]);
+  }
+
   tree = once(async (): Promise<Tree> => {
     const { base, linked } = this.#options;
     return applyDelta(await base.tree(), [...(await linked.tree()).values()]);

@@ -12,10 +12,12 @@ export interface TreeRef {
   id(): Promise<ResultId>;
   /** what a result that stands on it names as parents: itself; for a merge, which is no result, what it merges */
   results(): Promise<readonly ResultId[]>;
-  /** the same layers as an image lists them; resolves when the last one is stored, and moves no bytes */
+  /** the same layers as an image lists them; resolves when the last one is known, and moves no bytes */
   descriptors(): Promise<readonly Layer[]>;
-  /** all layers from the first; resolves when the last one is stored, and those of an image are */
+  /** all layers from the first; resolves when the last one is known, and those of an image are stored */
   layers(): Promise<readonly StoredLayer[]>;
+  /** resolves when all layers are stored, as others would find them */
+  stored(): Promise<void>;
   /** every file with its digest; resolves when the last layer is digested */
   tree(): Promise<Tree>;
   /** Merkle digest of {@link tree} */

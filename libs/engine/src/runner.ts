@@ -6,7 +6,7 @@ import type { Definition, Op, Vertex } from '#graph';
 import { type Digest, digestOf, type Layer, mediaType } from '#oci';
 import type { Differ, Mount } from '#snapshot';
 import type { Joined, OpRunner, Part, Settling } from '#solver';
-import { type Clock, KilnError } from '#std';
+import { type Clock, KilnError, once } from '#std';
 import type { CacheMounts } from './cache-mounts.ts';
 import type { ContextTrees } from './context-trees.ts';
 import { StepMounts } from './exec-mounts.ts';
@@ -16,6 +16,7 @@ import type { MountVersions } from './mount-versions.ts';
 import { runCopy, type SourceTree } from './run-copy.ts';
 import { type ExecSettings, runExec } from './run-exec.ts';
 import { pinPart, type PartPins } from './part-pins.ts';
+import type { PendingBlobs } from './pending-blobs.ts';
 import { delegatePart, type Telling } from './run-part.ts';
 import { runMkdir } from './run-mkdir.ts';
 import type { LocalRef, Ref, TreeRef } from './ref.ts';
@@ -29,6 +30,7 @@ import type { TreeRefs } from './tree-refs.ts';
 export interface RunnerOptions {
   readonly refs: TreeRefs;
   readonly content: ContentStore;
+  readonly pending: PendingBlobs;
   readonly differ: Differ;
   readonly exec: ExecSettings;
   /** trees that the client sent, by name */
@@ -52,6 +54,8 @@ export interface RunnerOptions {
   /** of a part: what the keys of its steps are made of */
   readonly selections: PartPins['selections'];
   readonly telling: Telling;
+  /** of the build */
+  readonly signal: AbortSignal;
 }
 
 /** Runs a build's operations on this node. */
@@ -166,7 +170,7 @@ export class EngineRunner implements OpRunner<Ref> {
     const finishedAtMs = clock.nowMs();
     const snapshot = workspace.name('s');
     await snapshotter.commit(snapshot, key);
-    const pending = await this.#digest(snapshot, parent, signal);
+    const pending = await this.#digest(snapshot, parent);
     return new StepOutcome({ snapshot, parents, pending, startedAtMs, finishedAtMs, producer, content, materialiser });
   }
 
@@ -248,8 +252,9 @@ export class EngineRunner implements OpRunner<Ref> {
   }
 
   /** Starts to digest and compress the step's changes beside what runs next. */
-  async #digest(snapshot: string, parent: string, signal: AbortSignal): Promise<PendingLayer> {
-    const { differ, refs, content } = this.#options;
+  async #digest(snapshot: string, parent: string): Promise<PendingLayer> {
+    // It goes on where another step fails: what ran is kept.
+    const { differ, refs, content, pending, signal } = this.#options;
     const { workspace, snapshotter, shift } = refs.materialiser;
     const stop = new AbortController();
     const lower = await workspace.mount(await snapshotter.view(parent));
@@ -262,21 +267,24 @@ export class EngineRunner implements OpRunner<Ref> {
     const delta = diff.delta.finally(() => lower[Symbol.asyncDispose]());
     delta.catch(() => {});
     diff.layer.catch(() => {});
+    const layer = once(async (): Promise<Layer> => {
+      const { file, digest, sizeBytes, diffId } = await diff.layer;
+      pending.offer(digest, file);
+      return { descriptor: { mediaType: mediaType.ociLayerGzip, digest, size: sizeBytes }, diffId };
+    });
     return {
       delta,
-      async store(): Promise<Layer> {
-        const { file, digest, sizeBytes, diffId } = await diff.layer;
-        try {
-          await content.put(createReadStream(file), digest, signal);
-        } finally {
-          await rm(file, { force: true });
-        }
-        return { descriptor: { mediaType: mediaType.ociLayerGzip, digest, size: sizeBytes }, diffId };
+      layer,
+      async store(saving): Promise<void> {
+        const { file, digest } = await diff.layer;
+        await content.put(createReadStream(file), digest, saving);
       },
       async drop(): Promise<void> {
-        stop.abort(new Error('an equivalent layer is known'));
-        const unwanted = await diff.layer.catch(() => undefined);
-        if (unwanted !== undefined) await rm(unwanted.file, { force: true });
+        stop.abort(new Error('nobody wants this layer'));
+        const made = await diff.layer.catch(() => undefined);
+        if (made === undefined) return;
+        pending.withdraw(made.digest, made.file);
+        await rm(made.file, { force: true });
       },
     };
   }

@@ -215,6 +215,8 @@ export const BuildEvent = z.discriminatedUnion('type', [
     /** the instruction */
     excerpt: Excerpt.optional(),
   }),
+  /** all that was asked for is out, and stays so: the build has succeeded, and its cache is still being written */
+  z.object({ type: z.literal('delivered'), atMs, result: BuildResult }),
   z.object({ type: z.literal('succeeded'), atMs, result: BuildResult }),
   z.object({ type: z.literal('failed'), atMs, failure: BuildFailure }),
   z.object({ type: z.literal('cancelled'), atMs, reason: z.string() }),

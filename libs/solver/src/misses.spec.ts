@@ -2,8 +2,7 @@ import type { KeyAnswer, KeyBook } from '#cache';
 import { type Clock, systemClock } from '#std';
 import { describe, expect, it } from 'vitest';
 import type { Explaining } from './misses.ts';
-import { solve } from './solve.ts';
-import { chain, memoryCache, TextRunner } from './solved.fixture.ts';
+import { chain, memoryCache, solveAll, TextRunner } from './solved.fixture.ts';
 
 /** How often a build paused for a time, which passes at once. */
 function hastyClock(): Clock & { pauses: number } {
@@ -34,10 +33,10 @@ async function explained(book: Partial<KeyBook>, more: Partial<Explaining> = {},
   const signal = new AbortController().signal;
   const report = (event: (typeof events)[number]): void => void events.push(event);
   const options = { definition, runner, cache, clock, report, parallelism: 4, explaining, signal };
-  await solve(options);
+  await solveAll(options);
   const told = events.flatMap(({ type, miss }) => (type === 'vertexStarted' ? [miss] : []));
   // After its base.
-  return { failures, told: told.slice(1), again: () => solve(options), ran: runner.ran };
+  return { failures, told: told.slice(1), again: () => solveAll(options), ran: runner.ran };
 }
 
 describe('explaining', () => {

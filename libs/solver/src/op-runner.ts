@@ -12,6 +12,8 @@ export interface Joined {
 export interface Settling {
   /** what the step's key had before it ran */
   readonly earlier: readonly CacheRecord[];
+  /** fixes what a result is; hands back the one that others made of the same, or this one */
+  readonly reserve: (result: Result) => Promise<Result>;
   /** makes a result known; hands back the one that is stored */
   readonly save: (result: Result) => Promise<Result>;
 }

@@ -3,8 +3,7 @@ import type { BuildEvent } from '#protocol';
 import { KilnError, systemClock } from '#std';
 import { type MemoryCacheStore, MemoryRecords } from '#testing';
 import { describe, expect, it, vi } from 'vitest';
-import { chain, type Commands, Graph, type Text, TextRunner } from './solved.fixture.ts';
-import { solve } from './solve.ts';
+import { chain, type Commands, Graph, solveAll, type Text, TextRunner } from './solved.fixture.ts';
 
 class Exit extends Error {
   constructor(readonly code: number) {
@@ -51,7 +50,7 @@ class Farm {
         this.#exits.set(stepOf(store.flights.buildId, event.vertex), event.exitCode);
     };
     const common = { definition, runner, clock: systemClock, report, parallelism, signal: stop.signal };
-    const ended = solve({ ...common, cache: store, flights: store.flights });
+    const ended = solveAll({ ...common, cache: store, flights: store.flights });
     ended.catch(() => undefined);
     const outcomes = (): Readonly<Record<string, string>> =>
       Object.fromEntries(

@@ -3,8 +3,8 @@ import { type Definition } from '#graph';
 import { digestOf, samePlatform } from '#oci';
 import { KilnError, systemClock } from '#std';
 import { describe, expect, it } from 'vitest';
-import { ResultLost, solve } from './solve.ts';
-import { arm64, Graph, type Commands, TextRunner, memoryCache } from './solved.fixture.ts';
+import { ResultLost } from './solve.ts';
+import { arm64, Graph, type Commands, TextRunner, memoryCache, solveAll } from './solved.fixture.ts';
 
 describe('steps that run elsewhere', () => {
   interface Delegated {
@@ -29,7 +29,7 @@ describe('steps that run elsewhere', () => {
       const runner = new TextRunner(commands);
       const { definition: below, results, steps } = part;
       const report = (): void => undefined;
-      await solve({ definition: below, runner, cache, clock: systemClock, report, parallelism: 4, results, signal });
+      await solveAll({ definition: below, runner, cache, clock: systemClock, report, parallelism: 4, results, signal });
       const names = [...below.vertices.values()]
         .filter(({ digest }) => steps.has(digest))
         .map((each) => each.label.name);
@@ -39,7 +39,15 @@ describe('steps that run elsewhere', () => {
     };
     const signal = new AbortController().signal;
     const report = (): void => undefined;
-    const roots = await solve({ definition, runner: here, cache, clock: systemClock, report, parallelism: 4, signal });
+    const roots = await solveAll({
+      definition,
+      runner: here,
+      cache,
+      clock: systemClock,
+      report,
+      parallelism: 4,
+      signal,
+    });
     return { roots, ran: here.ran, parts, given };
   }
 
@@ -129,7 +137,7 @@ describe('steps that run elsewhere', () => {
     const arm = graph.run('arm', [graph.image('arm base'), tools], { on: arm64 });
     const definition = graph.builder.finish(arm);
     const runner = new TextRunner();
-    const solving = solve({
+    const solving = solveAll({
       definition,
       runner,
       cache,
@@ -149,7 +157,7 @@ describe('steps that run elsewhere', () => {
     runner.delegate = async () => true;
     const graph = new Graph();
     const definition = graph.builder.finish(graph.run('arm', [graph.image('arm base')], { on: arm64 }));
-    const solving = solve({
+    const solving = solveAll({
       ...{ definition, runner, cache: memoryCache(), clock: systemClock, parallelism: 4 },
       report: () => undefined,
       signal: new AbortController().signal,
@@ -216,7 +224,7 @@ describe('steps that run elsewhere', () => {
       architecture === 'arm64'
         ? Promise.reject(new KilnError('PLATFORM_UNAVAILABLE', 'nobody'))
         : Promise.resolve('here');
-    const solving = solve({
+    const solving = solveAll({
       definition: cross(),
       runner,
       cache: memoryCache(),

@@ -3,8 +3,8 @@ import type { BuildEvent } from '#protocol';
 import { KilnError, systemClock } from '#std';
 import { StepClock } from '#testing';
 import { describe, expect, it } from 'vitest';
-import { solve, VertexFailure } from './solve.ts';
-import { Graph, type Commands, TextRunner, memoryCache, run, chain } from './solved.fixture.ts';
+import { VertexFailure } from './solve.ts';
+import { Graph, type Commands, TextRunner, memoryCache, run, chain, solveAll } from './solved.fixture.ts';
 
 describe('solve', () => {
   it('runs everything once, then nothing, asking the cache once', async () => {
@@ -106,7 +106,7 @@ describe('solve', () => {
     );
     const runner = new TextRunner(commands);
     const events: BuildEvent[] = [];
-    const solving = solve({
+    const solving = solveAll({
       definition,
       runner,
       cache: memoryCache(),

@@ -59,30 +59,55 @@ export class ResultLost extends KilnError {
   }
 }
 
+/** A graph whose steps have all run; what they made may still be on its way into the cache. */
+export interface Solved<R> extends AsyncDisposable {
+  /** in the definition's order */
+  readonly roots: readonly R[];
+  /** Resolves when every result is stored and recorded. @throws VertexFailure for the first that cannot be */
+  readonly settled: () => Promise<void>;
+  /** of the first result that could not be stored or recorded, by now */
+  readonly failure: () => VertexFailure | undefined;
+}
+
 /**
- * Brings a definition to its roots' results, in their order: one look-up of all definition keys, then what is not hit from the leaves up,
- * independent parts in parallel, content keys before every run. Resolves when every result is stored and recorded.
+ * Brings a definition to its roots' results: one look-up of all definition keys, then what is not hit from the leaves up,
+ * independent parts in parallel, content keys before every run. What ran is stored and recorded beside all else, and also
+ * when another step fails; whoever disposes of it before it has settled gives that up.
  * @throws ResultLost when what is given is not there, VertexFailure for the first vertex that fails; all others have ended by then
  */
-export async function solve<R>(options: SolveOptions<R>): Promise<readonly R[]> {
-  const stop = new AbortController();
-  const signal = AbortSignal.any([options.signal, stop.signal]);
-  const solver = new GraphSolver({ ...options, signal });
-  try {
-    await solver.plan();
-    const roots = await Promise.all(options.definition.roots.map(({ vertex }) => solver.value(vertex)));
-    await solver.settled();
-    return roots;
-  } catch (thrown) {
-    stop.abort(thrown);
-    await solver.ended();
-    options.signal.throwIfAborted();
-    throw thrown;
-  }
+export async function solve<R>(options: SolveOptions<R>): Promise<Solved<R>> {
+  const [stop, drop] = [new AbortController(), new AbortController()];
+  const saving = AbortSignal.any([options.signal, drop.signal]);
+  const solver = new GraphSolver({ ...options, signal: AbortSignal.any([saving, stop.signal]), saving });
+  const orEnd = async <T>(work: Promise<T>): Promise<T> => {
+    try {
+      return await work;
+    } catch (thrown) {
+      stop.abort(thrown);
+      await solver.ended();
+      options.signal.throwIfAborted();
+      throw thrown;
+    }
+  };
+  const roots = await orEnd(solver.roots());
+  return {
+    roots,
+    settled: () => orEnd(solver.settled()),
+    failure: () => solver.failure,
+    async [Symbol.asyncDispose]() {
+      drop.abort(new Error('nobody waits for what was solved'));
+      await solver.ended();
+    },
+  };
+}
+
+interface SolverOptions<R> extends SolveOptions<R> {
+  /** ends later than `signal`: with the build itself */
+  readonly saving: AbortSignal;
 }
 
 class GraphSolver<R> {
-  readonly #options: SolveOptions<R>;
+  readonly #options: SolverOptions<R>;
   readonly #once: SingleFlight<R>;
   readonly #values = new Map<Digest, Promise<R>>();
   readonly #done = new Map<Digest, R>();
@@ -96,8 +121,9 @@ class GraphSolver<R> {
   #records: ReadonlyMap<Digest, readonly CacheRecord[]> = new Map();
   #knownOps: ReadonlySet<OpKey> = new Set();
   #misses: Misses | undefined;
+  failure: VertexFailure | undefined;
 
-  constructor(options: SolveOptions<R>) {
+  constructor(options: SolverOptions<R>) {
     this.#options = options;
     this.#once = new SingleFlight({
       ...options,
@@ -112,8 +138,13 @@ class GraphSolver<R> {
     });
   }
 
+  async roots(): Promise<readonly R[]> {
+    await this.#plan();
+    return await Promise.all(this.#options.definition.roots.map(({ vertex }) => this.value(vertex)));
+  }
+
   /** The one look-up, and which of its answers are used. */
-  async plan(): Promise<void> {
+  async #plan(): Promise<void> {
     const { definition, runner, cache, clock, results, signal } = this.#options;
     this.#keys = definitionKeys(definition, (vertex, input) => {
       try {
@@ -305,8 +336,10 @@ class GraphSolver<R> {
     const empty = vertex.op.kind === 'mkdir' ? { empty: await runner.isEmpty(value) } : {};
     report({ ...done, ...empty, ...this.#misses?.told(vertex.digest), atMs });
     const saved = this.#save(vertex, value, inputs, atMs).catch(async (thrown: unknown) => {
+      const failure = thrown instanceof VertexFailure ? thrown : new VertexFailure(vertex, thrown);
+      this.failure ??= failure;
       await this.#once.land(vertex);
-      throw thrown;
+      throw failure;
     });
     saved.catch(() => {});
     this.#saved.set(vertex.digest, saved);
@@ -315,17 +348,16 @@ class GraphSolver<R> {
   }
 
   async #save(vertex: Vertex, value: R, inputs: readonly R[], ranAtMs: number): Promise<void> {
-    const { runner, cache, clock, signal } = this.#options;
-    await this.#named(vertex, clock.nowMs(), async () => {
-      const earlier = this.#records.get(vertex.digest) ?? [];
-      const save = async (result: Result): Promise<Result> => {
-        const keys = [this.#keyOf(vertex), contentKey(vertex, await runner.contents(vertex, inputs, signal))];
-        const stored = await cache.save(keys, result, ranAtMs, signal);
-        await this.#tell(vertex, keys, stored);
-        return stored;
-      };
-      await runner.settle(vertex, value, inputs, { earlier, save }, signal);
-    });
+    const { runner, cache, saving } = this.#options;
+    const earlier = this.#records.get(vertex.digest) ?? [];
+    const reserve = (result: Result): Promise<Result> => cache.reserve(result, saving);
+    const save = async (result: Result): Promise<Result> => {
+      const keys = [this.#keyOf(vertex), contentKey(vertex, await runner.contents(vertex, inputs, saving))];
+      const stored = await cache.save(keys, result, ranAtMs, saving);
+      await this.#tell(vertex, keys, stored);
+      return stored;
+    };
+    await runner.settle(vertex, value, inputs, { earlier, reserve, save }, saving);
   }
 
   async #tell(vertex: Vertex, keys: readonly ExplainedKey[], result: Result): Promise<void> {

@@ -14,7 +14,7 @@ import type { BuildEvent } from '#protocol';
 import { type Clock, systemClock } from '#std';
 
 import type { OpRunner } from './op-runner.ts';
-import { solve } from './solve.ts';
+import { solve, type SolveOptions } from './solve.ts';
 
 export const platform = { os: 'linux', architecture: 'amd64' };
 export const arm64 = { os: 'linux', architecture: 'arm64' };
@@ -108,8 +108,8 @@ export class TextRunner implements OpRunner<Text> {
       ),
     };
   };
-  settle: OpRunner<Text>['settle'] = async (_vertex, value, inputs, { save }) => {
-    await save({
+  settle: OpRunner<Text>['settle'] = async (_vertex, value, inputs, { reserve, save }) => {
+    const made = await reserve({
       id: value.id,
       parents: resultsOf(inputs),
       layers: [],
@@ -120,6 +120,7 @@ export class TextRunner implements OpRunner<Text> {
       finishedAtMs: 1,
       producer: { buildId: 'b', builderId: 'n', scope: 'main' },
     });
+    await save(made);
   };
   isEmpty = async (): Promise<boolean> => false;
 }
@@ -139,6 +140,7 @@ export function memoryCache(): CacheStore & { lookups: number } {
       const found = keys.flatMap((key) => (records.has(key) ? [[key, records.get(key) ?? []] as const] : []));
       return { records: new Map(found), ops: new Set(asked.filter((op) => ops.has(op))) };
     },
+    reserve: async (result) => result,
     async save(keys, result, confirmedAtMs) {
       for (const { key, kind, op } of keys) {
         records.set(key, [{ key, kind, result, confirmedAtMs }, ...(records.get(key) ?? [])]);
@@ -159,6 +161,13 @@ export interface Solved {
   readonly events: readonly BuildEvent[];
 }
 
+/** To the last record. */
+export async function solveAll<R>(options: SolveOptions<R>): Promise<readonly R[]> {
+  await using solved = await solve(options);
+  await solved.settled();
+  return solved.roots;
+}
+
 export async function run(
   definition: Definition,
   cache: CacheStore,
@@ -169,7 +178,7 @@ export async function run(
   const runner = new TextRunner(commands);
   const events: BuildEvent[] = [];
   const report = (event: BuildEvent): void => void events.push(event);
-  const roots = await solve({ definition, runner, cache, clock, report, parallelism: 4, signal });
+  const roots = await solveAll({ definition, runner, cache, clock, report, parallelism: 4, signal });
   const [root] = roots;
   if (root === undefined) throw new Error('no root');
   return { root, roots, ran: runner.ran, events };

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { BuildEvent } from '#protocol';
+import type { BuildEvent, BuildResult } from '#protocol';
 import { isKilnError, KilnError } from '#std';
 import { BuildRow, requestOf, wholeBuildColumns } from './build-row.ts';
 import type { Claim } from './claim.ts';
@@ -33,6 +33,14 @@ export async function holdFence(sql: Sql, claim: Pick<Claim, 'buildId' | 'fence'
     [claim.buildId, claim.fence],
   );
   if (held === undefined) throw new KilnError('FENCED', `the build ${claim.buildId} is no longer held`);
+}
+
+/** From here on the build can end in one way alone, whoever ends it. */
+async function keepAnswer(sql: Sql, { buildId }: Claim, result: BuildResult): Promise<void> {
+  await sql.execute('UPDATE builds SET result = $2, finished_at = now() WHERE id = $1', [
+    buildId,
+    JSON.stringify(result),
+  ]);
 }
 
 /** The builder's side of the ledger: everything here is under the fence of a claim. */
@@ -130,6 +138,7 @@ export class BuildClaims {
         if (lastSeq.known) return lastSeq.value;
         firstSeq = lastSeq.value - events.length + 1;
         await writeEvents(sql, { ...claim, firstSeq, events });
+        for (const event of events) if (event.type === 'delivered') await keepAnswer(sql, claim, event.result);
         return lastSeq.value;
       });
     } catch (thrown) {

@@ -103,14 +103,14 @@ export class BuildLedger {
   }
 
   /**
-   * Ends a queued build; asks a running one's builder to end it; leaves one that has ended.
+   * Ends a queued build; asks a running one's builder to end it; leaves one that has ended, or has given its answer.
    * @throws KilnError NOT_FOUND
    */
   async requestCancel(projectId: string, id: string): Promise<StoredBuild> {
     await this.#db.transaction(async (sql) => {
       const [row] = await sql.query(
         State,
-        `UPDATE builds SET cancel_requested_at = CASE WHEN state IN ('queued', 'running')
+        `UPDATE builds SET cancel_requested_at = CASE WHEN state IN ('queued', 'running') AND result IS NULL
            THEN coalesce(cancel_requested_at, now()) ELSE cancel_requested_at END
          WHERE project_id = $1 AND id = $2 RETURNING state`,
         [projectId, id],

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { BuildFailure, QueuedBuild } from '#protocol';
+import { type BuildFailure, BuildResult, type QueuedBuild } from '#protocol';
 import { type Clock, KilnError } from '#std';
 import type { Claim } from './claim.ts';
 import { bigintColumn, type Database, type Sql } from './database.ts';
@@ -18,7 +18,8 @@ const Waiting = z.object({
   part_platform: z.string().nullable(),
 });
 const Held = z.object({ id: z.string() });
-const Lost = Held.extend({ losses: z.int(), cancel_requested: z.boolean() });
+const Lost = Held.extend({ losses: z.int(), cancel_requested: z.boolean(), result: BuildResult.nullable() });
+const lostColumns = 'id, losses, cancel_requested_at IS NOT NULL AS cancel_requested, result';
 
 const lostTooOften: BuildFailure = {
   code: 'INTERNAL',
@@ -46,7 +47,7 @@ export class BuildRecovery {
     const { jobs, ended } = await this.#db.transaction(async (sql) => {
       const lost = await sql.query(
         Lost,
-        `SELECT id, losses, cancel_requested_at IS NOT NULL AS cancel_requested FROM builds
+        `SELECT ${lostColumns} FROM builds
          WHERE state = 'running' AND heartbeat_at < now() - $1 * interval '1 millisecond'
            AND pg_postmaster_start_time() < now() - $1 * interval '1 millisecond'
          ORDER BY heartbeat_at LIMIT $2 FOR UPDATE SKIP LOCKED`,
@@ -69,11 +70,11 @@ export class BuildRecovery {
   async release(claim: Pick<Claim, 'buildId' | 'fence'>): Promise<void> {
     await this.#db.transaction(async (sql) => {
       const [held] = await sql.query(
-        Held,
-        "SELECT id FROM builds WHERE id = $1 AND fence = $2 AND state = 'running' FOR UPDATE",
+        Lost,
+        `SELECT ${lostColumns} FROM builds WHERE id = $1 AND fence = $2 AND state = 'running' FOR UPDATE`,
         [claim.buildId, claim.fence],
       );
-      if (held !== undefined) await requeue(sql, held.id, 'given back');
+      if (held !== undefined && !(await this.#answered(sql, held))) await requeue(sql, held.id, 'given back');
     });
     await this.#wakeups.send(claim.buildId);
   }
@@ -89,9 +90,19 @@ export class BuildRecovery {
     return rows.map(queued);
   }
 
-  async #end(sql: Sql, { id, losses, cancel_requested: cancelRequested }: z.infer<typeof Lost>): Promise<boolean> {
+  /** Ends a build whose answer is out: nobody runs it again. */
+  async #answered(sql: Sql, { id, result }: z.infer<typeof Lost>): Promise<boolean> {
+    if (result === null) return false;
+    const event = { type: 'succeeded', atMs: this.#clock.nowMs(), result } as const;
+    await endBuild(sql, { buildId: id, from: 'running', event });
+    return true;
+  }
+
+  async #end(sql: Sql, build: z.infer<typeof Lost>): Promise<boolean> {
+    const { id, losses, cancel_requested: cancelRequested } = build;
     const atMs = this.#clock.nowMs();
     const from = 'running';
+    if (await this.#answered(sql, build)) return true;
     if (cancelRequested) {
       await endBuild(sql, { buildId: id, from, event: { type: 'cancelled', atMs, reason: 'cancelled on request' } });
       return true;

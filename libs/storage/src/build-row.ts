@@ -57,7 +57,8 @@ export function storedBuild(row: BuildRow): StoredBuild {
     id: row.id,
     project: row.project,
     scope: row.scope,
-    state: row.state,
+    // Its answer is out, whatever is still written for others.
+    state: row.state === 'running' && row.result !== null ? 'succeeded' : row.state,
     attempt: row.attempt,
     createdAt: row.created_at.toISOString(),
     startedAt: row.started_at?.toISOString() ?? null,

@@ -179,6 +179,7 @@ async function forgetNotes(sql: Sql): Promise<number> {
   const gone =
     (await sql.execute(old('record_tombstones', 'gone_at'))) +
     (await sql.execute(old('image_tags', 'resolved_at'))) +
-    (await sql.execute(old('build_keys', 'kept_at')));
+    (await sql.execute(old('build_keys', 'kept_at'))) +
+    (await sql.execute(old('reserved_results', 'reserved_at')));
   return gone + (await sql.execute(preimages));
 }

@@ -24,7 +24,7 @@ export async function endBuild(
   const failure = event.type === 'failed' ? JSON.stringify(event.failure) : null;
   const [ended] = await sql.query(
     Ended,
-    `UPDATE builds SET state = $2, last_seq = last_seq + 1, finished_at = now(), sealed = NULL, result = $3, failure = $4,
+    `UPDATE builds SET state = $2, last_seq = last_seq + 1, finished_at = coalesce(finished_at, now()), sealed = NULL, result = $3, failure = $4,
        fence = coalesce($6, nextval('build_fences'))
      WHERE id = $1 AND state = $5 AND ($6::bigint IS NULL OR fence = $6) RETURNING project_id, last_seq`,
     [buildId, event.type, result, failure, from, fence ?? null],

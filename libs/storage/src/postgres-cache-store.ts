@@ -6,13 +6,14 @@ import {
   type ExplainedKey,
   type KeyKind,
   type LookupAnswer,
+  madeAt,
   MAX_CANDIDATES,
   type OpKey,
   type Result,
   type ResultId,
 } from '#cache';
 import { type Descriptor, type Digest, DigestSchema } from '#oci';
-import { type Logger, silentLogger } from '#std';
+import { KilnError, type Logger, silentLogger } from '#std';
 import { holdFence } from './build-claims.ts';
 import { buryResults } from './bury-results.ts';
 import type { Claim, ScopeRef } from './claim.ts';
@@ -41,6 +42,7 @@ const RecordRow = z.object({
 });
 const OpRow = z.object({ op: DigestSchema.transform((digest) => digest as OpKey) });
 const IndexRow = z.object({ records: z.array(RecordRow), ops: z.array(OpRow) });
+const TimesRow = z.object({ started_at_ms: z.number(), finished_at_ms: z.number() });
 const VersionRow = z.object({ version: z.string() });
 const DeltaRow = z.object({
   diff_id: DigestSchema,
@@ -83,6 +85,27 @@ export class PostgresCacheStore implements CacheStore {
       records.set(key, [...candidates, { key, kind, result: this.#named(result, scopeId), confirmedAtMs }]);
     }
     return { records, ops: new Set(index.ops.map(({ op }) => op)) };
+  }
+
+  async reserve(result: Result, signal?: AbortSignal): Promise<Result> {
+    signal?.throwIfAborted();
+    const { projectId, scopes } = this.#claim;
+    const [{ id: scopeId }] = scopes;
+    const [first] = await this.#db.query(
+      TimesRow,
+      `INSERT INTO reserved_results (project_id, scope_id, id, started_at_ms, finished_at_ms) VALUES ($1, $2, $3, $4, $5)
+       ON CONFLICT (project_id, scope_id, id) DO UPDATE SET id = excluded.id RETURNING started_at_ms, finished_at_ms`,
+      [projectId, scopeId, result.id, result.startedAtMs, result.finishedAtMs],
+    );
+    // Only now: what is saved meanwhile had been reserved before.
+    const [stored] = await this.#db.query(
+      TimesRow,
+      'SELECT started_at_ms, finished_at_ms FROM results WHERE project_id = $1 AND scope_id = $2 AND id = $3',
+      [projectId, scopeId, result.id],
+    );
+    const times = stored ?? first;
+    if (times === undefined) throw new KilnError('INTERNAL', 'a result was not reserved');
+    return madeAt(result, { startedAtMs: times.started_at_ms, finishedAtMs: times.finished_at_ms });
   }
 
   async save(

@@ -20,6 +20,12 @@ export type Fault =
   /** each byte of the body is passed on as another one */
   | { readonly kind: 'garble' };
 
+/** Requests that get no further until they are let. */
+interface Held extends Disposable {
+  /** how many have come */
+  readonly count: () => number;
+}
+
 interface Rule {
   left: number;
   readonly matches: (request: ProxiedRequest) => boolean;
@@ -30,6 +36,7 @@ interface Rule {
 export class FaultProxy implements AsyncDisposable {
   readonly requests: ProxiedRequest[] = [];
   readonly #rules: Rule[] = [];
+  readonly #holds = new Set<(request: ProxiedRequest) => Promise<void> | undefined>();
   readonly #server: Server;
   readonly #target: URL;
 
@@ -41,7 +48,7 @@ export class FaultProxy implements AsyncDisposable {
   static async start(target: string): Promise<FaultProxy> {
     const server = createServer();
     const proxy = new FaultProxy(server, new URL(target));
-    server.on('request', (request, response) => proxy.#serve(request, response));
+    server.on('request', (request, response) => void proxy.#serve(request, response));
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
     return proxy;
@@ -56,6 +63,23 @@ export class FaultProxy implements AsyncDisposable {
   /** The next `times` requests that match meet the fault. */
   next(times: number, matches: (request: ProxiedRequest) => boolean, fault: Fault): void {
     this.#rules.push({ left: times, matches, fault });
+  }
+
+  /** Requests that match wait until the hold is disposed of. */
+  hold(matches: (request: ProxiedRequest) => boolean): Held {
+    const end = Promise.withResolvers<void>();
+    let count = 0;
+    const wait = (request: ProxiedRequest): Promise<void> | undefined => {
+      if (!matches(request)) return undefined;
+      count++;
+      return end.promise;
+    };
+    this.#holds.add(wait);
+    const dispose = (): void => {
+      this.#holds.delete(wait);
+      end.resolve();
+    };
+    return { count: () => count, [Symbol.dispose]: dispose };
   }
 
   /** From now on everything works. */
@@ -75,10 +99,11 @@ export class FaultProxy implements AsyncDisposable {
     this.#server.closeAllConnections();
   }
 
-  #serve(request: IncomingMessage, response: ServerResponse): void {
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { method = '', url: path = '', headers } = request;
     const asked = { method, path, headers };
     this.requests.push(asked);
+    for (const hold of this.#holds) await hold(asked);
     const rule = this.#rules.find(({ left, matches }) => left > 0 && matches(asked));
     if (rule === undefined) return this.#forward(request, response);
     rule.left--;

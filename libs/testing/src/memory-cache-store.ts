@@ -5,6 +5,7 @@ import {
   type CacheStore,
   type ExplainedKey,
   type LookupAnswer,
+  madeAt,
   MAX_CANDIDATES,
   type OpKey,
   type Result,
@@ -24,6 +25,7 @@ interface Entry {
 export class MemoryRecords {
   /** the newest last */
   entries: Entry[] = [];
+  reserved: (Pick<Entry, 'project' | 'scope'> & { readonly result: Result })[] = [];
   readonly deltas = new Map<string, Map<Digest, Descriptor>>();
   flights: readonly MemoryFlight[] = [];
   builds = 0;
@@ -67,6 +69,17 @@ export class MemoryCacheStore implements CacheStore {
       if (distinct.length > 0) records.set(key, distinct.slice(0, MAX_CANDIDATES));
     }
     return { records, ops: new Set(ops.filter((op) => readable.some((entry) => entry.op === op))) };
+  }
+
+  async reserve(result: Result, signal?: AbortSignal): Promise<Result> {
+    signal?.throwIfAborted();
+    const { entries, reserved } = this.#records;
+    const [scope] = this.#scopes;
+    const project = this.#project;
+    const all = [...entries.map(({ record, ...where }) => ({ ...where, result: record.result })), ...reserved];
+    const first = all.find((each) => each.project === project && each.scope === scope && each.result.id === result.id);
+    if (first === undefined) reserved.push({ project, scope, result });
+    return first === undefined ? result : madeAt(result, first.result);
   }
 
   async save(

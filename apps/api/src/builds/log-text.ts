@@ -38,6 +38,7 @@ export class LogText {
       case 'started':
         return event.attempt === 1 ? [] : [`attempt ${event.attempt}: another builder goes on`];
       case 'progress':
+      case 'delivered':
         return [];
     }
   }

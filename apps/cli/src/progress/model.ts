@@ -98,6 +98,7 @@ export function fold(model: BuildModel, event: ProgressEvent): BuildModel {
       return event.rule === undefined
         ? model
         : { ...model, findings: new Set([...model.findings, warningText(event)]) };
+    case 'delivered':
     case 'succeeded':
       return { ...model, ending: { state: 'succeeded', result: event.result } };
     case 'failed':

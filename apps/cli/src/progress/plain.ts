@@ -45,6 +45,7 @@ export class PlainRenderer implements Renderer {
         if (event.attempt > 1) this.note(`builder ${event.builderId} takes the build over (attempt ${event.attempt})`);
         return;
       case 'planned':
+      case 'delivered':
         return;
       case 'progress':
         return this.#progress(event, before);

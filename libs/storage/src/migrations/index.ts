@@ -15,6 +15,7 @@ import { blobPlaces } from './0014-blob-places.ts';
 import { collection } from './0015-collection.ts';
 import { disowning } from './0016-disowning.ts';
 import { cacheMounts } from './0017-cache-mounts.ts';
+import { reservedResults } from './0018-reserved-results.ts';
 
 export interface Migration {
   /** from 1, without gaps */
@@ -42,4 +43,5 @@ export const migrations: readonly Migration[] = [
   collection,
   disowning,
   cacheMounts,
+  reservedResults,
 ];
