@@ -3,7 +3,7 @@ import { type Definition } from '#graph';
 import { digestOf, samePlatform } from '#oci';
 import { KilnError, systemClock } from '#std';
 import { describe, expect, it } from 'vitest';
-import { ResultLost } from './solve.ts';
+import { ResultLost } from './vertex-failure.ts';
 import { arm64, Graph, type Commands, TextRunner, memoryCache, solveAll } from './solved.fixture.ts';
 
 describe('steps that run elsewhere', () => {

@@ -3,7 +3,7 @@ import type { BuildEvent } from '#protocol';
 import { KilnError, systemClock } from '#std';
 import { StepClock } from '#testing';
 import { describe, expect, it } from 'vitest';
-import { VertexFailure } from './solve.ts';
+import { VertexFailure } from './vertex-failure.ts';
 import { Graph, type Commands, TextRunner, memoryCache, run, chain, solveAll } from './solved.fixture.ts';
 
 describe('solve', () => {

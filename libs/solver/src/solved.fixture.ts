@@ -14,7 +14,8 @@ import type { BuildEvent } from '#protocol';
 import { type Clock, systemClock } from '#std';
 
 import type { OpRunner } from './op-runner.ts';
-import { solve, type SolveOptions } from './solve.ts';
+import type { SolveOptions } from './graph-solver.ts';
+import { solve } from './solve.ts';
 
 export const platform = { os: 'linux', architecture: 'amd64' };
 export const arm64 = { os: 'linux', architecture: 'arm64' };

@@ -2,8 +2,9 @@ import type { CacheStore } from '#cache';
 import type { BuildEvent } from '#protocol';
 import { KilnError, systemClock } from '#std';
 import { describe, expect, it } from 'vitest';
-import { type Solved, solve, VertexFailure } from './solve.ts';
+import { type Solved, solve } from './solve.ts';
 import { chain, type Commands, memoryCache, run, type Text, TextRunner } from './solved.fixture.ts';
+import { VertexFailure } from './vertex-failure.ts';
 
 describe('what is stored beside a build', () => {
   function solving(
