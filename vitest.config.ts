@@ -27,7 +27,7 @@ export default defineConfig({
           name: 'system',
           include: ['test/**/*.test.ts'],
           isolate: false,
-          maxWorkers: 2,
+          maxWorkers: 3,
           testTimeout: 180_000,
           hookTimeout: 180_000,
         },

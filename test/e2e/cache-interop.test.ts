@@ -101,6 +101,18 @@ describe('a cache at a registry', () => {
     expect((await readFile(join(out, 'above'))).byteLength).toBe(200_000);
   });
 
+  it('has nothing to do with a step that ran here, though it has the same layer', async () => {
+    const dir = await one.folder();
+    await write(dir, { Dockerfile: 'FROM scratch\nCOPY in.txt /own/\n', 'in.txt': 'own\n' });
+    const ref = cacheRef('own');
+    await one.build(dir, '--cache-to', `type=registry,ref=${ref},mode=max`);
+    await write(dir, { Dockerfile: 'FROM scratch\nCOPY in.txt /own/in.txt\n' });
+    const there = await two.build(dir, '--cache-from', ref);
+    expect(steps(there)).toMatchObject({ hit: 0, run: 1 });
+    expect(cacheOf(there)?.imports).toMatchObject([{ state: 'read', results: 1, hits: 0 }]);
+    expect(steps(await two.build(dir))).toMatchObject({ hit: 1, run: 0 });
+  });
+
   it('with mode=min has what the image consists of', async () => {
     const dir = await project('min');
     const ref = cacheRef('min');

@@ -103,8 +103,9 @@ export class ExternalCaches implements AsyncDisposable {
     return await placed.keep(needed);
   }
 
-  /** A result of one of the caches may stand on other parents here: its own layer tells. */
-  #listing({ layers }: Result): Loaded | undefined {
+  /** A result of one of the caches may stand on other parents here: its own layer tells. What ran here is none. */
+  #listing({ layers, producer }: Result): Loaded | undefined {
+    if (producer.buildId === this.#options.job.producer.buildId) return undefined;
     const own = layers.at(-1);
     return own && this.#loaded.find(({ blobs }) => blobs.has(own.descriptor.digest));
   }
