@@ -76,6 +76,25 @@ describe('events', () => {
     await client.close();
   });
 
+  it('ends with the answer: the build has succeeded, though its last event is still to come', async () => {
+    const result = {
+      names: [],
+      steps: { total: 1, hit: 0, run: 1, joined: 0 },
+      bytes: { contextSent: 0, pulled: 0, pushed: 0 },
+      durationMs: 1,
+      savedMs: 0,
+      outputs: [],
+    };
+    const { client } = await farm((_, response) => {
+      open(response);
+      response.write(warning(1) + frame(2, { type: 'delivered', atMs: 2, result }));
+    });
+    const events: NumberedEvent[] = [];
+    for await (const event of client.events('b1')) events.push(event);
+    expect(events.at(-1)).toEqual({ seq: 2, event: { type: 'succeeded', atMs: 2, result } });
+    await client.close();
+  });
+
   it('begins after a given number and asks in the name of its token', async () => {
     let authorization: string | undefined;
     const { client, asked } = await farm((request, response) => {

@@ -42,8 +42,13 @@ async function* readEvents({ body }: Answer, path: string): AsyncGenerator<Numbe
   }
 }
 
+/** What the farm still writes for others is nothing to wait for. */
+function answered({ seq, event }: NumberedEvent): NumberedEvent {
+  return { seq, event: event.type === 'delivered' ? { ...event, type: 'succeeded' } : event };
+}
+
 /**
- * A build's events in order, none twice, from the one after `after` to the final one; a stream that breaks is taken up
+ * A build's events in order, none twice, from the one after `after` to its answer or its end; a stream that breaks is taken up
  * where it was.
  * @throws KilnError as {@link Connection.call}; UNAVAILABLE, FARM_UNREACHABLE after about a minute without the farm
  */
@@ -64,8 +69,9 @@ export async function* followEvents(
         if (numbered.seq <= last) continue;
         last = numbered.seq;
         failures = 0;
-        yield numbered;
-        if (isFinal(numbered.event)) return;
+        const shown = answered(numbered);
+        yield shown;
+        if (isFinal(shown.event)) return;
       }
     } catch (thrown) {
       if (!isKilnError(thrown, 'UNAVAILABLE', 'FARM_UNREACHABLE', 'RATE_LIMITED')) throw thrown;

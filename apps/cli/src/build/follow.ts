@@ -33,9 +33,7 @@ export async function followBuild(following: Following): Promise<FinalEvent | un
     });
   });
   try {
-    for await (const { event: told } of client.events(buildId, { signal: leaving.signal })) {
-      // What the farm still writes for others is nothing to wait for.
-      const event: BuildEvent = told.type === 'delivered' ? { ...told, type: 'succeeded' } : told;
+    for await (const { event } of client.events(buildId, { signal: leaving.signal })) {
       renderer.show(event);
       await drained(process.stderr);
       if (isFinalEvent(event)) return event;
