@@ -31,7 +31,7 @@ async function built(dockerfile: string, files: Files): Promise<SeenImage> {
 }
 
 async function refused(dockerfile: string, files: Files): Promise<string> {
-  const { code, stderr } = await farm.cli(['build', await context(dockerfile, files), '--progress=plain']).ended;
+  const { code, stderr } = await farm.kilnBuild([await context(dockerfile, files), '--progress=plain']);
   expect(code).toBe(1);
   return stderr;
 }

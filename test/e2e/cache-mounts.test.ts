@@ -40,7 +40,7 @@ async function run(mount: string, command: string, token = 'main'): Promise<Step
   const dir = await farm.folder();
   await write(dir, { Dockerfile: `FROM box:1\nRUN --mount=type=cache,${mount} ${command}\n` });
   const env = { KILN_TOKEN: scopes.get(token) ?? farm.token };
-  const { code, stdout, stderr } = await farm.cli(['build', dir, '--no-cache', '--progress=plain'], { env }).ended;
+  const { code, stdout, stderr } = await farm.kilnBuild([dir, '--no-cache', '--progress=plain'], { env });
   return { code, said: stdout + stderr };
 }
 

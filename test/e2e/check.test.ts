@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { write } from './context.ts';
-import { Farm, type Ran } from './farm.ts';
+import { Farm } from './farm.ts';
+import type { Ran } from './kiln-in-process.ts';
 
 let farm: Farm;
 beforeAll(async () => {
@@ -11,7 +12,7 @@ afterAll(() => farm[Symbol.asyncDispose]());
 async function run(files: Readonly<Record<string, string>>, args: readonly string[]): Promise<Ran> {
   const dir = await farm.folder();
   await write(dir, files);
-  return await farm.cli(['build', dir, ...args]).ended;
+  return await farm.kilnBuild([dir, ...args]);
 }
 
 const twoFindings = 'FROM box:1 as base\nMAINTAINER me\n';

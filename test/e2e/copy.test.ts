@@ -185,7 +185,7 @@ COPY --chmod=a-w,u+s d/run /set
   it('says what is missing, and why', async () => {
     const refused = async (line: string, files: Readonly<Record<string, string>>): Promise<string> => {
       const dir = await project({ Dockerfile: `FROM scratch\n${line}\n`, ...files });
-      const { code, stderr } = await farm.cli(['build', dir, '--progress=plain']).ended;
+      const { code, stderr } = await farm.kilnBuild([dir, '--progress=plain']);
       expect(code).toBe(1);
       return stderr;
     };

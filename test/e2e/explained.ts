@@ -62,8 +62,7 @@ export class Workshop {
   async build(dir: string, token: string, ...args: readonly string[]): Promise<Explained> {
     const file = join(this.#farm.dir, `explained-${randomBytes(4).toString('hex')}.json`);
     const env = { KILN_TOKEN: token };
-    const ran = await this.#farm.cli(['build', dir, '--metadata-file', file, '--progress=plain', ...args], { env })
-      .ended;
+    const ran = await this.#farm.kilnBuild([dir, '--metadata-file', file, '--progress=plain', ...args], { env });
     const said = ran.stdout + ran.stderr;
     const id =
       ran.code === 0

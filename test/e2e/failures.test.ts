@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { write } from './context.ts';
-import { Farm, type Ran } from './farm.ts';
+import { Farm } from './farm.ts';
+import type { Ran } from './kiln-in-process.ts';
 
 let farm: Farm;
 beforeAll(async () => {

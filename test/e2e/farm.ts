@@ -14,6 +14,7 @@ import { z } from 'zod';
 import { sweepCgroup } from '../../apps/local/src/cgroup-sweep.ts';
 import { RealRegistry } from '../registry/real-registry.ts';
 import { pushBaseImage } from './base-image.ts';
+import { kilnBuild, type Ran } from './kiln-in-process.ts';
 
 const dist = fileURLToPath(new URL('../../dist/', import.meta.url));
 /** On a real disk: an overlay cannot stand on an overlay or on some temporary file systems. */
@@ -38,12 +39,6 @@ const Metadata = z.object({
   }),
 });
 export type Metadata = z.infer<typeof Metadata>;
-
-export interface Ran {
-  readonly code: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
 
 /** A process of the farm that says a line when it is ready. */
 interface Part {
@@ -246,10 +241,20 @@ export class Farm implements AsyncDisposable {
     return { child, ended, seen: () => stdout + stderr };
   }
 
+  /** `kiln build` against this farm, inside this process; {@link cli} starts it as a user does. */
+  kilnBuild(
+    args: readonly string[],
+    more: { readonly cwd?: string; readonly env?: Readonly<Record<string, string>> | undefined } = {},
+  ): Promise<Ran> {
+    // A person's own configuration is none of a test's business.
+    const own = { DOCKER_CONFIG: join(this.dir, '.docker') };
+    return kilnBuild(args, { cwd: more.cwd ?? this.dir, environment: { ...own, ...this.cliEnv, ...more.env } });
+  }
+
   /** Builds a directory; fails the test where the build does. */
   async build(dir: string, ...args: readonly string[]): Promise<Metadata & { readonly progress: string }> {
     const file = join(this.dir, `metadata-${randomBytes(4).toString('hex')}.json`);
-    const { code, stdout, stderr } = await this.cli(['build', dir, '--metadata-file', file, ...args]).ended;
+    const { code, stdout, stderr } = await this.kilnBuild([dir, '--metadata-file', file, ...args]);
     if (code !== 0) throw new Error(`kiln build exited with ${code}:\n${stdout}${stderr}\n${this.logs()}`);
     return { ...Metadata.parse(JSON.parse(await readFile(file, 'utf8'))), progress: stdout + stderr };
   }

@@ -44,7 +44,7 @@ async function project(dockerfile: string): Promise<string> {
 }
 
 async function refused(dir: string, ...args: readonly string[]): Promise<string> {
-  const { code, stderr } = await farm.cli(['build', dir, '--progress=plain', ...args]).ended;
+  const { code, stderr } = await farm.kilnBuild([dir, '--progress=plain', ...args]);
   expect(code).toBe(1);
   return stderr;
 }

@@ -26,7 +26,7 @@ async function built(files: Readonly<Record<string, string>>, ...args: readonly 
 async function refused(files: Readonly<Record<string, string>>, ...args: readonly string[]): Promise<string> {
   const dir = await farm.folder();
   await write(dir, files);
-  const { code, stderr } = await farm.cli(['build', dir, ...args]).ended;
+  const { code, stderr } = await farm.kilnBuild([dir, ...args]);
   expect(code).toBe(1);
   return stderr;
 }

@@ -6,7 +6,8 @@ import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { RealRegistry } from '../registry/real-registry.ts';
 import { write } from './context.ts';
-import { Farm, type Ran } from './farm.ts';
+import { Farm } from './farm.ts';
+import type { Ran } from './kiln-in-process.ts';
 
 const run = promisify(execFile);
 const stack = new AsyncDisposableStack();
@@ -33,7 +34,7 @@ async function folder(dockerfile: string, files: Readonly<Record<string, string>
 }
 
 async function build(dockerfile: string, ...args: readonly string[]): Promise<Ran> {
-  return await farm.cli(['build', await folder(dockerfile), ...args]).ended;
+  return await farm.kilnBuild([await folder(dockerfile), ...args]);
 }
 
 async function signIn(password: string | undefined): Promise<void> {

@@ -36,17 +36,29 @@ async function folder(...steps: readonly string[]): Promise<string> {
   return dir;
 }
 
-function start(dir: string, scope: string, ...args: readonly string[]): RunningCli {
+interface Asked {
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+}
+
+function asked(dir: string, scope: string, ...args: readonly string[]): Asked {
   const what = scope.endsWith('fork') ? POISON : GOOD;
   const out = join(dir, `out-${scope.replace('/', '-')}`);
-  return farm.cli(['build', dir, '--progress=plain', '--secret', 'id=what,env=WHAT', '-o', out, ...args], {
+  return {
+    args: [dir, '--progress=plain', '--secret', 'id=what,env=WHAT', '-o', out, ...args],
     env: { KILN_TOKEN: tokens.get(scope) ?? '', WHAT: what },
-  });
+  };
+}
+
+function start(...of: Parameters<typeof asked>): RunningCli {
+  const { args, env } = asked(...of);
+  return farm.cli(['build', ...args], { env });
 }
 
 /** @returns what is in the image's file `/made` */
 async function build(dir: string, scope: string, ...args: readonly string[]): Promise<string> {
-  const { code, stdout, stderr } = await start(dir, scope, ...args).ended;
+  const { args: all, env } = asked(dir, scope, ...args);
+  const { code, stdout, stderr } = await farm.kilnBuild(all, { env });
   expect(code, stdout + stderr).toBe(0);
   return await made(dir, scope);
 }

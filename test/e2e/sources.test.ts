@@ -40,7 +40,7 @@ async function built(dir: string, ...args: readonly string[]): Promise<Built> {
 }
 
 async function refused(dir: string, ...args: readonly string[]): Promise<string> {
-  const { code, stderr } = await farm.cli(['build', dir, '--progress=plain', ...args]).ended;
+  const { code, stderr } = await farm.kilnBuild([dir, '--progress=plain', ...args]);
   expect(code).toBe(1);
   return stderr;
 }

@@ -20,7 +20,7 @@ interface Seen {
 async function build(dir: string, dockerfile: string): Promise<Seen> {
   await write(dir, { Dockerfile: dockerfile });
   const archive = join(dir, 'image.tar');
-  const { code, stderr } = await farm.cli(['build', dir, '--progress=plain', '-o', `type=oci,dest=${archive}`]).ended;
+  const { code, stderr } = await farm.kilnBuild([dir, '--progress=plain', '-o', `type=oci,dest=${archive}`]);
   if (code !== 0) throw new Error(stderr);
   const tree = await flatten((await readArchive(archive)).layers);
   return { seconds: (path) => tree[path]?.mtime, progress: stderr };
