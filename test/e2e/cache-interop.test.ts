@@ -144,6 +144,13 @@ describe('a cache at a registry', () => {
 });
 
 describe('a cache in an image', () => {
+  it('has all steps of the image, also where only a build argument asks for it', async () => {
+    const dir = await project('argument');
+    const tag = `${one.registry.host}/apps/argument:1`;
+    await one.build(dir, '-t', tag, '--push', '--build-arg', 'BUILDKIT_INLINE_CACHE=1');
+    expect(steps(await two.build(dir, '--cache-from', tag))).toMatchObject({ run: 0 });
+  });
+
   it('is found by the name of the image; a step on top of it sees its files', async () => {
     const dir = await project('inline');
     const tag = `${one.registry.host}/apps/inline:1`;

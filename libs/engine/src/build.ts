@@ -15,7 +15,7 @@ import { type DockerfileSource, openContext, openNamedContext } from './dockerfi
 import { checkDevices, checkEntitlements } from './entitlements.ts';
 import { explaining } from './explaining.ts';
 import { exportImage } from './export.ts';
-import { checkCaches } from './export-caches.ts';
+import { checkCaches, writesCaches } from './export-caches.ts';
 import { ExternalCaches, withExternal } from './external-caches.ts';
 import { failureOf } from './failure.ts';
 import { checkOutputs } from './image-form.ts';
@@ -195,7 +195,7 @@ async function run(node: EngineNode, job: BuildJobInput, opened: Opened): Promis
     const made = await solveOnce(node, job, definition, { ...opened, cache, locals, contexts, external, steps });
     return await out(made, async ({ roots, settled }) => {
       // What is made for others is its records.
-      if (part !== undefined || job.request.cacheTo.length > 0) await settled();
+      if (part !== undefined || writesCaches(job.request)) await settled();
       if (part !== undefined) return partResult(part);
       const results = platforms.map((lowered, index) => ({ lowered, root: rootAt(roots, index) }));
       const given = { node: { ...node, content }, job, results, images, report, tally, steps, placed };

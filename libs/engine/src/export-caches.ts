@@ -246,6 +246,11 @@ export function asksForInline({
   return cacheTo.some(({ type }) => type === 'inline') || ['1', 't', 'true'].includes(asked);
 }
 
+/** Whether what a build gives names its steps' records, all of which it has to know then. */
+export function writesCaches(request: Parameters<typeof asksForInline>[0]): boolean {
+  return request.cacheTo.length > 0 || asksForInline(request);
+}
+
 /** @throws KilnError INVALID_ARGUMENT for caches that cannot be written so */
 export function checkCaches(cacheTo: readonly CacheTarget[]): void {
   for (const [at, target] of cacheTo.entries()) {
