@@ -12,7 +12,13 @@ beforeAll(async () => {
 });
 afterAll(() => farm[Symbol.asyncDispose]());
 
-const LINES = ['FROM box:1', 'RUN echo one > /one', 'RUN date +%s%N > /two', 'RUN cat /two > /three', ''];
+const LINES = [
+  'FROM box:1',
+  'RUN echo one > /one',
+  'RUN head -c 16 /dev/urandom | sha256sum > /two',
+  'RUN cat /two > /three',
+  '',
+];
 
 async function folder(comment: string): Promise<string> {
   const dir = await farm.folder();

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { chmod, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
+import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { join } from 'node:path';
 import { type ContentStore, FolderContentStore } from '#content';
@@ -241,14 +242,25 @@ export class Farm implements AsyncDisposable {
     return { child, ended, seen: () => stdout + stderr };
   }
 
-  /** `kiln build` against this farm, inside this process; {@link cli} starts it as a user does. */
-  kilnBuild(
+  /**
+   * `kiln build` against this farm, inside this process; {@link cli} starts it as a user does. Resolves when the cache is
+   * written, too: an answer does not wait for that, and tests look at it.
+   */
+  async kilnBuild(
     args: readonly string[],
     more: { readonly cwd?: string; readonly env?: Readonly<Record<string, string>> | undefined } = {},
   ): Promise<Ran> {
     // A person's own configuration is none of a test's business.
     const own = { DOCKER_CONFIG: join(this.dir, '.docker') };
-    return kilnBuild(args, { cwd: more.cwd ?? this.dir, environment: { ...own, ...this.cliEnv, ...more.env } });
+    const environment = { ...own, ...this.cliEnv, ...more.env };
+    const ran = await kilnBuild(args, { cwd: more.cwd ?? this.dir, environment });
+    while (ran.code === 0 && (await this.#isWriting())) await delay(20);
+    return ran;
+  }
+
+  async #isWriting(): Promise<boolean> {
+    const delivered = "SELECT id FROM builds WHERE state = 'running' AND result IS NOT NULL LIMIT 1";
+    return (await this.db.query(z.object({ id: z.string() }), delivered)).length > 0;
   }
 
   /** Builds a directory; fails the test where the build does. */

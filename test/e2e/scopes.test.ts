@@ -145,11 +145,11 @@ describe('another project', () => {
   it('gets what is shared with it, says from where, and never gives', async () => {
     await token('main', {}, 'other');
     await token('fork', { trust: 'fork' }, 'other');
-    const dir = await folder('RUN echo -n first > /made && date +%s%N >> /made');
+    const dir = await folder('RUN echo -n first > /made && head -c 16 /dev/urandom | sha256sum >> /made');
     const first = await build(dir, 'main');
     expect(await build(dir, 'other/main')).not.toBe(first);
 
-    const next = await folder('RUN echo -n second > /made && date +%s%N >> /made');
+    const next = await folder('RUN echo -n second > /made && head -c 16 /dev/urandom | sha256sum >> /made');
     const second = await build(next, 'main');
     const projects = new ProjectStore(farm.db);
     await projects.share({ project: 'default', scope: 'main', reader: 'other' });
