@@ -107,6 +107,24 @@ describe('lists', () => {
     expect(ids.slice(0, 3)).toEqual(made.reverse());
     expect((await get('/v1/builds?limit=0')).body).toMatchObject({ status: 400, field: 'limit' });
   });
+
+  it('hold what is asked for', async () => {
+    const [ended, waiting] = [await submitted(), await submitted()];
+    await cancel(ended);
+    const idsOf = async (query: string): Promise<readonly string[]> =>
+      ((await get(`/v1/builds?${query}`)).body as { builds: { id: string }[] }).builds.map(({ id }) => id);
+    expect(await idsOf('state=queued')).toContain(waiting);
+    expect(await idsOf('state=queued')).not.toContain(ended);
+    expect(await idsOf('state=cancelled&state=queued')).toEqual(expect.arrayContaining([ended, waiting]));
+    expect(await idsOf('scope=nowhere')).toEqual([]);
+    for (const [field, query] of [
+      ['state[0]', 'state=lost'],
+      ['image[0]', 'image=A//b'],
+      ['since', 'since=yesterday'],
+      ['until', 'until=2026-01-31'],
+    ])
+      expect((await get(`/v1/builds?${query}`)).body).toMatchObject({ status: 400, field });
+  });
 });
 
 describe('cancelling', () => {

@@ -1,5 +1,13 @@
 import { digestOf } from '#oci';
-import { type BuildEvent, type BuildJob, isFinal, type NumberedEvent, type QueuedBuild } from '#protocol';
+import {
+  type BuildEvent,
+  type BuildFilter,
+  type BuildJob,
+  isFinal,
+  type NumberedEvent,
+  type QueuedBuild,
+  type StoredRequest,
+} from '#protocol';
 import { BuildLedger, type Claim, createCacheStore, Database, EventFeed, openRedis, type Sql } from '#storage';
 import { type Clock, isKilnError, KilnError, systemClock } from '#std';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -102,6 +110,57 @@ describe('accepting', () => {
     await expect(ledger.steps(other.projectId, id)).rejects.toSatisfy(code('NOT_FOUND'));
     await expect(ledger.requestCancel(other.projectId, id)).rejects.toSatisfy(code('NOT_FOUND'));
     expect((await ledger.get(ids.projectId, id)).state).toBe('queued');
+  });
+});
+
+describe('lists', () => {
+  it('hold what is asked for: by state, scope, image and time', async () => {
+    const main = await storage.projects.ensure('lists', 'main');
+    const pr = await storage.projects.ensure('lists', 'pr-1', { parent: 'main' });
+    const of = async (ids: typeof main, changes: Parameters<typeof request>[0]): Promise<string> => {
+      const id = nextId();
+      await ledger.create({ ...ids, id, request: request(changes), context, sealed: null, fingerprint: id });
+      return id;
+    };
+    const output: StoredRequest['outputs'][number] = {
+      type: 'image',
+      push: true,
+      names: ['registry.example.com:5000/acme/tool:2'],
+    };
+    const app = await of(main, { tags: ['acme/app:1'] });
+    const other = await of(pr, { tags: ['docker.io/acme/app:2'], buildArgs: { A: 'x\u0000y' } });
+    const tool = await of(main, { outputs: [output] });
+    await ledger.requestCancel(main.projectId, app);
+    const claim = await ledger.claim(tool, 1, 'one');
+    if (claim === null) throw new Error('not claimed');
+    const found = async (filter: BuildFilter): Promise<readonly string[]> =>
+      (await ledger.list(main.projectId, { limit: 10, filter })).builds.map(({ id }) => id);
+    expect(await found({})).toEqual([tool, other, app]);
+    expect(await found({ state: ['running'] })).toEqual([tool]);
+    expect(await found({ state: ['queued', 'cancelled'] })).toEqual([other, app]);
+    expect(await found({ scope: ['pr-1'] })).toEqual([other]);
+    expect(await found({ scope: ['nowhere'] })).toEqual([]);
+    expect(await found({ image: ['acme/app'] })).toEqual([other, app]);
+    expect(await found({ image: ['acme/app:2'] })).toEqual([other]);
+    expect(await found({ image: ['acme/app:latest'] })).toEqual([]);
+    expect(await found({ image: ['registry.example.com:5000/acme/tool', 'acme/app:1'] })).toEqual([tool, app]);
+    expect(await found({ image: ['acme/app'], scope: ['main'] })).toEqual([app]);
+    const [{ createdAt } = { createdAt: '' }] = (await ledger.list(main.projectId, { limit: 1 })).builds;
+    const later = new Date(Date.parse(createdAt) + 1000).toISOString();
+    expect(await found({ since: later })).toEqual([]);
+    expect(await found({ until: later })).toEqual([tool, other, app]);
+    const steps = { total: 0, hit: 0, joined: 0, run: 0 };
+    const result = {
+      names: [],
+      steps,
+      bytes: { contextSent: 0, pulled: 0, pushed: 0 },
+      durationMs: 5,
+      savedMs: 0,
+      outputs: [],
+    };
+    await ledger.append(claim, [{ type: 'delivered', atMs: 7, result }]);
+    expect(await found({ state: ['succeeded'] })).toEqual([tool]);
+    expect(await found({ state: ['running'] })).toEqual([]);
   });
 });
 

@@ -141,6 +141,7 @@ function addBuilds(program: Command): void {
     .command('builds')
     .description('list builds, newest first')
     .option('-n, --limit <n>', 'how many', '20')
+    .addOption(list('--filter <key=value>', 'state=failed, scope=main, image=acme/app, since=24h or until=2026-01-31'))
     .option('--json', 'as JSON')
     .option(...DATA)
     .action(async (flags: BuildsFlags) => (await import('./commands/builds.ts')).builds(flags));

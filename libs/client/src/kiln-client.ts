@@ -1,5 +1,6 @@
 import {
   BuildExplanation,
+  type BuildFilter,
   BuildList,
   type BuildRequestInput,
   BuildView,
@@ -38,7 +39,7 @@ export interface SubmitOptions {
   readonly onSent?: (bytes: number) => void;
 }
 
-export interface ListOptions {
+export interface ListOptions extends BuildFilter {
   readonly limit?: number | undefined;
   /** `next` of the page before */
   readonly cursor?: string | undefined;
@@ -104,8 +105,10 @@ export class KilnClient {
   }
 
   /** One page, newest first. */
-  builds({ limit, cursor, signal }: ListOptions = {}): Promise<BuildList> {
+  builds({ limit, cursor, signal, ...filter }: ListOptions = {}): Promise<BuildList> {
     const query = new URLSearchParams();
+    for (const [name, value] of Object.entries(filter))
+      for (const each of [value ?? []].flat()) query.append(name, each);
     if (limit !== undefined) query.set('limit', String(limit));
     if (cursor !== undefined) query.set('cursor', cursor);
     const search = query.size === 0 ? '' : `?${query.toString()}`;

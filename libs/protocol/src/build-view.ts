@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { DigestSchema } from '#oci';
 import { BuildFailure, BuildResult, HitSource } from './build-event.ts';
-import { StoredRequest } from './build-request.ts';
+import { ImageName, StoredRequest } from './build-request.ts';
 import { ComparedBuild, MissCause } from './miss-cause.ts';
 
 export const BuildState = z.enum(['queued', 'running', 'succeeded', 'failed', 'cancelled']);
@@ -24,6 +24,19 @@ export const BuildView = z.object({
   failure: BuildFailure.nullable(),
 });
 export type BuildView = z.infer<typeof BuildView>;
+
+/** Which builds a list is to hold: those that have one of each kind that is given. */
+export const BuildFilter = z.object({
+  state: z.array(BuildState).optional(),
+  scope: z.array(z.string().max(255)).optional(),
+  /** with a tag that one, without any */
+  image: z.array(ImageName).optional(),
+  /** accepted then or later */
+  since: z.iso.datetime().optional(),
+  /** accepted earlier */
+  until: z.iso.datetime().optional(),
+});
+export type BuildFilter = z.infer<typeof BuildFilter>;
 
 /** GET /v1/builds */
 export const BuildList = z.object({ builds: z.array(BuildView), next: z.string().nullable() });

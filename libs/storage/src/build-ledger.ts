@@ -4,11 +4,12 @@ import { type Clock, KilnError, type Logger, silentLogger, systemClock } from '#
 import { BuildClaims } from './build-claims.ts';
 import { BuildParts, type NewPart } from './build-parts.ts';
 import { BuildRecovery } from './build-recovery.ts';
-import { buildColumns, BuildRow, type StoredBuild, storedBuild, wholeBuildColumns } from './build-row.ts';
+import { BuildRow, type StoredBuild, storedBuild, wholeBuildColumns } from './build-row.ts';
 import type { Claim, StoredContext, StoredNamedContext } from './claim.ts';
 import { bigintColumn, type Database, type Sql } from './database.ts';
 import { endBuild, type FinalEvent } from './end-build.ts';
 import { readSteps } from './fold-steps.ts';
+import { type BuildPage, imageNamesOf, listBuilds } from './list-builds.ts';
 import type { ProjectIds } from './project-store.ts';
 import type { RedisLink } from './redis.ts';
 import { Wakeups } from './wakeups.ts';
@@ -86,20 +87,9 @@ export class BuildLedger {
     return storedBuild(row);
   }
 
-  /** The newest first, without the texts of Dockerfiles; `next` is the `before` of the next page. */
-  async list(
-    projectId: string,
-    { limit, before }: { readonly limit: number; readonly before?: string | undefined },
-  ): Promise<{ readonly builds: readonly StoredBuild[]; readonly next: string | null }> {
-    const rows = await this.#db.query(
-      BuildRow,
-      `SELECT ${buildColumns} FROM builds b WHERE b.project_id = $1 AND b.parent_id IS NULL
-         AND ($2::text IS NULL OR (b.created_at, b.id) < (SELECT created_at, id FROM builds WHERE project_id = $1 AND id = $2))
-       ORDER BY b.created_at DESC, b.id DESC LIMIT $3`,
-      [projectId, before ?? null, limit + 1],
-    );
-    const page = rows.slice(0, limit).map(storedBuild);
-    return { builds: page, next: rows.length > limit ? (page.at(-1)?.id ?? null) : null };
+  /** See {@link listBuilds}. */
+  async list(projectId: string, page: BuildPage): ReturnType<typeof listBuilds> {
+    return await listBuilds(this.#db, projectId, page);
   }
 
   /**
@@ -201,8 +191,8 @@ export class BuildLedger {
     const [inserted] = await sql.query(
       Inserted,
       `INSERT INTO builds (project_id, id, scope_id, state, request, dockerfile_text, context_digest, context_files,
-         context_bytes, context_sent_bytes, named_contexts, sealed, idempotency_key, fingerprint, turn)
-       VALUES ($1, $2, $3, 'queued', $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
+         context_bytes, context_sent_bytes, named_contexts, sealed, idempotency_key, fingerprint, image_names, turn)
+       VALUES ($1, $2, $3, 'queued', $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,
          greatest(
            (SELECT max(turn) FROM builds WHERE started_at IS NOT NULL),
            (SELECT max(turn) + 1 FROM builds WHERE project_id = $1 AND (state = 'queued' OR started_at IS NOT NULL)), 0))
@@ -221,6 +211,7 @@ export class BuildLedger {
         build.sealed,
         build.idempotencyKey ?? null,
         build.fingerprint,
+        imageNamesOf(build.request),
       ],
     );
     return inserted;

@@ -6,8 +6,11 @@ import { bigintColumn } from './database.ts';
 /** A build as the API shows it, but for its address. */
 export type StoredBuild = Omit<BuildView, 'url'>;
 
+/** Of `builds b`: one whose answer is out has succeeded, whatever is still written for others. */
+export const shownState = "CASE WHEN b.state = 'running' AND b.result IS NOT NULL THEN 'succeeded' ELSE b.state END";
+
 /** Columns of {@link BuildRow}, from `builds b`. */
-export const buildColumns = `b.id, b.project_id, b.scope_id, b.state, b.attempt, b.last_seq, b.request,
+export const buildColumns = `b.id, b.project_id, b.scope_id, ${shownState} AS state, b.attempt, b.last_seq, b.request,
   b.context_digest, b.context_files, b.context_bytes, b.context_sent_bytes, b.named_contexts,
   b.created_at, b.started_at, b.finished_at, b.result, b.failure,
   (SELECT name FROM projects WHERE id = b.project_id) AS project,
@@ -57,8 +60,7 @@ export function storedBuild(row: BuildRow): StoredBuild {
     id: row.id,
     project: row.project,
     scope: row.scope,
-    // Its answer is out, whatever is still written for others.
-    state: row.state === 'running' && row.result !== null ? 'succeeded' : row.state,
+    state: row.state,
     attempt: row.attempt,
     createdAt: row.created_at.toISOString(),
     startedAt: row.started_at?.toISOString() ?? null,

@@ -1,7 +1,14 @@
 import { Controller, Get, Headers, HttpCode, Inject, Param, Post, Query, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { type BuildExplanation, type BuildList, type BuildView, explanationOf, type StepView } from '#protocol';
+import {
+  type BuildExplanation,
+  BuildFilter,
+  type BuildList,
+  type BuildView,
+  explanationOf,
+  type StepView,
+} from '#protocol';
 import type { BuildLedger, Principal, StoredBuild } from '#storage';
 import { type ApiConfig, publicUrl } from '../config.ts';
 import { Caller } from '../http/auth.guard.ts';
@@ -15,10 +22,19 @@ const IdempotencyKey = z
   .string()
   .regex(/^[\x21-\x7e]{1,255}$/, '1 to 255 printable characters')
   .optional();
+/** A parameter that may come several times. */
+function many<S extends z.ZodType>(schema: S): z.ZodType<z.output<S>> {
+  return z.preprocess((given) => (typeof given === 'string' ? [given] : given), schema);
+}
 const SubmitQuery = z.object({ request: z.string().optional() });
 const ListQuery = z.object({
   limit: z.coerce.number().int().min(1).max(100).default(20),
   cursor: z.string().max(64).optional(),
+  state: many(BuildFilter.shape.state),
+  scope: many(BuildFilter.shape.scope),
+  image: many(BuildFilter.shape.image),
+  since: BuildFilter.shape.since,
+  until: BuildFilter.shape.until,
 });
 
 @Controller('v1/builds')
@@ -64,9 +80,9 @@ export class BuildsController {
   @Get()
   async list(
     @Caller() caller: Principal,
-    @Query({ schema: ListQuery }) { limit, cursor }: z.infer<typeof ListQuery>,
+    @Query({ schema: ListQuery }) { limit, cursor, ...filter }: z.infer<typeof ListQuery>,
   ): Promise<BuildList> {
-    const { builds, next } = await this.#ledger.list(caller.projectId, { limit, before: cursor });
+    const { builds, next } = await this.#ledger.list(caller.projectId, { limit, before: cursor, filter });
     return { builds: builds.map((build) => this.#view(build)), next };
   }
 

@@ -1,34 +1,61 @@
 import type { KilnClient } from '#client';
-import type { BuildView } from '#protocol';
+import { BuildFilter, type BuildView } from '#protocol';
 import { readConfig } from '../config.ts';
 import { connect } from '../farm/connect.ts';
 import { shortDuration } from '../progress/duration.ts';
 import { cleanLine } from '../progress/log-text.ts';
 import { usageError } from '../usage.ts';
+import { agoMs } from './until.ts';
 
 export interface BuildsFlags {
   readonly json?: boolean;
   readonly limit: string;
+  readonly filter?: readonly string[];
   readonly data?: string;
 }
 
 /** `kiln builds`: newest first. */
 export async function builds(flags: BuildsFlags): Promise<void> {
   if (!/^[1-9]\d{0,3}$/.test(flags.limit)) throw usageError(`--limit is no number: ${JSON.stringify(flags.limit)}`);
+  const filter = buildFilter(flags.filter ?? [], Date.now());
   await using client = await connect(readConfig(process.env, flags.data));
-  const list = await newest(client, Number(flags.limit));
+  const list = await newest(client, filter, Number(flags.limit));
   if (flags.json === true) process.stdout.write(`${JSON.stringify({ builds: list }, null, 2)}\n`);
   else process.stdout.write(table([['BUILD', 'STATE', 'CREATED', 'TOOK', 'STEPS', 'TAGS'], ...list.map(row)]));
+}
+
+const KEYS = 'state, scope, image, since and until';
+
+/** What `--filter` asks for: of one key any value, of several keys all. */
+export function buildFilter(filters: readonly string[], nowMs: number): BuildFilter {
+  const given: Record<string, string[]> = {};
+  for (const filter of filters) {
+    const [, key = '', value = ''] = /^([^=]*)=(.*)$/s.exec(filter) ?? [];
+    if (!Object.hasOwn(BuildFilter.shape, key) || value === '')
+      throw usageError(`--filter ${JSON.stringify(filter)} is not supported`, `write key=value; keys are ${KEYS}`);
+    (given[key] ??= []).push(value);
+  }
+  const { since, until, ...lists } = given;
+  const at = (key: string, values: readonly string[] | undefined): Record<string, string> => {
+    const [text, second] = values ?? [];
+    if (text === undefined) return {};
+    if (second !== undefined) throw usageError(`--filter ${key} is given twice`);
+    return { [key]: new Date(nowMs - agoMs(text, nowMs, key)).toISOString() };
+  };
+  const parsed = BuildFilter.safeParse({ ...lists, ...at('since', since), ...at('until', until) });
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  throw usageError(`--filter ${String(issue?.path[0] ?? '')}: ${issue?.message ?? ''}`, `keys are ${KEYS}`);
 }
 
 /** The farm gives pages of this many at most. */
 const PAGE = 100;
 
-async function newest(client: KilnClient, limit: number): Promise<readonly BuildView[]> {
+async function newest(client: KilnClient, filter: BuildFilter, limit: number): Promise<readonly BuildView[]> {
   const found: BuildView[] = [];
   let cursor: string | undefined;
   do {
-    const page = await client.builds({ limit: Math.min(PAGE, limit - found.length), cursor });
+    const page = await client.builds({ ...filter, limit: Math.min(PAGE, limit - found.length), cursor });
     found.push(...page.builds);
     cursor = page.next ?? undefined;
   } while (cursor !== undefined && found.length < limit);

@@ -1,6 +1,6 @@
 import { usageError } from '../usage.ts';
 
-const HINT = 'write until=24h, until=90m or until=2026-01-31';
+const hint = (key: string): string => `write ${key}=24h, ${key}=90m or ${key}=2026-01-31`;
 const units: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000 };
 
 /**
@@ -11,10 +11,15 @@ export function unusedMs(filters: readonly string[], nowMs: number): number {
   let longest = 0;
   for (const filter of filters) {
     const [, key = filter, text = ''] = /^([^=]*)=(.*)$/.exec(filter) ?? [];
-    if (key !== 'until') throw usageError(`--filter ${JSON.stringify(key)} is not supported`, HINT);
-    longest = Math.max(longest, durationMs(text) ?? sinceMs(text, nowMs));
+    if (key !== 'until') throw usageError(`--filter ${JSON.stringify(key)} is not supported`, hint('until'));
+    longest = Math.max(longest, agoMs(text, nowMs, 'until'));
   }
   return longest;
+}
+
+/** How long ago a duration (`24h`, `1h30m`) or a time was. @param key of the filter that says so */
+export function agoMs(text: string, nowMs: number, key: string): number {
+  return durationMs(text) ?? sinceMs(text, nowMs, key);
 }
 
 function durationMs(text: string): number | undefined {
@@ -25,8 +30,9 @@ function durationMs(text: string): number | undefined {
   return Math.round(ms);
 }
 
-function sinceMs(text: string, nowMs: number): number {
+function sinceMs(text: string, nowMs: number, key: string): number {
   const atMs = /^\d{4}-\d{2}-\d{2}/.test(text) ? Date.parse(text) : Number.NaN;
-  if (Number.isNaN(atMs)) throw usageError(`--filter until is no duration and no time: ${JSON.stringify(text)}`, HINT);
+  if (Number.isNaN(atMs))
+    throw usageError(`--filter ${key} is no duration and no time: ${JSON.stringify(text)}`, hint(key));
   return Math.max(0, nowMs - atMs);
 }

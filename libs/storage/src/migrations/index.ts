@@ -16,6 +16,7 @@ import { collection } from './0015-collection.ts';
 import { disowning } from './0016-disowning.ts';
 import { cacheMounts } from './0017-cache-mounts.ts';
 import { reservedResults } from './0018-reserved-results.ts';
+import { imageNames } from './0019-image-names.ts';
 
 export interface Migration {
   /** from 1, without gaps */
@@ -44,4 +45,5 @@ export const migrations: readonly Migration[] = [
   disowning,
   cacheMounts,
   reservedResults,
+  imageNames,
 ];
