@@ -91,6 +91,8 @@ export class EngineRunner implements OpRunner<Ref> {
     const trees = inputs.filter((input) => input.kind === 'tree');
     const ids = await Promise.all(trees.map((input) => input.id()));
     const layers = [...(await rootOf(inputs).layers()), own];
+    // Its record names their blobs, and is found from the moment on in which it is saved.
+    await Promise.all(trees.map((input) => input.stored()));
     return { ...result, id: stepResultId(ids, own.descriptor.digest), parents, layers };
   }
 

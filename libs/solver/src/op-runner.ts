@@ -26,7 +26,7 @@ export interface OpRunner<R> {
   combine(vertex: Vertex, inputs: readonly R[]): R;
   /**
    * The result of a record that was found by content, on these inputs: the record's own layer on theirs. Waits until the
-   * inputs' layers are known.
+   * inputs are stored, so that it can be recorded.
    */
   adopt(record: CacheRecord, inputs: readonly R[]): Promise<Result>;
   /** The result of a record, lazily: nothing is fetched before a running step needs it. */
