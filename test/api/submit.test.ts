@@ -132,7 +132,9 @@ describe('what is refused', () => {
     ],
     'an unknown field': [400, { code: 'INVALID_ARGUMENT' }, async () => await submit(await context(), { bogus: 1 })],
     'a wrong field': [400, { field: 'tags[1]' }, async () => await submit(await context(), { tags: ['a', 7] })],
-    'another type of body': [400, { field: 'Content-Type' }, async () => await post().send({ a: 1 })],
+    'another type of body': [400, { field: 'Content-Type' }, async () => await post().type('text/plain').send('a')],
+    'JSON that is no submission': [400, { code: 'INVALID_ARGUMENT' }, async () => await post().send({ a: 1 })],
+    'JSON without a context': [400, { field: 'context' }, async () => await post().send({ request: {} })],
     'a type nobody knows': [415, { code: 'INVALID_ARGUMENT' }, async () => await post().type('image/png').send('x')],
     'no archive': [400, { code: 'CONTEXT_INVALID' }, async () => await submit(Buffer.alloc(2048, 'x'))],
     'an archive cut off': [

@@ -217,7 +217,7 @@ describe('blobs', () => {
     const blob = await content.put(single('layer z'));
     const claim = await claimBuild(storage, 'one');
     await index.keep(claim.projectId, [blob]);
-    expect(await index.isKept(claim.projectId, blob.digest)).toBe(true);
+    expect(await index.renew(claim.projectId, [blob.digest])).toEqual(new Map([[blob.digest, blob.sizeBytes]]));
     await collect({ retentionMs: 60_000 });
     await storage.db.execute(
       "UPDATE blobs SET kept_at = now() - interval '2 hours', used_at = now() - interval '2 hours'",
@@ -225,11 +225,11 @@ describe('blobs', () => {
     await storage.db.execute("UPDATE builds SET created_at = now() - interval '2 hours'");
     await collect({ retentionMs: 60_000 });
     expect(await present('z')).toBe(true);
-    expect(await index.isKept(claim.projectId, blob.digest)).toBe(false);
     await end(claim);
     await collect({ retentionMs: 60_000 });
     expect(await present('z')).toBe(false);
     expect(await index.missing(claim.projectId, [blob.digest])).toEqual(new Set([blob.digest]));
+    expect(await index.renew(claim.projectId, [blob.digest])).toEqual(new Map());
   });
 
   it('that only the content store knows are found', async () => {

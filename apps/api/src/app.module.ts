@@ -8,6 +8,9 @@ import { BuildOutputsController } from './builds/build-outputs.controller.ts';
 import { BuildsController } from './builds/builds.controller.ts';
 import { CacheStatisticsController } from './cache/cache-statistics.controller.ts';
 import { CacheController } from './cache/cache.controller.ts';
+import { BlobsController } from './contexts/blobs.controller.ts';
+import { ContextsController } from './contexts/contexts.controller.ts';
+import { TakeContext } from './contexts/take-context.ts';
 import { HealthController } from './health/health.controller.ts';
 import { AuthGuard } from './http/auth.guard.ts';
 import { ProblemFilter } from './http/problem.filter.ts';
@@ -26,12 +29,15 @@ export class AppModule {
         BuildsController,
         BuildLogsController,
         BuildOutputsController,
+        BlobsController,
+        ContextsController,
         CacheController,
         CacheStatisticsController,
         HealthController,
       ],
       providers: [
         AcceptBuild,
+        TakeContext,
         BuildSessions,
         Reconciliation,
         Housekeeping,

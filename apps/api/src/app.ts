@@ -3,6 +3,7 @@ import multipart from '@fastify/multipart';
 import type { LoggerService } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import { CONTEXT_MANIFEST_TYPE } from '#protocol';
 import type { Logger } from '#std';
 import { AppModule } from './app.module.ts';
 import { archiveTypes } from './builds/submission.ts';
@@ -22,7 +23,7 @@ export async function createApp(environment: Environment): Promise<NestFastifyAp
   });
   await app.register(multipart);
   // Read by the route as they stream, by nobody before.
-  for (const type of archiveTypes) {
+  for (const type of [...archiveTypes, CONTEXT_MANIFEST_TYPE]) {
     adapter.getInstance().addContentTypeParser(type, (_request, _payload, done) => done(null));
   }
   return app;

@@ -9,6 +9,7 @@ import {
   BuildLedger,
   CacheAdmin,
   Collector,
+  ContextStore,
   type Database,
   EventArchive,
   EventFeed,
@@ -49,6 +50,7 @@ const stores: readonly FactoryProvider[] = [
     inject: [tokens.DATABASE, tokens.CONTENT],
     useFactory: (db: Database, content: ContentStore) => new EventArchive({ db, content }),
   },
+  { provide: tokens.CONTEXTS, inject: [tokens.DATABASE], useFactory: (db: Database) => new ContextStore(db) },
   { provide: tokens.BLOBS, inject: [tokens.DATABASE], useFactory: (db: Database) => new BlobIndex(db) },
   {
     provide: tokens.STATISTICS,

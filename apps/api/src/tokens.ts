@@ -9,6 +9,7 @@ export const CONTENT = Symbol('ContentStore');
 export const LEDGER = Symbol('BuildLedger');
 export const FEED = Symbol('EventFeed');
 export const ARCHIVE = Symbol('EventArchive');
+export const CONTEXTS = Symbol('ContextStore');
 export const BLOBS = Symbol('BlobIndex');
 export const CACHE = Symbol('CacheAdmin');
 export const COLLECTOR = Symbol('Collector');

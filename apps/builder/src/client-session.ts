@@ -26,7 +26,9 @@ export function clientSession({
   projectId,
   secretKey,
 }: ClientSessionOptions): BuildSession & Disposable {
-  const caller = ssh.length === 0 ? undefined : new SessionCaller({ redis, buildId, clock, random: systemRandom });
+  // Most builds ask nothing.
+  let opened: SessionCaller | undefined;
+  const caller = (): SessionCaller => (opened ??= new SessionCaller({ redis, buildId, clock, random: systemRandom }));
   const secrets = new Map(Object.entries(given).map(([id, value]) => [id, Buffer.from(value, 'base64')]));
   return {
     secrets,
@@ -37,12 +39,13 @@ export function clientSession({
         : parseDigest(`sha256:${keyedDigest(secretKey, `secret:${projectId}:${id}`, value)}`);
     },
     agent: (id) =>
-      caller === undefined || !ssh.includes(id)
-        ? undefined
-        : {
-            ready: (signal) => caller.ready(id, signal),
-            ask: (message, signal) => caller.ask(id, message, signal),
-          },
-    [Symbol.dispose]: () => caller?.[Symbol.dispose](),
+      ssh.includes(id)
+        ? {
+            ready: (signal) => caller().ready(id, signal),
+            ask: (message, signal) => caller().ask(id, message, signal),
+          }
+        : undefined,
+    files: (digests, signal) => caller().files(digests, signal),
+    [Symbol.dispose]: () => opened?.[Symbol.dispose](),
   };
 }

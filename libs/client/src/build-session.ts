@@ -66,14 +66,15 @@ export class BuildSession implements AsyncDisposable {
   async #asked(socket: WebSocket, data: unknown): Promise<void> {
     const ask = parseAsk(data);
     if (ask === undefined) return;
-    const { id, agent, message } = ask;
+    const { id } = ask;
     const say = (answer: SessionAnswer): void => {
       if (socket.readyState === WebSocket.OPEN) socket.send(JSON.stringify(answer));
     };
     if (this.#pending >= MAX_PENDING) return say({ type: 'failed', id, reason: 'too many questions at once' });
     this.#pending++;
     try {
-      const answer = await this.#options.answer(agent, Buffer.from(message, 'base64'));
+      if (ask.type === 'files') return say({ type: 'failed', id, reason: 'this client sends no files by themselves' });
+      const answer = await this.#options.answer(ask.agent, Buffer.from(ask.message, 'base64'));
       say({ type: 'answer', id, message: Buffer.from(answer).toString('base64') });
     } catch (thrown) {
       say({ type: 'failed', id, reason: messageOf(thrown).slice(0, 1_000) });

@@ -1,3 +1,4 @@
+export { decompress } from './decompress.ts';
 export * from './ignore.ts';
 export * from './ingest-tar.ts';
 export * from './listing-changes.ts';

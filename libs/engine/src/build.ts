@@ -33,6 +33,7 @@ import { pinTree } from './part-pins.ts';
 import { adoptPins, partResult, type Telling } from './run-part.ts';
 import { EngineRunner } from './runner.ts';
 import { SecretMask } from './secret-mask.ts';
+import { SentContent } from './sent-content.ts';
 import { Sources } from './sources.ts';
 import { StepLogs } from './step-logs.ts';
 import { StepResults } from './step-results.ts';
@@ -56,13 +57,20 @@ export async function build(farm: EngineNode, asked: BuildJobInput): Promise<Bui
   const onPulled = (bytes: number): void => {
     tally.pulledBytes += bytes;
   };
-  const placed = new PlacedBlobs({ near: farm.content, registry, places, grants, onPulled, signal });
+  const sent = new SentContent({
+    ...{ near: farm.content, grants, session: asked.session, signal },
+    manifests: [asked.context, ...asked.contexts.values()],
+    onSent: (bytes) => {
+      tally.sentBytes += bytes;
+    },
+  });
+  const placed = new PlacedBlobs({ near: sent.content, registry, places, grants, onPulled, signal });
   // What lies elsewhere is content of this build as all else is.
   const node = { ...farm, content: placed.content };
   const job = { ...asked, grants: placed.grants };
   const logs = new StepLogs(job.emit, node.clock, new SecretMask(job.session.secrets.values()));
   let dockerfile: DockerfileSource | undefined;
-  const outside = outsideOf(node, job, { tally, placed, onPulled });
+  const outside = outsideOf(node, job, { tally, placed, sent, onPulled });
   const { content } = outside;
   try {
     checkOutputs(job.request);
@@ -95,6 +103,7 @@ export async function build(farm: EngineNode, asked: BuildJobInput): Promise<Bui
 interface Outside {
   readonly tally: Tally;
   readonly placed: PlacedBlobs;
+  readonly sent: SentContent;
   readonly report: (event: BuildEvent) => void;
   readonly telling: Telling;
   readonly damaged: DamagedBlobs;
@@ -117,10 +126,11 @@ interface Opened extends Outside {
 interface Pulling {
   readonly tally: Tally;
   readonly placed: PlacedBlobs;
+  readonly sent: SentContent;
   readonly onPulled: (bytes: number) => void;
 }
 
-function outsideOf(node: EngineNode, job: BuildJobInput, { tally, placed, onPulled }: Pulling): Outside {
+function outsideOf(node: EngineNode, job: BuildJobInput, { tally, placed, sent, onPulled }: Pulling): Outside {
   const report = (event: BuildEvent): void => {
     tally.see(event);
     void job.emit(event);
@@ -143,7 +153,7 @@ function outsideOf(node: EngineNode, job: BuildJobInput, { tally, placed, onPull
     onPulled,
     report,
   });
-  const sources = new Sources({ node: { ...node, content }, job, images, contexts: job.contexts, onPulled });
+  const sources = new Sources({ node: { ...node, content }, job, images, sent, contexts: job.contexts, onPulled });
   const telling: Telling = {
     report: (event) => {
       tally.see(event);
@@ -153,14 +163,18 @@ function outsideOf(node: EngineNode, job: BuildJobInput, { tally, placed, onPull
     onPulled,
     onLost: (blobs) => damaged.note(blobs),
   };
-  return { tally, placed, report, telling, damaged, pending, content, images, sources };
+  return { tally, placed, sent, report, telling, damaged, pending, content, images, sources };
 }
 
 async function run(node: EngineNode, job: BuildJobInput, opened: Opened): Promise<BuildResult> {
-  const { dockerfile, tally, placed, report, damaged, content, images, sources, startedAtMs } = opened;
+  const { dockerfile, tally, placed, sent, report, damaged, content, images, sources, startedAtMs } = opened;
   const figures = (): Figures => ({
     steps: tally.counts(),
-    bytes: { contextSent: job.contextSentBytes, pulled: tally.pulledBytes, pushed: tally.pushedBytes },
+    bytes: {
+      contextSent: job.contextSentBytes + tally.sentBytes,
+      pulled: tally.pulledBytes,
+      pushed: tally.pushedBytes,
+    },
     durationMs: node.clock.nowMs() - startedAtMs,
     savedMs: tally.savedMs(),
   });
@@ -172,7 +186,7 @@ async function run(node: EngineNode, job: BuildJobInput, opened: Opened): Promis
     const given = await reportOf(call, { file: dockerfile, options, resolver: sources, note, signal });
     return { report: given, names: [], outputs: [], ...figures() };
   }
-  await using external = new ExternalCaches({ node, job, placed, content, warn: note });
+  await using external = new ExternalCaches({ node, job, placed, sent, content, warn: note });
   if (part !== undefined) adoptPins(part, sources);
   const platforms = part === undefined ? await lowerAll(job, opened) : [];
   const definition = part?.definition ?? mergeDefinitions(platforms.map((lowered) => lowered.definition));
@@ -187,7 +201,7 @@ async function run(node: EngineNode, job: BuildJobInput, opened: Opened): Promis
   }
   report({ type: 'planned', atMs: node.clock.nowMs(), vertices: plannedVertices(definition) });
   const { materialiser, clock } = node;
-  await using contexts = new ContextTrees({ materialiser, clock, content, signal: job.signal });
+  await using contexts = new ContextTrees({ materialiser, clock, content, sent, signal: job.signal });
   const cache = withExternal(wholeRecords(job.cache, node.content), external, placed);
   let late: readonly Descriptor[] = [];
   const { solved, exported } = await whole(job, { node, damaged, sources, report, cache }, async () => {

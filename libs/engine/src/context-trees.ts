@@ -8,11 +8,13 @@ import type { Materialiser } from './materialiser.ts';
 import type { LocalRef } from './ref.ts';
 import { own } from './rooted-files.ts';
 import { runCopy } from './run-copy.ts';
+import type { SentContent } from './sent-content.ts';
 import { exactPattern, shown, shownDigest } from './shown.ts';
 
 export interface ContextTreesOptions {
   readonly materialiser: Materialiser;
   readonly content: ContentStore;
+  readonly sent: Pick<SentContent, 'bring'>;
   readonly clock: Clock;
   readonly signal: AbortSignal;
 }
@@ -42,8 +44,10 @@ export class ContextTrees implements AsyncDisposable {
     this.#options = options;
   }
 
-  get content(): ContentStore {
-    return this.#options.content;
+  /** where the bytes of the client's files are */
+  get from(): Pick<ContextTreesOptions, 'content' | 'sent'> {
+    const { content, sent } = this.#options;
+    return { content, sent };
   }
 
   /** @throws KilnError SOURCE_NOT_FOUND */
@@ -61,7 +65,7 @@ export class ContextTrees implements AsyncDisposable {
   }
 
   async #make({ tree }: LocalRef, source: string): Promise<SnapshotPart> {
-    const { materialiser, content, clock, signal } = this.#options;
+    const { materialiser, clock, signal } = this.#options;
     const { workspace, snapshotter, shift } = materialiser;
     const { selection, directory } = shown(tree, source);
     const key = workspace.name('a');
@@ -71,7 +75,7 @@ export class ContextTrees implements AsyncDisposable {
       const root = { path: mounted.path, shift, clock };
       await runCopy({
         op: { kind: 'copy', from: [{ input: 1, patterns: [exactPattern(source)] }], dest: `/${PLACE}/` },
-        sources: new Map([[1, { tree, from: { content } }]]),
+        sources: new Map([[1, { tree, from: this.from }]]),
         root,
         signal,
       });

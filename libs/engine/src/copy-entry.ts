@@ -3,11 +3,12 @@ import { chmod, link, lutimes, mkdir, rm, symlink } from 'node:fs/promises';
 import { type ContentStore, encodePath, type TreeEntry } from '#content';
 import { makeNode, writeSparseFile, writeXattrs } from '#snapshot';
 import { type Bytes, KilnError, single } from '#std';
+import type { SentContent } from './sent-content.ts';
 import { lookAt, own, type Ownership, type TargetRoot } from './rooted-files.ts';
 
 /** Where a file's bytes come from: blobs (what the client sent), a mounted tree, or the operation itself. */
 export type CopySource =
-  | { readonly content: ContentStore }
+  | { readonly content: ContentStore; readonly sent: Pick<SentContent, 'bring'> }
   | { readonly path: string }
   | { readonly bytes: Uint8Array };
 

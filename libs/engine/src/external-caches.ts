@@ -8,11 +8,13 @@ import { type CacheReader, layoutReader, registryReader } from './cache-reader.t
 import type { BuildJobInput, EngineNode } from './job.ts';
 import { bringLayers, type PlacedBlobs } from './placed-blobs.ts';
 import { type FoundCache, readCache } from './read-cache.ts';
+import type { SentContent } from './sent-content.ts';
 
 export interface ExternalCachesOptions {
   readonly node: EngineNode;
   readonly job: BuildJobInput;
   readonly placed: PlacedBlobs;
+  readonly sent: Pick<SentContent, 'bring'>;
   /** as the build sees it */
   readonly content: ContentStore;
   readonly warn: (message: string) => void;
@@ -87,9 +89,10 @@ export class ExternalCaches implements AsyncDisposable {
   async use(result: Result): Promise<boolean> {
     const cache = this.#owners.get(result) ?? this.#listing(result);
     if (cache === undefined) return true;
-    const { placed, job } = this.#options;
+    const { placed, job, sent } = this.#options;
     cache.source.used.add(result);
     const digests = blobsOf(result);
+    await sent.bring(digests);
     // What the project has been given is not asked for again.
     const lacking = await job.grants.missing(digests, job.signal);
     const absent = await this.#options.content.findMissing(new Set(digests), job.signal);

@@ -33,7 +33,10 @@ class Layout {
   }
 
   read(digest: ReturnType<typeof digestOf>, tree: Tree = this.tree): ReturnType<typeof layoutImage> {
-    return layoutImage({ context: 'base', digest, platform: amd64, tree, content: this.content }, signal);
+    return layoutImage(
+      { context: 'base', digest, platform: amd64, tree, content: this.content, sent: { bring: async () => {} } },
+      signal,
+    );
   }
 }
 

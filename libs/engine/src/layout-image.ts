@@ -3,6 +3,7 @@ import { choosePlatform } from '#registry';
 import { type Digest, hexOf, ImageConfigSchema, IndexSchema, ManifestSchema, type Platform } from '#oci';
 import { collect, KilnError, messageOf } from '#std';
 import type { PinnedImage } from './images.ts';
+import type { SentContent } from './sent-content.ts';
 
 export interface LayoutQuery {
   /** name of the context, for people */
@@ -13,6 +14,7 @@ export interface LayoutQuery {
   /** the layout as the client sent it: its blobs are in the content store under their own digests */
   readonly tree: Tree;
   readonly content: ContentStore;
+  readonly sent: Pick<SentContent, 'bring'>;
 }
 
 const JSON_LIMIT_BYTES = 16 * 1024 * 1024;
@@ -38,6 +40,7 @@ export async function layoutImage(query: LayoutQuery, signal: AbortSignal): Prom
     const config = ImageConfigSchema.safeParse(await read(query, manifest.data.config.digest, signal));
     if (!config.success) throw broken(context, `the image’s config ${manifest.data.config.digest} cannot be read`);
     for (const layer of manifest.data.layers) find(query, layer.digest);
+    await query.sent.bring(manifest.data.layers.map((layer) => layer.digest));
     return { digest, manifest: manifest.data, config: config.data, standIn: false };
   }
   throw broken(context, 'its indexes name indexes without end');

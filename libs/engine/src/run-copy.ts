@@ -3,6 +3,7 @@ import { posix, relative } from 'node:path';
 import { encodePath, type Tree } from '#content';
 import type { Selection } from '#context';
 import type { CopyOp, InlineFile } from '#graph';
+import type { Digest } from '#oci';
 import { resolveInRoot } from '#snapshot';
 import { KilnError } from '#std';
 import { fileOwner } from './accounts.ts';
@@ -51,13 +52,20 @@ export async function runCopy({ op, sources, root, signal }: CopyRun): Promise<v
   for (const part of op.from) {
     const source = sources.get(part.input);
     if (source === undefined) throw new KilnError('INTERNAL', `the input ${part.input} of a copy is not there`);
-    for (const selection of selectCopied(source.tree, op, part.patterns)) {
+    const selections = selectCopied(source.tree, op, part.patterns);
+    if ('sent' in source.from) await source.from.sent.bring(selections.flatMap(contentsOf));
+    for (const selection of selections) {
       const archive = part.unpack === true ? archiveOf(selection, source.from, signal) : undefined;
       if (archive !== undefined && (await isArchive(archive, signal))) await unpackInto(copying, archive);
       else await copySelection(copying, source.from, selection);
     }
   }
   for (const file of op.inline ?? []) await writeInline(copying, file);
+}
+
+/** The digests of what a selection's files hold. */
+export function contentsOf({ entries }: Selection): readonly Digest[] {
+  return entries.flatMap(({ digest }) => digest ?? []);
 }
 
 async function writeInline({ op, root, signal, mode, made, owner }: Copying, file: InlineFile): Promise<void> {

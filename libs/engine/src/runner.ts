@@ -13,7 +13,7 @@ import { StepMounts } from './exec-mounts.ts';
 import { type FarmFlights, followFlight, ownExitCode } from './follow-flight.ts';
 import type { Placement } from './placement.ts';
 import type { MountVersions } from './mount-versions.ts';
-import { runCopy, type SourceTree } from './run-copy.ts';
+import { contentsOf, runCopy, type SourceTree } from './run-copy.ts';
 import { type ExecSettings, runExec } from './run-exec.ts';
 import { pinPart, type PartPins } from './part-pins.ts';
 import type { PendingBlobs } from './pending-blobs.ts';
@@ -21,6 +21,7 @@ import { delegatePart, type Telling } from './run-part.ts';
 import { runMkdir } from './run-mkdir.ts';
 import type { LocalRef, Ref, TreeRef } from './ref.ts';
 import type { BuildSession } from './session.ts';
+import type { SentContent } from './sent-content.ts';
 import { type Taken, takenFrom } from './taken.ts';
 import type { Sources } from './sources.ts';
 import type { StepLogs } from './step-logs.ts';
@@ -30,6 +31,7 @@ import type { TreeRefs } from './tree-refs.ts';
 export interface RunnerOptions {
   readonly refs: TreeRefs;
   readonly content: ContentStore;
+  readonly sent: SentContent;
   readonly pending: PendingBlobs;
   readonly differ: Differ;
   readonly exec: ExecSettings;
@@ -110,6 +112,12 @@ export class EngineRunner implements OpRunner<Ref> {
     if (input === 0 || (op.kind !== 'local' && op.kind !== 'http')) return undefined;
     const local = this.#known(op);
     return takenFrom(vertex, input, local.tree, local);
+  }
+
+  expect(vertex: Vertex): void {
+    const { sent } = this.#options;
+    for (let input = 1; input < vertex.inputs.length; input++)
+      sent.expect((this.taken(vertex, input)?.selections ?? []).flatMap(contentsOf));
   }
 
   async place({ op, platform }: Vertex): Promise<'here' | 'elsewhere'> {
@@ -245,9 +253,9 @@ export class EngineRunner implements OpRunner<Ref> {
 
   /** An input's files where a copy can read them, for as long as `mounts` is held. */
   async #sourceTree(source: Ref | undefined, mounts: AsyncDisposableStack): Promise<SourceTree> {
-    const { refs, content } = this.#options;
+    const { refs, content, sent } = this.#options;
     if (source === undefined) throw new KilnError('INTERNAL', 'a copy without source');
-    if (source.kind === 'local') return { tree: source.tree, from: { content } };
+    if (source.kind === 'local') return { tree: source.tree, from: { content, sent } };
     const { workspace, snapshotter } = refs.materialiser;
     const mounted = mounts.use(await workspace.mount(await snapshotter.view(await source.snapshot())));
     return { tree: await source.tree(), from: { path: mounted.path } };

@@ -29,7 +29,7 @@ export async function seedCache(input: Ref, source: string, seeding: Seeding): P
   const { directory } = shown(tree, source);
   await using mounted =
     input.kind === 'tree' ? await workspace.mount(await snapshotter.view(await input.snapshot())) : undefined;
-  const from: SourceTree['from'] = mounted === undefined ? { content: contexts.content } : { path: mounted.path };
+  const from: SourceTree['from'] = mounted === undefined ? contexts.from : { path: mounted.path };
   await runCopy({
     op: { kind: 'copy', from: [{ input: 1, patterns: [exactPattern(source)] }], dest: '/' },
     sources: new Map([[1, { tree, from }]]),

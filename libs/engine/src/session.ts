@@ -1,4 +1,5 @@
 import type { Digest } from '#oci';
+import { KilnError } from '#std';
 
 /** One of the client's ssh agents, wherever it is. */
 export interface ClientAgent {
@@ -19,10 +20,16 @@ export interface BuildSession {
   secretDigest(id: string): Digest | undefined;
   /** by id; undefined for one that the client does not forward */
   agent(id: string): ClientAgent | undefined;
+  /**
+   * Has the client send files of its contexts; resolves when they are with the farm.
+   * @throws KilnError CONTEXT_INVALID when it has left, or cannot
+   */
+  files(digests: readonly Digest[], signal: AbortSignal): Promise<void>;
 }
 
 export const noSession: BuildSession = {
   secrets: new Map(),
   secretDigest: () => undefined,
   agent: () => undefined,
+  files: () => Promise.reject(new KilnError('CONTEXT_INVALID', 'files of the context did not come with the build')),
 };

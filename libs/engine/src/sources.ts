@@ -22,10 +22,12 @@ import { gitAccess } from './git-access.ts';
 import { layoutImage } from './layout-image.ts';
 import { pinnedTree, pinTree, type SourcePin } from './part-pins.ts';
 import type { LocalRef } from './ref.ts';
+import type { SentContent } from './sent-content.ts';
 import { sourceTime } from './source-time.ts';
 
 export interface SourcesOptions extends FetchedFilesOptions {
   readonly images: Images;
+  readonly sent: Pick<SentContent, 'bring'>;
   /** named contexts that came with the request, as they came */
   readonly contexts: ReadonlyMap<string, ContextManifest>;
 }
@@ -54,12 +56,12 @@ export class Sources implements SourceResolver {
   }
 
   async layout(context: string, digest: Digest, platform: Platform, signal?: AbortSignal): Promise<ResolvedImage> {
-    const { contexts, node, job, images } = this.#options;
+    const { contexts, node, job, images, sent } = this.#options;
     const manifest = contexts.get(context);
     if (manifest === undefined)
       throw new KilnError('IMAGE_NOT_FOUND', `the context ${context} did not come with the build`);
     const found = await layoutImage(
-      { context, digest, platform, tree: treeOf(manifest), content: node.content },
+      { context, digest, platform, tree: treeOf(manifest), content: node.content, sent },
       signal ?? job.signal,
     );
     images.adopt({ image: found, reference: undefined });

@@ -9,6 +9,8 @@ export class Tally {
     { readonly outcome: 'hit' | 'run' | 'joined'; readonly empty: boolean; readonly savedMs: number }
   >();
   pulledBytes = 0;
+  /** of files that the client was asked for */
+  sentBytes = 0;
   pushedBytes = 0;
 
   see(event: BuildEvent): void {

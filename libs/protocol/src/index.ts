@@ -5,6 +5,7 @@ export * from './build-view.ts';
 export * from './cache-disowning.ts';
 export * from './cache-statistics.ts';
 export * from './cache-view.ts';
+export * from './context-upload.ts';
 export * from './session-message.ts';
 export * from './platform-words.ts';
 export * from './miss-cause.ts';

@@ -129,7 +129,9 @@ export class GraphSolver<R> {
         ...{ definition, keys: this.#keys, missed, explaining, clock },
         expired: new Map(missed.flatMap((step) => this.#expiry(step))),
       });
-    for (const step of steps) if (this.#isSureToRun(step)) await this.#place(step);
+    const sure = steps.filter((step) => this.#isSureToRun(step));
+    for (const step of sure) await this.#place(step);
+    for (const step of sure) runner.expect?.(step);
   }
 
   #allowed({ digest, label }: Vertex, records: readonly CacheRecord[] = []): readonly CacheRecord[] {

@@ -70,6 +70,8 @@ export interface OpRunner<R> {
     { earlier, save }: Settling,
     signal: AbortSignal,
   ): Promise<void>;
+  /** Told of a step that is sure to run, long before it does: what it takes from elsewhere may be sent for. */
+  expect?(vertex: Vertex): void;
   /** Whether the result of a step has an empty layer (a WORKDIR that existed). */
   isEmpty(value: R): Promise<boolean>;
 }

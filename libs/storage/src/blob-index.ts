@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { type Digest, DigestSchema } from '#oci';
-import type { Database } from './database.ts';
+import { bigintColumn, type Database } from './database.ts';
 import { holdBlobs } from './hold-blobs.ts';
 
 export interface SizedBlob {
@@ -10,6 +10,7 @@ export interface SizedBlob {
 
 const BATCH = 5_000;
 const Row = z.object({ digest: DigestSchema });
+const KnownRow = Row.extend({ size_bytes: bigintColumn, stale: z.boolean() });
 
 /** How far behind the time may be noted at which a blob was last kept for a client. */
 export const KEPT_TOUCH_MS = 3_600_000;
@@ -35,15 +36,35 @@ export class BlobIndex {
     return await this.#grant(projectId, blobs, true);
   }
 
-  /** Whether the project's hold on a blob by {@link keep} is so new that nothing has to be written. */
-  async isKept(projectId: string, digest: Digest): Promise<boolean> {
-    const rows = await this.#db.query(
-      Row,
-      `SELECT b.digest FROM blobs b JOIN grants g ON g.digest = b.digest AND g.project_id = $1
-       WHERE b.digest = $2 AND b.removed_at IS NULL AND b.kept_at > now() - $3 * interval '1 millisecond'`,
-      [projectId, digest, KEPT_TOUCH_MS],
-    );
-    return rows.length > 0;
+  /**
+   * Keeps those for a time that the project has already, without seeing their bytes.
+   * @returns these, with their sizes
+   */
+  async renew(projectId: string, digests: readonly Digest[]): Promise<ReadonlyMap<Digest, number>> {
+    const had = new Map<Digest, number>();
+    const ordered = [...new Set(digests)].sort();
+    for (let at = 0; at < ordered.length; at += BATCH) {
+      const known = await this.#db.query(
+        KnownRow,
+        `SELECT b.digest, b.size_bytes, coalesce(b.kept_at < now() - $3 * interval '1 millisecond', true) AS stale
+         FROM grants g JOIN blobs b ON b.digest = g.digest
+         WHERE g.project_id = $1 AND g.digest = ANY ($2::text[]) AND b.removed_at IS NULL`,
+        [projectId, ordered.slice(at, at + BATCH), KEPT_TOUCH_MS],
+      );
+      for (const { digest, size_bytes: sizeBytes } of known) had.set(digest, sizeBytes);
+      const stale = known.flatMap((row) => (row.stale ? [row.digest] : []));
+      if (stale.length === 0) continue;
+      // What the collector takes out of use meanwhile is the project's no more.
+      const kept = await this.#db.query(
+        Row,
+        `UPDATE blobs b SET kept_at = now() FROM (SELECT digest FROM blobs WHERE digest = ANY ($1::text[])
+           ORDER BY digest FOR NO KEY UPDATE) o WHERE b.digest = o.digest AND b.removed_at IS NULL RETURNING b.digest`,
+        [stale],
+      );
+      const still = new Set(kept.map(({ digest }) => digest));
+      for (const digest of stale) if (!still.has(digest)) had.delete(digest);
+    }
+    return had;
   }
 
   /** Those that the project has no grant for. */

@@ -9,6 +9,7 @@ export * from './builder-registry.ts';
 export * from './cache-mount-store.ts';
 export * from './claim.ts';
 export * from './collector.ts';
+export * from './context-store.ts';
 export * from './content-keys.ts';
 export * from './event-archive.ts';
 export * from './event-feed.ts';

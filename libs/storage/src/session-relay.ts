@@ -1,4 +1,5 @@
-import { SessionAnswer, SessionAsk } from '#protocol';
+import type { Digest } from '#oci';
+import { MAX_ASKED_FILES, SessionAnswer, SessionAsk } from '#protocol';
 import { type Clock, KilnError, type Logger, messageOf, type Random, randomId } from '#std';
 import { z } from 'zod';
 import type { RedisLink } from './redis.ts';
@@ -18,6 +19,7 @@ const ASK_AGAIN_MS = 500;
 const ANSWER_MS = 120_000;
 /** Of one build at a time. */
 const MAX_PENDING = 64;
+const ATTEMPTS = 2;
 
 export interface SessionCallerOptions {
   readonly redis: RedisLink;
@@ -26,6 +28,13 @@ export interface SessionCallerOptions {
   readonly random: Random;
   readonly readyMs?: number | undefined;
 }
+
+type Question = { readonly type: 'ask'; readonly agent: string; readonly message: string } | FilesQuestion;
+interface FilesQuestion {
+  readonly type: 'files';
+  readonly digests: Digest[];
+}
+const SILENT = 'silent';
 
 /**
  * The builder's end of a client's session. Redis may lose what is said: everything is asked again, or fails by name after
@@ -45,26 +54,30 @@ export class SessionCaller implements Disposable {
 
   /** Resolves when the client is there. @throws KilnError STEP_FAILED when it does not come */
   async ready(agent: string, signal: AbortSignal): Promise<void> {
-    const { clock, readyMs = READY_MS } = this.#options;
-    const untilMs = clock.nowMs() + readyMs;
-    while (!this.#here) {
-      signal.throwIfAborted();
-      if (clock.nowMs() >= untilMs) throw lost(agent);
-      await this.#publish({ type: 'who' });
-      await this.#arrival(signal);
-    }
+    await this.#arrived(forwarding(agent), signal);
   }
 
   /** @throws KilnError STEP_FAILED when the client has left, or its agent fails */
   async ask(agent: string, message: Uint8Array, signal: AbortSignal): Promise<Uint8Array> {
     if (this.#pending.size >= MAX_PENDING) throw new KilnError('STEP_FAILED', 'too much is asked of the ssh agent');
-    for (let attempt = 1; ; attempt++) {
-      await this.ready(agent, signal);
-      const told = await this.#once(agent, message, signal);
-      if (told?.type === 'answer') return Buffer.from(told.message, 'base64');
-      if (told?.type === 'failed') throw new KilnError('STEP_FAILED', `the ssh agent ${agent} failed: ${told.reason}`);
-      // It left with the question: it may be back, and no question does harm when it is asked twice.
-      if (attempt === 2) throw lost(agent);
+    const question: Question = { type: 'ask', agent, message: Buffer.from(message).toString('base64') };
+    const told = await this.#answer(question, forwarding(agent), signal);
+    if (told.type === 'answer') return Buffer.from(told.message, 'base64');
+    throw new KilnError('STEP_FAILED', `the ssh agent ${agent} failed${whyOf(told)}`);
+  }
+
+  /**
+   * Has the client send files of its contexts; resolves when it says that they are with the farm.
+   * @throws KilnError CONTEXT_INVALID when it has left, or cannot
+   */
+  async files(digests: readonly Digest[], signal: AbortSignal): Promise<void> {
+    for (let at = 0; at < digests.length; at += MAX_ASKED_FILES) {
+      const question: Question = { type: 'files', digests: digests.slice(at, at + MAX_ASKED_FILES) };
+      const told = await this.#answer(question, SENDING, signal);
+      if (told.type === 'sent') continue;
+      throw new KilnError('CONTEXT_INVALID', `the client could not send files of the context${whyOf(told)}`, {
+        hint: 'build again when nothing writes to the context',
+      });
     }
   }
 
@@ -73,34 +86,71 @@ export class SessionCaller implements Disposable {
     for (const settle of this.#pending.values()) settle(undefined);
   }
 
-  async #once(agent: string, message: Uint8Array, signal: AbortSignal): Promise<SessionAnswer | undefined> {
+  /** No question does harm when it is asked twice. */
+  async #answer(question: Question, who: Client, signal: AbortSignal): Promise<SessionAnswer> {
+    for (let attempt = 1; ; attempt++) {
+      await this.#arrived(who, signal);
+      const told = await this.#once(question, signal);
+      if (told !== undefined) return told;
+      // It left with the question: it may be back.
+      if (attempt === ATTEMPTS) throw lost(who);
+    }
+  }
+
+  async #arrived(who: Client, signal: AbortSignal): Promise<void> {
+    const { clock, readyMs = READY_MS } = this.#options;
+    const untilMs = clock.nowMs() + readyMs;
+    while (!this.#here) {
+      signal.throwIfAborted();
+      if (clock.nowMs() >= untilMs) throw lost(who);
+      await this.#publish({ type: 'who' });
+      await this.#arrival(signal);
+    }
+  }
+
+  async #once(question: Question, signal: AbortSignal): Promise<SessionAnswer | undefined> {
     const { clock, random } = this.#options;
     const id = randomId(random, 20);
     const answered = Promise.withResolvers<SessionAnswer | undefined>();
-    this.#pending.set(id, answered.resolve);
-    const done = new AbortController();
+    let heardAtMs = clock.nowMs();
+    this.#pending.set(id, (told) => {
+      if (told?.type === 'working') heardAtMs = clock.nowMs();
+      else answered.resolve(told);
+    });
     try {
-      if (!(await this.#publish({ type: 'ask', id, agent, message: Buffer.from(message).toString('base64') }))) {
+      if (!(await this.#publish({ ...question, id }))) {
         this.#here = false;
         return undefined;
       }
-      const timeout = clock
+      for (;;) {
+        const told = await this.#within(answered.promise, signal);
+        if (told !== SILENT) return told;
+        if (clock.nowMs() - heardAtMs >= ANSWER_MS) return undefined;
+      }
+    } finally {
+      this.#pending.delete(id);
+    }
+  }
+
+  async #within<T>(answered: Promise<T>, signal: AbortSignal): Promise<T | typeof SILENT> {
+    const done = new AbortController();
+    try {
+      const timeout = this.#options.clock
         .sleep(ANSWER_MS, AbortSignal.any([signal, done.signal]))
-        .then(() => undefined)
-        .catch(() => undefined);
-      const told = await Promise.race([answered.promise, timeout]);
+        .then((): typeof SILENT => SILENT)
+        .catch((): typeof SILENT => SILENT);
+      const told = await Promise.race([answered, timeout]);
       signal.throwIfAborted();
       return told;
     } finally {
       done.abort();
-      this.#pending.delete(id);
     }
   }
 
   #told(text: string): void {
     const told = parsed(Told, text);
     if (told === undefined) return;
-    if (told.type === 'answer' || told.type === 'failed') return this.#pending.get(told.id)?.(told);
+    if ('id' in told) return this.#pending.get(told.id)?.(told);
     this.#here = told.type === 'here';
     if (this.#here) for (const arrive of this.#arrivals) arrive();
     else for (const settle of this.#pending.values()) settle(undefined);
@@ -130,11 +180,25 @@ export class SessionCaller implements Disposable {
   }
 }
 
-function lost(agent: string): KilnError {
-  return new KilnError('STEP_FAILED', `the client that forwards the ssh agent ${JSON.stringify(agent)} has left`, {
+/** For whom a builder waits, and what it is told when that one does not come. */
+interface Client {
+  readonly what: string;
+  readonly code: 'STEP_FAILED' | 'CONTEXT_INVALID';
+}
+
+const SENDING: Client = { what: 'the client that sends the context', code: 'CONTEXT_INVALID' };
+const forwarding = (agent: string): Client => ({
+  what: `the client that forwards the ssh agent ${JSON.stringify(agent)}`,
+  code: 'STEP_FAILED',
+});
+
+function lost({ what, code }: Client): KilnError {
+  return new KilnError(code, `${what} has left`, {
     hint: 'it has to stay until the build ends: do not interrupt it, and do not detach',
   });
 }
+
+const whyOf = (told: SessionAnswer): string => (told.type === 'failed' ? `: ${told.reason}` : '');
 
 /** The other end, for a process that holds the connection of a build's client. */
 export class SessionHost {

@@ -1,25 +1,18 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { ContentStore } from '#content';
-import { encodeManifest, type IngestedContext, ingestTar, makeManifest } from '#context';
+import { type IngestedContext, ingestTar, makeManifest } from '#context';
 import { type BuildQueue, enqueue } from '#dispatch';
 import { digestOf } from '#oci';
 import type { SealedParts, StoredRequest } from '#protocol';
-import { type Bytes, canonicalJson, KilnError, type Logger, type Random, randomId, seal, single } from '#std';
-import type {
-  BlobIndex,
-  BuildLedger,
-  Principal,
-  SizedBlob,
-  StoredBuild,
-  StoredContext,
-  StoredNamedContext,
-} from '#storage';
+import { type Bytes, canonicalJson, KilnError, type Logger, type Random, randomId, seal } from '#std';
+import type { BuildLedger, Principal, StoredBuild, StoredContext, StoredNamedContext } from '#storage';
 import type { ApiConfig } from '../config.ts';
+import { TakeContext } from '../contexts/take-context.ts';
 import * as tokens from '../tokens.ts';
+import { MAX_PATH_BYTES } from '../contexts/check-manifest.ts';
 import { MAIN_CONTEXT, type Submission } from './submission.ts';
 
 const ID_LENGTH = 20;
-const PATH_BYTES = 4_096;
 /** Of a build whose context is elsewhere. */
 const nothing: IngestedContext = { manifest: makeManifest([]), digests: new Map(), bytesReceived: 0 };
 
@@ -35,7 +28,7 @@ export class AcceptBuild {
   readonly #random: Random;
   readonly #logger: Logger;
   readonly #content: ContentStore;
-  readonly #blobs: BlobIndex;
+  readonly #taken: TakeContext;
   readonly #ledger: BuildLedger;
   readonly #queue: BuildQueue;
 
@@ -44,7 +37,7 @@ export class AcceptBuild {
     @Inject(tokens.RANDOM) random: Random,
     @Inject(tokens.LOGGER) logger: Logger,
     @Inject(tokens.CONTENT) content: ContentStore,
-    @Inject(tokens.BLOBS) blobs: BlobIndex,
+    @Inject(TakeContext) taken: TakeContext,
     @Inject(tokens.LEDGER) ledger: BuildLedger,
     @Inject(tokens.QUEUE) queue: BuildQueue,
   ) {
@@ -52,7 +45,7 @@ export class AcceptBuild {
     this.#random = random;
     this.#logger = logger;
     this.#content = content;
-    this.#blobs = blobs;
+    this.#taken = taken;
     this.#ledger = ledger;
     this.#queue = queue;
   }
@@ -63,12 +56,13 @@ export class AcceptBuild {
     for await (const { name, archive } of submission.contexts) {
       came.set(name, await this.#ingest(archive, options.signal));
     }
-    const context = await this.#store(caller, came.get(MAIN_CONTEXT) ?? nothing, options.signal);
-    came.delete(MAIN_CONTEXT);
-    const namedContexts: StoredNamedContext[] = [];
-    for (const [name, each] of came) {
-      namedContexts.push({ name, ...(await this.#store(caller, each, options.signal)) });
-    }
+    const stored = new Map<string, StoredContext>();
+    for (const [name, each] of came) stored.set(name, await this.#store(caller, each, options.signal));
+    for (const [name, { digest, sentBytes }] of Object.entries(submission.references))
+      stored.set(name, { ...(await this.#taken.known(caller.projectId, digest, `contexts.${name}`)), sentBytes });
+    const context = stored.get(MAIN_CONTEXT) ?? (await this.#store(caller, nothing, options.signal));
+    stored.delete(MAIN_CONTEXT);
+    const namedContexts: StoredNamedContext[] = [...stored].map(([name, each]) => ({ name, ...each }));
     const id = randomId(this.#random, ID_LENGTH);
     const { credentials, secrets, ...given } = submission.request;
     const request = { ...given, secretIds: Object.keys(secrets).sort() };
@@ -89,40 +83,14 @@ export class AcceptBuild {
 
   #ingest(source: Bytes, signal: AbortSignal): Promise<IngestedContext> {
     const { KILN_CONTEXT_MAX_BYTES: maxBytes, KILN_CONTEXT_MAX_FILES: maxFiles } = this.#config;
-    const limits = { maxBytes, maxFiles, maxPathBytes: PATH_BYTES };
+    const limits = { maxBytes, maxFiles, maxPathBytes: MAX_PATH_BYTES };
     return ingestTar(bounded(source, maxBytes), this.#content, limits, signal);
   }
 
   async #store(caller: Principal, ingested: IngestedContext, signal: AbortSignal): Promise<StoredContext> {
     const { manifest, digests, bytesReceived: sentBytes } = ingested;
-    const bytes = encodeManifest(manifest);
-    const digest = digestOf(bytes);
-    // The manifest last: with it all its files are the project's, and are kept at least as long.
-    if (!(await this.#blobs.isKept(caller.projectId, digest))) {
-      await this.#keep(
-        caller,
-        [...digests].map(([file, size]) => ({ digest: file, sizeBytes: size })),
-        signal,
-      );
-      await this.#blobs.keep(caller.projectId, [{ digest, sizeBytes: bytes.byteLength }]);
-    }
-    await this.#content.put(single(bytes), digest, signal);
-    const sizeBytes = manifest.entries.reduce((sum, { size = 0 }) => sum + size, 0);
-    return {
-      digest,
-      files: manifest.entries.filter(({ type }) => type !== 'dir').length,
-      sizeBytes,
-      sentBytes,
-    };
-  }
-
-  /** @throws KilnError UNAVAILABLE when the collector was quicker: the client sends it again */
-  async #keep(caller: Principal, blobs: readonly SizedBlob[], signal: AbortSignal): Promise<void> {
-    const doubtful = await this.#blobs.keep(caller.projectId, blobs);
-    if (doubtful.size === 0 || (await this.#content.findMissing(doubtful, signal)).size === 0) return;
-    throw new KilnError('UNAVAILABLE', 'files of the context were collected while it was sent', {
-      hint: 'send it again',
-    });
+    const files = [...digests].map(([digest, sizeBytes]) => ({ digest, sizeBytes }));
+    return { ...(await this.#taken.whole(caller.projectId, manifest, files, signal)), sentBytes };
   }
 
   #seal(id: string, parts: SealedParts): Uint8Array | null {

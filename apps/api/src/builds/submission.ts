@@ -1,8 +1,9 @@
 import type { MultipartFile, MultipartValue } from '@fastify/multipart';
 import type { FastifyRequest } from 'fastify';
 import type { Readable } from 'node:stream';
-import { BuildRequest } from '#protocol';
+import { BuildRequest, BuildSubmission, ContextReferences } from '#protocol';
 import { type Bytes, isKilnError, KilnError } from '#std';
+import type { z } from 'zod';
 import { invalid } from '../http/problem.ts';
 
 /** Beside the Dockerfile (at most 4 MiB) there are arguments and labels. */
@@ -19,6 +20,8 @@ export interface SubmittedContext {
 /** A build as it comes in: what to do, and its archives. */
 export interface Submission {
   readonly request: BuildRequest;
+  /** contexts that were sent before, by name */
+  readonly references: ContextReferences;
   /** Each has to be read before the next. @throws KilnError INVALID_ARGUMENT when one is missing or nobody asked for it */
   readonly contexts: AsyncIterable<SubmittedContext>;
 }
@@ -38,12 +41,14 @@ export const archiveTypes = [
 
 /**
  * Reads a submission: `multipart/form-data` with `request` (JSON) and then `context` (a tar), or the archive as the body and
- * the request as a query parameter. Nothing of the context is held in memory.
+ * the request as a query parameter; contexts that were sent before are named by their digests in the part `contexts`, or in a
+ * body of JSON. Nothing of the context is held in memory.
  * @throws KilnError INVALID_ARGUMENT naming the part that is wrong, LIMIT_EXCEEDED
  */
 export async function readSubmission(request: FastifyRequest, query: string | undefined): Promise<Submission> {
   if (request.isMultipart()) return await readMultipart(request);
   const type = request.headers['content-type']?.split(';')[0]?.trim();
+  if (type === 'application/json') return readJson(request.body);
   if (!archiveTypes.some((known) => known === type)) {
     throw new KilnError('INVALID_ARGUMENT', 'a build is sent as multipart/form-data', {
       field: 'Content-Type',
@@ -55,7 +60,7 @@ export async function readSubmission(request: FastifyRequest, query: string | un
     yield { name: MAIN_CONTEXT, archive: uploaded(request.raw) };
     checkAllCame(parsed, new Set([MAIN_CONTEXT]));
   };
-  return { request: parsed, contexts: only() };
+  return { request: parsed, references: {}, contexts: only() };
 }
 
 async function readMultipart(request: FastifyRequest): Promise<Submission> {
@@ -74,9 +79,16 @@ async function readMultipart(request: FastifyRequest): Promise<Submission> {
   const first = await next();
   if (first?.fieldname !== 'request' || first.type !== 'field') throw misplaced('request', first?.fieldname);
   const parsed = parseRequest(first);
+  let second = await next();
+  let references: ContextReferences = {};
+  if (second?.fieldname === 'contexts' && second.type === 'field') {
+    references = parsePart(ContextReferences, second, 'contexts');
+    checkReferences(parsed, references);
+    second = await next();
+  }
   const contexts = async function* (): AsyncGenerator<SubmittedContext> {
-    const came = new Set<string>();
-    for (let part = await next(); part !== undefined; part = await next()) {
+    const came = new Set(Object.keys(references));
+    for (let part = second; part !== undefined; part = await next()) {
       const { fieldname: field } = part;
       const name = field.startsWith(NAMED) ? field.slice(NAMED.length) : field;
       const wanted = field.startsWith(NAMED) ? comes(parsed, name) : field === MAIN_CONTEXT;
@@ -86,7 +98,23 @@ async function readMultipart(request: FastifyRequest): Promise<Submission> {
     }
     checkAllCame(parsed, came);
   };
-  return { request: parsed, contexts: contexts() };
+  return { request: parsed, references, contexts: contexts() };
+}
+
+/** A request whose contexts, if any, the farm has or finds elsewhere. */
+function readJson(body: unknown): Submission {
+  const parsed = BuildSubmission.safeParse(body);
+  if (!parsed.success) throw invalid(parsed.error.issues);
+  const { request, contexts: references } = parsed.data;
+  checkReferences(request, references);
+  checkAllCame(request, new Set(Object.keys(references)));
+  const none = async function* (): AsyncGenerator<SubmittedContext> {};
+  return { request, references, contexts: none() };
+}
+
+function checkReferences(request: BuildRequest, references: ContextReferences): void {
+  const odd = Object.keys(references).find((name) => name !== MAIN_CONTEXT && !comes(request, name));
+  if (odd !== undefined) throw unwanted(`contexts.${odd}`);
 }
 
 /** Whether a named context comes with the request. */
@@ -118,22 +146,24 @@ function misplaced(expected: string, found: string | undefined): KilnError {
   });
 }
 
-function parseRequest(part: MultipartValue | string): BuildRequest {
+const parseRequest = (part: MultipartValue | string): BuildRequest => parsePart(BuildRequest, part, 'request');
+
+function parsePart<S extends z.ZodType>(schema: S, part: MultipartValue | string, field: string): z.output<S> {
   if (typeof part !== 'string' && part.valueTruncated === true) {
-    throw new KilnError('LIMIT_EXCEEDED', `the request is longer than ${REQUEST_BYTES} bytes`, { field: 'request' });
+    throw new KilnError('LIMIT_EXCEEDED', `the ${field} is longer than ${REQUEST_BYTES} bytes`, { field });
   }
-  const parsed = BuildRequest.safeParse(parseJson(typeof part === 'string' ? part : part.value));
+  const parsed = schema.safeParse(parseJson(typeof part === 'string' ? part : part.value, field));
   if (parsed.success) return parsed.data;
   throw invalid(parsed.error.issues);
 }
 
 /** The multipart parser has read it already where the part says that it is JSON. */
-function parseJson(value: unknown): unknown {
+function parseJson(value: unknown, field: string): unknown {
   if (typeof value !== 'string') return value;
   try {
     return JSON.parse(value);
   } catch (cause) {
-    throw new KilnError('INVALID_ARGUMENT', 'the request is no JSON', { field: 'request', cause });
+    throw new KilnError('INVALID_ARGUMENT', `the ${field} is no JSON`, { field, cause });
   }
 }
 

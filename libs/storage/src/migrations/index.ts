@@ -17,6 +17,7 @@ import { disowning } from './0016-disowning.ts';
 import { cacheMounts } from './0017-cache-mounts.ts';
 import { reservedResults } from './0018-reserved-results.ts';
 import { imageNames } from './0019-image-names.ts';
+import { contexts } from './0020-contexts.ts';
 
 export interface Migration {
   /** from 1, without gaps */
@@ -46,4 +47,5 @@ export const migrations: readonly Migration[] = [
   cacheMounts,
   reservedResults,
   imageNames,
+  contexts,
 ];

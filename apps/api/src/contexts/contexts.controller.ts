@@ -1,0 +1,68 @@
+import { Controller, HttpCode, Inject, Post, Req, Res } from '@nestjs/common';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { decompress, decodeManifest } from '#context';
+import { CONTEXT_MANIFEST_TYPE, type ContextView } from '#protocol';
+import { type Bytes, collect, KilnError } from '#std';
+import type { Principal } from '#storage';
+import type { ApiConfig } from '../config.ts';
+import { Caller } from '../http/auth.guard.ts';
+import { clientSignal, drain } from '../http/leaving.ts';
+import { CONFIG, SHUTDOWN } from '../tokens.ts';
+import { TakeContext } from './take-context.ts';
+
+/** A manifest is held in memory: a line has some 200 bytes. */
+const MAX_MANIFEST_BYTES = 256 * 1024 * 1024;
+
+@Controller('v1/contexts')
+export class ContextsController {
+  readonly #take: TakeContext;
+  readonly #config: ApiConfig;
+  readonly #shutdown: AbortController;
+
+  constructor(
+    @Inject(TakeContext) take: TakeContext,
+    @Inject(CONFIG) config: ApiConfig,
+    @Inject(SHUTDOWN) shutdown: AbortController,
+  ) {
+    this.#take = take;
+    this.#config = config;
+    this.#shutdown = shutdown;
+  }
+
+  @Post()
+  @HttpCode(200)
+  async take(
+    @Caller() caller: Principal,
+    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<ContextView> {
+    try {
+      if (request.headers['content-type']?.split(';')[0]?.trim() !== CONTEXT_MANIFEST_TYPE)
+        throw new KilnError('INVALID_ARGUMENT', `a context’s manifest is ${CONTEXT_MANIFEST_TYPE}`, {
+          field: 'Content-Type',
+        });
+      const signal = clientSignal(reply, this.#shutdown.signal);
+      const lines = limited(decompress(request.raw), this.#config.KILN_CONTEXT_MAX_FILES);
+      const manifest = decodeManifest(await collect(lines, MAX_MANIFEST_BYTES));
+      return await this.#take.claimed(caller.projectId, manifest, signal);
+    } finally {
+      drain(request);
+    }
+  }
+}
+
+const NEWLINE = 10;
+
+/** @throws KilnError LIMIT_EXCEEDED as soon as there are more entries than a context may have */
+async function* limited(source: Bytes, maxFiles: number): Bytes {
+  let lines = -1;
+  for await (const chunk of source) {
+    for (let at = chunk.indexOf(NEWLINE); at >= 0; at = chunk.indexOf(NEWLINE, at + 1)) lines++;
+    if (lines > maxFiles)
+      throw new KilnError('LIMIT_EXCEEDED', `the context has more than ${maxFiles} files`, {
+        field: 'context',
+        hint: 'leave out with .dockerignore what the build does not need (.git, node_modules, build output)',
+      });
+    yield chunk;
+  }
+}

@@ -1,0 +1,180 @@
+import { gzipSync, zstdCompressSync } from 'node:zlib';
+import type { TreeEntry } from '#content';
+import { encodeManifest, makeManifest } from '#context';
+import { type Digest, digestOf, hexOf } from '#oci';
+import { BuildView, CONTEXT_MANIFEST_TYPE, ContextView, MissingBlobs } from '#protocol';
+import request from 'supertest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { claimed, type Farm, smallTar, startFarm, tar } from './farm.ts';
+
+const MAX_BYTES = 1024 * 1024;
+
+let farm: Farm;
+beforeAll(async () => {
+  farm = await startFarm({ KILN_CONTEXT_MAX_BYTES: String(MAX_BYTES), KILN_CONTEXT_MAX_FILES: '10' });
+});
+afterAll(() => farm[Symbol.asyncDispose]());
+
+const as = (token: string, asked: request.Test): request.Test => asked.set('authorization', `Bearer ${token}`);
+const file = (path: string, text: string, more: object = {}): TreeEntry => ({
+  ...{ path, type: 'file', mode: 0o644, uid: 0, gid: 0, mtime: 0 },
+  ...{ size: Buffer.byteLength(text), digest: digestOf(text) },
+  ...more,
+});
+const manifestOf = (...entries: readonly TreeEntry[]): Buffer => encodeManifest(makeManifest(entries));
+const take = (manifest: Buffer, token = farm.tokens.mine): request.Test =>
+  as(token, request(farm.url).post('/v1/contexts')).type(CONTEXT_MANIFEST_TYPE).send(manifest);
+const put = (digest: string, bytes: Buffer, token = farm.tokens.mine): request.Test =>
+  as(token, request(farm.url).put(`/v1/blobs/${digest}`))
+    .type('application/octet-stream')
+    .send(bytes);
+const join = (digest: string, parts: readonly string[], token = farm.tokens.mine): request.Test =>
+  as(token, request(farm.url).put(`/v1/blobs/${digest}`)).send({ parts });
+const packs = (archive: Buffer, token = farm.tokens.mine): request.Test =>
+  as(token, request(farm.url).post('/v1/blobs')).type('application/x-tar').send(archive);
+const missing = async (digests: readonly Digest[], token = farm.tokens.mine): Promise<readonly Digest[]> =>
+  MissingBlobs.parse((await as(token, request(farm.url).post('/v1/blobs/missing')).send({ digests })).body).missing;
+const submit = (body: object, token = farm.tokens.mine): request.Test =>
+  as(token, request(farm.url).post('/v1/builds')).send(body);
+
+describe('a context by its manifest', () => {
+  it('answers with what the project has not, and is built of by its digest', async () => {
+    const manifest = manifestOf(file('a', 'by manifest a'), file('b', 'by manifest b'), file('c', 'by manifest a'));
+    const first = ContextView.parse((await take(manifest)).body);
+    const [a, b] = [digestOf('by manifest a'), digestOf('by manifest b')];
+    expect(first).toEqual({ digest: digestOf(manifest), files: 3, sizeBytes: 39, missing: [a, b] });
+    expect((await put(a, Buffer.from('by manifest a'))).body).toEqual({ digest: a, sizeBytes: 13 });
+    expect((await take(gzipSync(manifest))).body).toEqual({ ...first, missing: [b] });
+    const answer = await submit({ request: {}, contexts: { context: { digest: first.digest, sentBytes: 7 } } });
+    expect(answer.status).toBe(202);
+    const build = BuildView.parse(answer.body);
+    expect(build.context).toEqual({ digest: first.digest, files: 3, sizeBytes: 39 });
+    expect((await claimed(farm, build.id)).context.sentBytes).toBe(7);
+    await put(b, Buffer.from('by manifest b'));
+    expect((await take(zstdCompressSync(manifest))).body).toEqual({ ...first, missing: [] });
+  });
+
+  it('goes with others by digest in the parts of a form', async () => {
+    const manifest = manifestOf(file('a', 'in a form'));
+    const { digest } = ContextView.parse((await take(manifest)).body);
+    const form = (contexts: object): request.Test =>
+      as(farm.tokens.mine, request(farm.url).post('/v1/builds'))
+        .field('request', JSON.stringify({ contexts: { extra: { type: 'local' } } }))
+        .field('contexts', JSON.stringify(contexts));
+    expect((await form({ context: { digest }, extra: { digest } })).status).toBe(202);
+    const mixed = await form({ extra: { digest } }).attach('context', await smallTar(), 'context.tar');
+    expect(mixed.status).toBe(202);
+    expect((await form({ context: { digest } })).body).toMatchObject({ status: 400, field: 'context:extra' });
+    const odd = await form({ context: { digest }, extra: { digest }, other: { digest } });
+    expect(odd.body).toMatchObject({ status: 400, field: 'contexts.other' });
+  });
+
+  it('tells nothing of another project', async () => {
+    const text = 'of the other project';
+    const manifest = manifestOf(file('a', text));
+    await take(manifest, farm.tokens.other);
+    await put(digestOf(text), Buffer.from(text), farm.tokens.other);
+    expect(await missing([digestOf(text)], farm.tokens.other)).toEqual([]);
+    expect(await missing([digestOf(text)])).toEqual([digestOf(text)]);
+    const build = await submit({ request: {}, contexts: { context: { digest: digestOf(manifest) } } });
+    expect(build.body).toMatchObject({ status: 404, field: 'contexts.context' });
+    expect(ContextView.parse((await take(manifest)).body).missing).toEqual([digestOf(text)]);
+    expect((await join(digestOf(text), [digestOf(text)])).status).toBe(404);
+  });
+
+  it('is refused where it makes no sense, before any byte of a file is sent', async () => {
+    const lines = (...entries: readonly object[]): Buffer =>
+      Buffer.from(['{"kind":"context","version":1}', ...entries.map((each) => JSON.stringify(each)), ''].join('\n'));
+    const dir = { path: 'd', type: 'dir', mode: 0o755, uid: 0, gid: 0, mtime: 0 };
+    const evil: readonly (readonly [number, Buffer])[] = [
+      [400, lines(file('../up', 'x'))],
+      [400, lines(file('/absolute', 'x'))],
+      [400, lines(file('a/./b', 'x'))],
+      [400, lines(file('nowhere/b', 'x'))],
+      [400, lines(file('a', 'x'), file('a', 'y'))],
+      [400, lines(file('b', 'x'), file('a', 'y'))],
+      [400, lines({ ...dir, type: 'char', device: { major: 1, minor: 3 } })],
+      [400, lines({ ...dir, uid: 7 })],
+      [400, lines(file('a', 'x'), file('b', 'x', { size: 2 }))],
+      [400, lines(file('a', 'x', { size: -1 }))],
+      [400, lines(file('a', 'x', { hardlink: 'b' }))],
+      [400, Buffer.from('{}')],
+      [400, gzipSync(manifestOf(file('a', 'x'))).subarray(0, 20)],
+      [413, lines(file('a', 'x', { size: MAX_BYTES + 1 }))],
+      [413, lines(...Array.from({ length: 11 }, (_, at) => file(`f${at + 10}`, 'x')))],
+      [413, zstdCompressSync(Buffer.alloc(300 * 1024 * 1024, 'x'))],
+      [413, lines(file('a'.repeat(5_000), 'x'))],
+    ];
+    const before = await farm.db.execute('SELECT FROM contexts');
+    for (const [status, manifest] of evil) {
+      const answer = await take(manifest);
+      expect([answer.status, answer.body]).toMatchObject([status, { code: expect.any(String) as unknown }]);
+    }
+    expect(await farm.db.execute('SELECT FROM contexts')).toBe(before);
+    const typed = await as(farm.tokens.mine, request(farm.url).post('/v1/contexts')).type('text/plain').send('x');
+    expect(typed.status).toBeGreaterThanOrEqual(400);
+    expect(typed.status).toBeLessThan(500);
+  });
+
+  it('says so where a file that is there has another size', async () => {
+    await put(digestOf('sized'), Buffer.from('sized'));
+    expect((await take(manifestOf(file('a', 'sized', { size: 6 })))).body).toMatchObject({ status: 400 });
+  });
+});
+
+describe('blobs', () => {
+  const named = (text: string): { name: string; mode: number } => ({
+    name: `sha256/${hexOf(digestOf(text))}`,
+    mode: 0o644,
+  });
+
+  it('come in packs', async () => {
+    const [one, two] = ['packed one', 'packed two'];
+    const archive = await tar((pack) => {
+      for (const text of [one, two]) pack.entry(named(text), text);
+    });
+    expect((await packs(zstdCompressSync(archive))).body).toEqual({ blobs: 2, sizeBytes: 20 });
+    expect(await missing([digestOf(one), digestOf(two), digestOf('never')])).toEqual([digestOf('never')]);
+  });
+
+  it('of packs are what their names say, or none is the project’s', async () => {
+    const archive = await tar((pack) => {
+      pack.entry(named('packed three'), 'packed three');
+      pack.entry(named('packed four'), 'packed five');
+    });
+    expect((await packs(archive)).body).toMatchObject({ status: 400, code: 'CONTEXT_INVALID' });
+    const texts = ['packed three', 'packed four', 'packed five'].map((text) => digestOf(text));
+    expect(await missing(texts)).toEqual(texts);
+  });
+
+  it('are put whole, or of parts', async () => {
+    const [head, tail] = [Buffer.alloc(1000, 'a'), Buffer.alloc(500, 'b')];
+    const whole = digestOf(Buffer.concat([head, tail]));
+    const parts = [digestOf(head), digestOf(tail)];
+    expect((await join(whole, parts)).body).toMatchObject({ status: 404, field: 'parts' });
+    await put(digestOf(head), head);
+    await put(digestOf(tail), tail);
+    expect((await join(whole, parts.toReversed())).body).toMatchObject({ status: 400, code: 'CONTEXT_INVALID' });
+    expect(await missing([whole])).toEqual([whole]);
+    expect((await join(whole, parts)).body).toEqual({ digest: whole, sizeBytes: 1500 });
+  });
+
+  it('are refused under another digest, beyond the limit, and of no type', async () => {
+    expect((await put(digestOf('x'), Buffer.from('y'))).body).toMatchObject({ status: 400, code: 'CONTEXT_INVALID' });
+    const large = Buffer.alloc(MAX_BYTES + 1);
+    expect((await put(digestOf(large), large)).status).toBe(413);
+    expect((await put('sha256:zz', Buffer.from('y'))).body).toMatchObject({ status: 400, field: 'digest' });
+    expect((await join(digestOf('x'), [])).body).toMatchObject({ status: 400 });
+    const untyped = as(farm.tokens.mine, request(farm.url).put(`/v1/blobs/${digestOf('x')}`)).type('text/plain');
+    expect((await untyped.send('x')).status).toBeLessThan(500);
+  });
+
+  it('need a token that may build', async () => {
+    const manifest = manifestOf(file('a', 'x'));
+    const { reader } = farm.tokens;
+    const refused = [take(manifest, reader), put(digestOf('x'), Buffer.from('x'), reader), packs(Buffer.of(), reader)];
+    for (const asked of refused) expect((await asked).status).toBe(403);
+    expect((await request(farm.url).post('/v1/contexts').type(CONTEXT_MANIFEST_TYPE).send(manifest)).status).toBe(401);
+    expect((await request(farm.url).post('/v1/blobs/missing').send({ digests: [] })).status).toBe(401);
+  });
+});
