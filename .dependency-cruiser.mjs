@@ -13,6 +13,7 @@ const doors = {
   packs: ['std', 'oci', 'content', 'snapshot'],
   executor: ['std', 'oci'],
   registry: ['std', 'oci', 'content'],
+  identity: ['std', 'protocol', 'registry'],
   remote: ['std', 'oci', 'content', 'context', 'graph', 'registry'],
   exporter: ['std', 'oci', 'content', 'registry', 'tar'],
   'cache-manifest': ['std', 'oci', 'cache'],
@@ -41,7 +42,7 @@ const doors = {
   client: ['std', 'protocol', 'context', 'tar'],
 };
 const apps = {
-  api: ['std', 'oci', 'protocol', 'storage', 'dispatch', 'content', 'context'],
+  api: ['std', 'oci', 'protocol', 'identity', 'storage', 'dispatch', 'content', 'context'],
   builder: [
     'std',
     'oci',

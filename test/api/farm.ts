@@ -3,15 +3,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { type Pack, pack } from 'tar-stream';
+import { Permission } from '#protocol';
 import { collect, silentLogger, systemClock, systemRandom } from '#std';
 import {
   type Claim,
   migrate,
   openDatabase,
   openRedis,
-  Permission,
   BuildLedger,
   ProjectStore,
+  TeamStore,
   TokenStore,
 } from '#storage';
 import type { Database } from '#storage';
@@ -28,7 +29,8 @@ export interface Farm extends AsyncDisposable {
   readonly db: Database;
   readonly ledger: BuildLedger;
   readonly contentDir: string;
-  readonly tokens: { readonly mine: string; readonly other: string; readonly reader: string };
+  /** of the project `mine` all but `other`; `owner` is that of an owner of its team, the others are of nobody */
+  readonly tokens: Readonly<Record<'mine' | 'other' | 'reader' | 'owner', string>>;
   /** Ends the API process' side, as SIGTERM does. */
   close(): Promise<void>;
 }
@@ -76,12 +78,15 @@ export async function startFarm(limits: Readonly<Record<string, string>> = {}): 
 async function createTokens(db: Database): Promise<Farm['tokens']> {
   const projects = new ProjectStore(db);
   const tokens = new TokenStore(db);
+  const permissions = Permission.options;
   const mine = await projects.ensure('mine', 'main');
   const other = await projects.ensure('other', 'main');
+  const memberId = await new TeamStore(db).ensureMember(mine.teamId, 'ada', 'owner');
   return {
-    mine: await tokens.create({ ...mine, permissions: Permission.options }),
-    other: await tokens.create({ ...other, permissions: Permission.options }),
-    reader: await tokens.create({ ...mine, permissions: ['builds:read'] }),
+    owner: await tokens.create({ ...mine, permissions, memberId }),
+    mine: await tokens.create({ ...mine, permissions }),
+    other: await tokens.create({ ...other, permissions }),
+    reader: await tokens.create({ ...mine, permissions: ['read'] }),
   };
 }
 

@@ -154,5 +154,5 @@ const { cacheBytes } = await admin.usage(ids.projectId);
 await took('kiln cache du', () => admin.usage(ids.projectId));
 const prune = { dryRun: true, all: false, unusedMs: 0, keepStorageBytes: cacheBytes - 500_000_000 };
 await took('kiln cache prune --dry-run, half a gigabyte', () =>
-  admin.prune({ ...ids, scope: 'main', trust: 'protected' }, prune),
+  admin.prune({ ...ids, tokenId: null, member: null, scope: 'main', trust: 'protected' }, prune),
 );

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { ProjectStore, TokenStore } from '#storage';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { RealRegistry } from '../registry/real-registry.ts';
 import { write } from './context.ts';
@@ -75,6 +76,41 @@ describe('a push', () => {
     const refused = await build(`FROM ${image}\nRUN cat /file\n`, '--pull');
     expect(refused.code).toBe(1);
     expect(refused.stderr).toContain(`docker login ${locked.host}`);
+  });
+});
+
+describe('credentials that the project keeps', () => {
+  it('are for its builds, but not for a fork’s, and are told to nobody', async () => {
+    await signIn(undefined);
+    const image = `${locked.host}/acme/kept:1`;
+    const answer = await fetch(`${farm.url}/v1/registries/${encodeURIComponent(locked.host)}`, {
+      method: 'PUT',
+      headers: { authorization: `Bearer ${farm.token}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ username: 'ci', password: 'secret' }),
+    });
+    expect(answer.status).toBe(200);
+    await farm.build(await folder('FROM box:1\nRUN echo kept > /file\n'), '-t', image, '--push');
+    await farm.build(await folder(`FROM ${image}\nRUN cat /file\n`), '--pull');
+
+    const fork = await new ProjectStore(farm.db).ensure('default', 'fork', { parent: 'main', trust: 'fork' });
+    const KILN_TOKEN = await new TokenStore(farm.db).create({ ...fork, permissions: ['build', 'read'] });
+    const pushed = await farm.kilnBuild([await folder('FROM box:1\nRUN true\n'), '-t', image, '--push'], {
+      env: { KILN_TOKEN },
+    });
+    expect(pushed.code, pushed.stderr).toBe(1);
+    expect(pushed.stderr).toContain(`docker login ${locked.host}`);
+
+    const own = Buffer.from('ci:secret').toString('base64');
+    const sealed =
+      'SELECT 1 FROM builds b WHERE b.request::text LIKE $1 UNION ALL SELECT 1 FROM build_events e WHERE e.payload::text LIKE $1';
+    for (const text of [own, '"password"']) {
+      expect(farm.logs()).not.toContain(text);
+      expect(await farm.db.execute(sealed, [`%${text}%`])).toBe(0);
+    }
+    const path = `${farm.url}/v1/registries/${encodeURIComponent(locked.host)}`;
+    await fetch(path, { method: 'DELETE', headers: { authorization: `Bearer ${farm.token}` } });
+    const refused = await build('FROM box:1\nRUN true\n', '-t', image, '--push');
+    expect(refused.code).toBe(1);
   });
 });
 

@@ -124,7 +124,7 @@ it('a session is for whoever may start builds of the project', async () => {
   const tokens = new TokenStore(farm.db);
   const projects = new ProjectStore(farm.db);
   const other = await tokens.create({ ...(await projects.ensure('other', 'main')), permissions: Permission.options });
-  const reader = await tokens.create({ ...(await projects.ensure('default', 'main')), permissions: ['builds:read'] });
+  const reader = await tokens.create({ ...(await projects.ensure('default', 'main')), permissions: ['read'] });
   expect(await upgrade(id, other)).toBe(404);
   expect(await upgrade(id, reader)).toBe(403);
   expect(await upgrade(id, 'kiln_wrong')).toBe(401);

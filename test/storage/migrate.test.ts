@@ -1,4 +1,4 @@
-import { checkSchema, type Database, migrate, migrations, openDatabase } from '#storage';
+import { checkSchema, type Database, migrate, migrations, openDatabase, TokenStore } from '#storage';
 import { isKilnError } from '#std';
 import { startPostgres, type TestService } from '#testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -18,6 +18,26 @@ const conflict = (thrown: unknown): boolean => isKilnError(thrown, 'CONFLICT');
 const next = { number: (migrations.at(-1)?.number ?? 0) + 1, name: 'next', sql: 'CREATE TABLE next_thing (id text)' };
 
 describe('migrations', () => {
+  it('keep what tokens may do, under its new names, and give every project a team', async () => {
+    await using postgresOfBefore = await startPostgres();
+    await using before = openDatabase({ url: postgresOfBefore.url, max: 2 });
+    await migrate(
+      before,
+      migrations.slice(
+        0,
+        migrations.findIndex(({ name }) => name === 'identity'),
+      ),
+    );
+    await before.execute(`INSERT INTO projects (id, name) VALUES ('p', 'old');
+      INSERT INTO scopes (project_id, id, name, trust) VALUES ('p', 's', 'main', 3);
+      INSERT INTO tokens (id, project_id, scope_id, sha256, permissions)
+      VALUES ('t', 'p', 's', sha256('kiln_${'0'.repeat(40)}'), '{builds:read,builds:write}')`);
+    await migrate(before);
+    const { permissions, ...principal } = await new TokenStore(before).verify(`kiln_${'0'.repeat(40)}`);
+    expect(permissions.toSorted()).toEqual(['build', 'read']);
+    expect(principal).toMatchObject({ project: 'old', teamId: 'default', member: null, expiresAt: null });
+  });
+
   it('are told apart from a database without them', async () => {
     await expect(checkSchema(db)).rejects.toSatisfy((thrown) => isKilnError(thrown, 'UNAVAILABLE'));
   });

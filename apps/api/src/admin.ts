@@ -1,15 +1,7 @@
 import { Command, Option } from 'commander';
 import { isKilnError, KilnError, messageOf } from '#std';
-import {
-  type Database,
-  migrate,
-  openDatabase,
-  Permission,
-  ProjectStore,
-  type Share,
-  TokenStore,
-  Trust,
-} from '#storage';
+import { Permission, Trust } from '#protocol';
+import { type Database, migrate, openDatabase, ProjectStore, type Share, TeamStore, TokenStore } from '#storage';
 import { AdminEnv, readConfig } from './config.ts';
 
 /** What is done to a farm's database before its API starts, and by its operator. Each is harmless when done already. */
@@ -27,11 +19,19 @@ program
   .description('bring the database schema to this version')
   .action(() => withDatabase(async (db) => ({ applied: await migrate(db) })));
 
+function permissionsOf(list: string): readonly Permission[] {
+  const parsed = Permission.array().min(1).safeParse(list.split(','));
+  if (parsed.success) return [...new Set(parsed.data)];
+  throw new KilnError('INVALID_ARGUMENT', `--permissions is a list of ${Permission.options.join(', ')}`);
+}
+
 interface EnsureToken {
   readonly project: string;
   readonly scope: string;
   readonly parent?: string;
   readonly trust?: Trust;
+  readonly permissions: string;
+  readonly owner?: string;
 }
 
 program
@@ -41,14 +41,18 @@ program
   .option('--scope <name>', 'scope', 'main')
   .option('--parent <name>', 'scope that a new scope inherits from')
   .addOption(new Option('--trust <level>', 'how far what runs in a new scope is trusted').choices(Trust.options))
-  .action(({ project, scope, parent, trust }: EnsureToken) =>
+  .option('--permissions <list>', 'what it may do, of build, read and admin', 'build,read')
+  .option('--owner <name>', 'the member whose own it is: an owner of the project’s team from now on')
+  .action(({ project, scope, parent, trust, permissions: list, owner }: EnsureToken) =>
     withDatabase(async (db) => {
       const { KILN_BOOTSTRAP_TOKEN: token } = readConfig(AdminEnv, process.env);
       if (token === undefined) {
         throw new KilnError('INVALID_ARGUMENT', 'there is no token', { hint: 'set KILN_BOOTSTRAP_TOKEN' });
       }
       const ids = await new ProjectStore(db).ensure(project, scope, { parent, trust });
-      await new TokenStore(db).ensure(token, { ...ids, permissions: Permission.options });
+      const permissions = permissionsOf(list);
+      const memberId = owner === undefined ? null : await new TeamStore(db).ensureMember(ids.teamId, owner, 'owner');
+      await new TokenStore(db).ensure(token, { ...ids, permissions, memberId, name: 'made by the operator' });
       return { project, scope };
     }),
   );

@@ -1,6 +1,14 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { APP_FILTER, APP_GUARD, APP_PIPE } from '@nestjs/core';
 import { StandardSchemaValidationPipe } from '@nestjs/common';
+import { AuditController } from './access/audit.controller.ts';
+import { MembersController } from './access/members.controller.ts';
+import { OidcController } from './access/oidc.controller.ts';
+import { ProjectsController } from './access/projects.controller.ts';
+import { RegistriesController } from './access/registries.controller.ts';
+import { ScopesController } from './access/scopes.controller.ts';
+import { TokensController } from './access/tokens.controller.ts';
+import { TrustRulesController } from './access/trust-rules.controller.ts';
 import { AcceptBuild } from './builds/accept-build.ts';
 import { BuildLogsController } from './builds/build-logs.controller.ts';
 import { BuildSessions } from './builds/build-sessions.ts';
@@ -34,6 +42,14 @@ export class AppModule {
         CacheController,
         CacheStatisticsController,
         HealthController,
+        TokensController,
+        ProjectsController,
+        ScopesController,
+        MembersController,
+        TrustRulesController,
+        OidcController,
+        AuditController,
+        RegistriesController,
       ],
       providers: [
         AcceptBuild,

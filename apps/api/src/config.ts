@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { parseStoreLocation } from '#content';
 import { KilnError } from '#std';
-import type { CollectorLimits } from '#storage';
+import type { CollectorLimits, TokenLimits } from '#storage';
 
 const MIB = 1024 ** 2;
 const GIB = 1024 ** 3;
@@ -32,6 +32,19 @@ export const ApiEnv = z.strictObject({
   KILN_RETENTION_HOURS: integer(0, 87_600).default(168),
   /** how long a blob is left alone after its last use, whatever refers to it; at least that which a put may take to be told */
   KILN_CACHE_GRACE_SECONDS: integer(0, 604_800).default(1_800),
+  /** how long tokens live of which nothing else is said, and at most */
+  KILN_TOKEN_DEFAULT_DAYS: integer(1, 3_650).default(90),
+  KILN_TOKEN_MAX_DAYS: integer(1, 3_650).default(366),
+  /** private addresses that issuers of id tokens may have: host, host:port, address or CIDR */
+  KILN_OIDC_EGRESS_ALLOW: z
+    .string()
+    .default('')
+    .transform((text) =>
+      text
+        .split(',')
+        .map((item) => item.trim())
+        .filter((item) => item !== ''),
+    ),
 });
 
 export type ApiConfig = z.infer<typeof ApiEnv>;
@@ -43,6 +56,16 @@ export function collectorLimits(config: ApiConfig): CollectorLimits {
     totalBytes: config.KILN_CACHE_TOTAL_MIB * MIB,
     retentionMs: config.KILN_RETENTION_HOURS * 3_600_000,
     graceMs: config.KILN_CACHE_GRACE_SECONDS * 1_000,
+  };
+}
+
+const DAY_MS = 86_400_000;
+
+/** How long tokens that are made over the API live. */
+export function tokenLimits({ KILN_TOKEN_DEFAULT_DAYS, KILN_TOKEN_MAX_DAYS }: ApiConfig): TokenLimits {
+  return {
+    defaultTtlMs: Math.min(KILN_TOKEN_DEFAULT_DAYS, KILN_TOKEN_MAX_DAYS) * DAY_MS,
+    maxTtlMs: KILN_TOKEN_MAX_DAYS * DAY_MS,
   };
 }
 

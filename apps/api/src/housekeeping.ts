@@ -1,8 +1,8 @@
 import { Inject, Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import type { ContentStore } from '#content';
 import type { Clock, Logger } from '#std';
-import type { Collector, EventArchive, StatisticsReader } from '#storage';
-import { ARCHIVE, CLOCK, COLLECTOR, CONTENT, LOGGER, STATISTICS } from './tokens.ts';
+import type { AuditLog, Collector, EventArchive, StatisticsReader, TokenStore } from '#storage';
+import { ARCHIVE, AUDIT, CLOCK, COLLECTOR, CONTENT, LOGGER, STATISTICS, TOKENS } from './tokens.ts';
 
 interface Chore {
   /** for the log: `logs could not be archived yet` */
@@ -33,6 +33,8 @@ export class Housekeeping implements OnApplicationBootstrap, OnModuleDestroy {
     @Inject(COLLECTOR) collector: Collector,
     @Inject(CONTENT) content: ContentStore,
     @Inject(STATISTICS) statistics: StatisticsReader,
+    @Inject(TOKENS) tokens: TokenStore,
+    @Inject(AUDIT) audit: AuditLog,
     @Inject(CLOCK) clock: Clock,
     @Inject(LOGGER) logger: Logger,
   ) {
@@ -53,6 +55,11 @@ export class Housekeeping implements OnApplicationBootstrap, OnModuleDestroy {
         failure: 'old statistics could not be swept yet',
         periodMs: HOUR_MS,
         run: () => statistics.sweep(),
+      },
+      {
+        failure: 'ended tokens and old audit entries could not be swept yet',
+        periodMs: HOUR_MS,
+        run: () => Promise.all([tokens.sweep(), audit.sweep()]),
       },
       {
         failure: 'the cache could not be collected yet',

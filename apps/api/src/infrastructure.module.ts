@@ -2,8 +2,10 @@ import { BullModule, getQueueToken } from '@nestjs/bullmq';
 import { type DynamicModule, type FactoryProvider, Inject, Module, type OnApplicationShutdown } from '@nestjs/common';
 import { type ContentStore, openContentStore } from '#content';
 import { BUILD_QUEUE, bullQueue, HEARTBEAT_TTL_MS, PartQueues, producerOptions, routedQueue } from '#dispatch';
+import { Issuers } from '#identity';
 import type { Clock, Logger, Random } from '#std';
 import {
+  AuditLog,
   BlobIndex,
   BuilderRegistry,
   BuildLedger,
@@ -16,8 +18,11 @@ import {
   openDatabase,
   openRedis,
   type RedisLink,
+  RegistryCredentialStore,
   StatisticsReader,
+  TeamStore,
   TokenStore,
+  TrustRuleStore,
 } from '#storage';
 import { type ApiConfig, collectorLimits } from './config.ts';
 import * as tokens from './tokens.ts';
@@ -68,7 +73,28 @@ const stores: readonly FactoryProvider[] = [
     useFactory: (db: Database, content: ContentStore, config: ApiConfig, logger: Logger) =>
       new Collector({ db, content, limits: collectorLimits(config), logger }),
   },
-  { provide: tokens.TOKENS, inject: [tokens.DATABASE], useFactory: (db: Database) => new TokenStore(db) },
+  {
+    provide: tokens.TOKENS,
+    inject: [tokens.DATABASE, tokens.RANDOM, tokens.CLOCK],
+    useFactory: (db: Database, random: Random, clock: Clock) => new TokenStore(db, random, clock),
+  },
+  {
+    provide: tokens.TEAMS,
+    inject: [tokens.DATABASE, tokens.RANDOM],
+    useFactory: (db: Database, random: Random) => new TeamStore(db, random),
+  },
+  {
+    provide: tokens.TRUST_RULES,
+    inject: [tokens.DATABASE, tokens.RANDOM],
+    useFactory: (db: Database, random: Random) => new TrustRuleStore(db, random),
+  },
+  {
+    provide: tokens.REGISTRIES,
+    inject: [tokens.DATABASE, tokens.CONFIG, tokens.RANDOM],
+    useFactory: (db: Database, { KILN_SECRET_KEY: key }: ApiConfig, random: Random) =>
+      new RegistryCredentialStore(db, Buffer.from(key, 'hex'), random),
+  },
+  { provide: tokens.AUDIT, inject: [tokens.DATABASE], useFactory: (db: Database) => new AuditLog(db) },
 ];
 
 const queue: FactoryProvider = {
@@ -105,15 +131,18 @@ export class InfrastructureModule implements OnApplicationShutdown {
   readonly #db: Database;
   readonly #redis: RedisLink;
   readonly #parts: PartQueues;
+  readonly #issuers: Issuers;
 
   constructor(
     @Inject(tokens.DATABASE) db: Database,
     @Inject(tokens.REDIS) redis: RedisLink,
     @Inject(PartQueues) parts: PartQueues,
+    @Inject(tokens.ISSUERS) issuers: Issuers,
   ) {
     this.#db = db;
     this.#redis = redis;
     this.#parts = parts;
+    this.#issuers = issuers;
   }
 
   static for({ config, clock, random, logger }: Environment): DynamicModule {
@@ -133,6 +162,10 @@ export class InfrastructureModule implements OnApplicationShutdown {
         provide: tokens.CONTENT,
         useFactory: () => openContentStore(config.KILN_OBJECT_STORE, { random, clock }),
       },
+      {
+        provide: tokens.ISSUERS,
+        useFactory: () => new Issuers({ egress: { allow: config.KILN_OIDC_EGRESS_ALLOW }, clock }),
+      },
     ];
     return {
       global: true,
@@ -147,6 +180,7 @@ export class InfrastructureModule implements OnApplicationShutdown {
   }
 
   async onApplicationShutdown(): Promise<void> {
+    await this.#issuers[Symbol.asyncDispose]();
     await this.#parts[Symbol.asyncDispose]();
     await this.#redis[Symbol.asyncDispose]();
     await this.#db[Symbol.asyncDispose]();

@@ -14,6 +14,11 @@ export const BLOBS = Symbol('BlobIndex');
 export const CACHE = Symbol('CacheAdmin');
 export const COLLECTOR = Symbol('Collector');
 export const TOKENS = Symbol('TokenStore');
+export const TEAMS = Symbol('TeamStore');
+export const AUDIT = Symbol('AuditLog');
+export const TRUST_RULES = Symbol('TrustRuleStore');
+export const ISSUERS = Symbol('Issuers');
+export const REGISTRIES = Symbol('RegistryCredentialStore');
 export const STATISTICS = Symbol('StatisticsReader');
 export const QUEUE = Symbol('BuildQueue');
 /** An AbortController: aborted when the process is asked to end, before connections are drained. */

@@ -35,6 +35,7 @@ import {
   LayerVariantStore,
   PostgresFlights,
   type RedisLink,
+  RegistryCredentialStore,
   type SizedBlob,
   type StoredContext,
 } from '#storage';
@@ -191,7 +192,10 @@ export class ClaimedBuild {
     const { secretKey } = this.options;
     const { ssh } = claim.request;
     using session = clientSession({ redis, clock, buildId: clientOf, ssh, secrets, projectId, secretKey });
-    await using registry = registries.client(credentials);
+    // Here and nowhere else in clear: parts of the build ask for the project's themselves.
+    const projects = new RegistryCredentialStore(db, secretKey);
+    const stored = await wait(() => projects.open(claim));
+    await using registry = registries.client({ ...stored, ...credentials });
     return await build(engine, {
       request: claim.request,
       buildPlatform: buildPlatform === null ? engine.platforms.native[0] : parsePlatform(buildPlatform),

@@ -10,6 +10,7 @@ import type { CancelFlags } from './commands/cancel.ts';
 import type { ExplainFlags } from './commands/explain.ts';
 import type { DownFlags, StatusFlags, UpFlags } from './commands/farm.ts';
 import type { LogsFlags } from './commands/logs.ts';
+import { addAccess } from './commands/access.ts';
 import { idleFlags, unsupportedFlags } from './build/unsupported-flags.ts';
 import { buildExamples, explainHelp, firstSteps } from './help-text.ts';
 import { usageError } from './usage.ts';
@@ -45,6 +46,7 @@ export function createProgram(around?: BuildSurroundings): Command {
   addFarm(program);
   addBuilds(program);
   addCache(program);
+  addAccess(program);
   // What docker's users type.
   program.command('version', { hidden: true }).action(() => void process.stdout.write(`${program.version() ?? ''}\n`));
   return program;

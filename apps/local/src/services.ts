@@ -167,7 +167,10 @@ export async function prepareDatabase(parts: FarmParts, signal: AbortSignal): Pr
   const admin = join(apps, 'api/src/admin.js');
   const env = { ...farmEnv(parts), KILN_BOOTSTRAP_TOKEN: parts.identity.token };
   await runCommand(process.execPath, [admin, 'migrate'], { signal, env });
-  await runCommand(process.execPath, [admin, 'ensure-token'], { signal, env });
+  await runCommand(process.execPath, [admin, 'ensure-token', '--permissions', 'build,read,admin', '--owner', 'admin'], {
+    signal,
+    env,
+  });
 }
 
 export function api(parts: FarmParts): ChildSpec {

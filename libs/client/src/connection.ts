@@ -25,7 +25,7 @@ export interface ConnectionOptions {
 }
 
 export interface Call {
-  readonly method?: 'GET' | 'POST';
+  readonly method?: 'GET' | 'POST' | 'PUT' | 'DELETE';
   /** below the farm's URL, such as `/v1/builds` */
   readonly path: string;
   readonly headers?: Readonly<Record<string, string>>;

@@ -1,4 +1,5 @@
 export { packContext, packFiles, type PackedContext, type WalkOptions } from '#context';
+export { AccessClient, type PageOptions } from './access-client.ts';
 export { type AgentAnswers, BuildSession } from './build-session.ts';
 export type { ConnectionOptions } from './connection.ts';
 export * from './docker-credentials.ts';

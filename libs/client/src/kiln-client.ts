@@ -16,6 +16,7 @@ import {
   type StepView,
 } from '#protocol';
 import { type Bytes, isKilnError } from '#std';
+import { AccessClient } from './access-client.ts';
 import { type AgentAnswers, BuildSession } from './build-session.ts';
 import { Connection, type ConnectionOptions } from './connection.ts';
 import { type EventOptions, followEvents } from './event-stream.ts';
@@ -65,9 +66,12 @@ const buildPath = (id: string, rest = ''): string => `/v1/builds/${encodeURIComp
  */
 export class KilnClient {
   readonly #connection: Connection;
+  /** who may do what */
+  readonly access: AccessClient;
 
   constructor(options: ConnectionOptions) {
     this.#connection = new Connection(options);
+    this.access = new AccessClient(this.#connection);
   }
 
   /** Sends a context (a tar, plain or compressed) with what to do with it. `open` is called anew for every attempt. */

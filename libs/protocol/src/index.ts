@@ -1,3 +1,4 @@
+export * from './access.ts';
 export * from './build-event.ts';
 export * from './build-report.ts';
 export * from './build-request.ts';
@@ -11,3 +12,8 @@ export * from './platform-words.ts';
 export * from './miss-cause.ts';
 export * from './miss-text.ts';
 export * from './explanation.ts';
+export * from './token-view.ts';
+export * from './audit-view.ts';
+export * from './team-view.ts';
+export * from './trust-rule-view.ts';
+export * from './registry-credentials-view.ts';

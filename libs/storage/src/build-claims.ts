@@ -6,7 +6,7 @@ import type { Claim } from './claim.ts';
 import { bigintColumn, type Database, type Sql } from './database.ts';
 import { endBuild, type FinalEvent } from './end-build.ts';
 import { holdsBatch, looseBytesOf, writeEvents } from './event-journal.ts';
-import { readableScopes } from './project-store.ts';
+import { readableScopes } from './scopes.ts';
 import type { Wakeups } from './wakeups.ts';
 
 const ClaimedRow = BuildRow.extend({

@@ -4,7 +4,9 @@ import { cacheUsage } from './cache-usage.ts';
 import type { Database } from './database.ts';
 import { disownResults } from './disown-results.ts';
 import { pruneCache } from './prune-cache.ts';
-import type { Principal } from './token-store.ts';
+import type { Actor } from './audit-log.ts';
+import type { Principal } from './principal.ts';
+import type { ProjectIds } from './project-store.ts';
 import { rankOf } from './trust.ts';
 
 /** What people ask of a project's cache. */
@@ -25,20 +27,18 @@ export class CacheAdmin {
    * Of the whole project, whose branches read what would go.
    * @throws KilnError PERMISSION_DENIED to whom they do not trust
    */
-  async prune(
-    { projectId, scope, trust }: Pick<Principal, 'projectId' | 'scope' | 'trust'>,
-    request: CachePruneRequest,
-  ): Promise<CachePruned> {
+  async prune(caller: Actor & Pick<Principal, 'scope' | 'trust'>, request: CachePruneRequest): Promise<CachePruned> {
+    const { scope, trust } = caller;
     if (!request.dryRun && rankOf(trust) < rankOf('protected')) {
       throw new KilnError('PERMISSION_DENIED', `the scope ${scope} is not trusted to prune the cache of its project`, {
         hint: 'use a token of a protected scope, such as the default branch’s',
       });
     }
-    return await pruneCache(this.#db, projectId, request);
+    return await pruneCache(this.#db, caller, request);
   }
 
   /** @throws KilnError NOT_FOUND when there is nothing to disown */
-  async disown(caller: Pick<Principal, 'projectId' | 'scopeId'>, request: CacheDisownRequest): Promise<CacheDisowned> {
+  async disown(caller: Actor & ProjectIds, request: CacheDisownRequest): Promise<CacheDisowned> {
     return await disownResults(this.#db, caller, request);
   }
 }

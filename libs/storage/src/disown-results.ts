@@ -4,6 +4,7 @@ import { BuildResult, type CacheDisowned, type CacheDisownRequest, MAX_NAMED_DIS
 import { KilnError } from '#std';
 import { z } from 'zod';
 import { buryResults } from './bury-results.ts';
+import { type Actor, audit } from './audit-log.ts';
 import { bigintColumn, type Database, type Sql } from './database.ts';
 import type { ProjectIds } from './project-store.ts';
 
@@ -33,9 +34,10 @@ const BuildRow = z.object({
  */
 export async function disownResults(
   db: Database,
-  { projectId, scopeId }: ProjectIds,
+  caller: Actor & ProjectIds,
   { buildId, vertex, reason, dryRun }: CacheDisownRequest,
 ): Promise<CacheDisowned> {
+  const { projectId, scopeId } = caller;
   return await db.transaction(async (sql) => {
     const seeds =
       vertex === undefined
@@ -46,7 +48,11 @@ export async function disownResults(
     const builds = await usersOf(sql, projectId, [...new Set(tainted.map(({ id }) => id))]);
     const own = tainted.filter((row) => row.own);
     const versions = own.map(({ version }) => version);
-    if (!dryRun) await buryResults(sql, projectId, { versions, reason: 'disowned', detail: reason });
+    if (!dryRun && own.length > 0) {
+      await buryResults(sql, projectId, { versions, reason: 'disowned', detail: reason });
+      const detail = { vertex: vertex ?? null, reason: reason ?? null, results: own.length };
+      await audit(sql, caller, { action: 'cache.disown', target: buildId, detail });
+    }
     return {
       results: own.slice(0, MAX_NAMED_DISOWNED).map(({ id, scope, bytes, build, created_at: createdAt, preimage }) => ({
         ...{ id, scope, bytes, buildId: build, createdAt: createdAt.toISOString() },

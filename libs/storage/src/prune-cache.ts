@@ -2,7 +2,8 @@ import { leastValuable, operationName, valueOf } from '#cache';
 import type { CachePruned, CachePruneRequest, PrunedResult } from '#protocol';
 import { z } from 'zod';
 import type { Json } from '#std';
-import type { Database } from './database.ts';
+import { type Actor, audit } from './audit-log.ts';
+import type { Database, Sql } from './database.ts';
 import { dropIdle, idleOthers } from './drop-idle.ts';
 import { cacheBytes, type EvictableResult, evictableResults, evictResults } from './evictable-results.ts';
 
@@ -16,7 +17,11 @@ const MIB = 1024 * 1024;
  * Takes what somebody asked to take out of one project's cache, the least valuable first, never what a running build found.
  * The blobs follow when the collector comes to them.
  */
-export async function pruneCache(db: Database, projectId: string, request: CachePruneRequest): Promise<CachePruned> {
+export async function pruneCache(db: Database, actor: Actor, request: CachePruneRequest): Promise<CachePruned> {
+  const { projectId } = actor;
+  const changing = new Changes(db, async (sql) => {
+    await audit(sql, actor, { action: 'cache.prune', target: actor.projectId, detail: request });
+  });
   const { dryRun, keepStorageBytes, unusedMs, all } = request;
   const bytesBefore = await cacheBytes(db, projectId);
   const results: PrunedResult[] = [];
@@ -25,7 +30,7 @@ export async function pruneCache(db: Database, projectId: string, request: Cache
   let others = 0;
   const enough = (): boolean => keepStorageBytes !== undefined && bytes <= keepStorageBytes;
   if (all && !enough()) {
-    others = dryRun ? await idleOthers(db, projectId, unusedMs) : await dropAll(db, projectId, unusedMs);
+    others = dryRun ? await idleOthers(db, projectId, unusedMs) : await dropAll(changing, projectId, unusedMs);
     bytes = await cacheBytes(db, projectId);
   }
   let more = false;
@@ -37,7 +42,7 @@ export async function pruneCache(db: Database, projectId: string, request: Cache
     more = chosen.length > 0 && results.length >= RESULTS;
     if (chosen.length === 0 || more) break;
     const named = await withNames(db, chosen);
-    const gone = dryRun ? chosen : await evict(db, chosen);
+    const gone = dryRun ? chosen : await evict(changing, chosen);
     if (gone.length === 0) break;
     for (const each of gone) taken.push(each.id);
     results.push(...gone.flatMap((each) => named.get(each.id) ?? []));
@@ -46,20 +51,45 @@ export async function pruneCache(db: Database, projectId: string, request: Cache
   return { results, others, bytesBefore, bytesAfter: bytes, more };
 }
 
-async function evict(db: Database, chosen: readonly EvictableResult[]): Promise<readonly EvictableResult[]> {
+/** Transactions that change something together: the first that does so says it. */
+class Changes {
+  #said = false;
+
+  constructor(
+    readonly db: Database,
+    readonly say: (sql: Sql) => Promise<void>,
+  ) {}
+
+  async transaction<T>(work: (sql: Sql) => Promise<T>, isChange: (outcome: T) => boolean): Promise<T> {
+    return await this.db.transaction(async (sql) => {
+      const outcome = await work(sql);
+      if (!this.#said && isChange(outcome)) await this.say(sql);
+      this.#said ||= isChange(outcome);
+      return outcome;
+    });
+  }
+}
+
+async function evict(changing: Changes, chosen: readonly EvictableResult[]): Promise<readonly EvictableResult[]> {
   const gone = new Set<string>();
   for (let at = 0; at < chosen.length; at += BATCH) {
     const versions = chosen.slice(at, at + BATCH).flatMap((each) => each.versions);
-    const batch = await db.transaction((sql) => evictResults(sql, versions, 'pruned on request'));
+    const batch = await changing.transaction(
+      (sql) => evictResults(sql, versions, 'pruned on request'),
+      (evicted) => [...evicted].length > 0,
+    );
     for (const version of batch) gone.add(version);
   }
   return chosen.filter(({ versions }) => versions.some((version) => gone.has(version)));
 }
 
-async function dropAll(db: Database, projectId: string, idleMs: number): Promise<number> {
+async function dropAll(changing: Changes, projectId: string, idleMs: number): Promise<number> {
   let dropped = 0;
   for (;;) {
-    const batch = await db.transaction((sql) => dropIdle(sql, projectId, idleMs));
+    const batch = await changing.transaction(
+      (sql) => dropIdle(sql, projectId, idleMs),
+      (count) => count > 0,
+    );
     if (batch === 0) return dropped;
     dropped += batch;
   }

@@ -1,39 +1,33 @@
 import { createHash } from 'node:crypto';
+import type { CreatedToken, Permission, TokenList, TokenQuery, TokenRequest } from '#protocol';
+import { type Clock, KilnError, type Random, randomId, systemClock, systemRandom } from '#std';
 import { z } from 'zod';
-import { KilnError, type Random, randomId, systemRandom } from '#std';
-import type { Database } from './database.ts';
+import { audit } from './audit-log.ts';
+import type { Database, Sql } from './database.ts';
+import { type Principal, isAdmin, withinRole } from './principal.ts';
 import type { ProjectIds } from './project-store.ts';
-import { type Trust, trustColumn } from './trust.ts';
-
-export const Permission = z.enum(['builds:read', 'builds:write']);
-export type Permission = z.infer<typeof Permission>;
-
-/** Who asks: what a token stands for. */
-export interface Principal extends ProjectIds {
-  readonly tokenId: string;
-  readonly project: string;
-  readonly scope: string;
-  /** how far what it starts is trusted */
-  readonly trust: Trust;
-  readonly permissions: readonly Permission[];
-}
+import { getScope } from './scopes.ts';
+import { findMember, reachableProject } from './team-rows.ts';
+import { TokenRow, tokenColumns, tokenTables, tokenView } from './token-row.ts';
+import { checkWithin, expiryOf, type TokenLimits } from './token-rules.ts';
 
 export interface NewToken extends ProjectIds {
+  readonly name?: string | undefined;
   readonly permissions: readonly Permission[];
   readonly expiresAt?: Date | undefined;
+  readonly memberId?: string | null | undefined;
+  /** of an id token that it was exchanged for */
+  readonly subject?: string | undefined;
 }
 
 const SECRET_LENGTH = 40;
+const ID_LENGTH = 16;
+const MAX_ALIVE = 1_000;
+const USED_PERIOD = '5 minutes';
+const KEPT = '30 days';
 const pattern = /^kiln_[0-9a-z]{40}$/;
-const PrincipalRow = z.object({
-  id: z.string(),
-  project_id: z.string(),
-  project: z.string(),
-  scope_id: z.string(),
-  scope: z.string(),
-  trust: trustColumn,
-  permissions: z.array(Permission),
-});
+const ALIVE = 't.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > now())';
+const IdRow = z.object({ id: z.string() });
 
 const hashOf = (token: string): Buffer => createHash('sha256').update(token).digest();
 
@@ -42,52 +36,122 @@ export function isToken(text: string): boolean {
   return pattern.test(text);
 }
 
+/** Puts a new token into its table, and gives it away once. */
+export async function insertToken(
+  sql: Sql,
+  random: Random,
+  token: NewToken,
+): Promise<{ readonly id: string; readonly secret: string }> {
+  const [id, secret] = [randomId(random, ID_LENGTH), `kiln_${randomId(random, SECRET_LENGTH)}`];
+  await sql.execute(
+    `INSERT INTO tokens (id, project_id, scope_id, sha256, permissions, expires_at, name, member_id, subject)
+     VALUES ($1, $2, $3, $4, $5, $6, coalesce($7, 'unnamed'), $8, $9)`,
+    [
+      ...[id, token.projectId, token.scopeId, hashOf(secret), token.permissions, token.expiresAt ?? null],
+      ...[token.name ?? null, token.memberId ?? null, token.subject ?? null],
+    ],
+  );
+  return { id, secret };
+}
+
 /** Bearer tokens. Only their hashes are kept. */
 export class TokenStore {
   readonly #db: Database;
   readonly #random: Random;
+  readonly #clock: Clock;
 
-  constructor(db: Database, random: Random = systemRandom) {
+  constructor(db: Database, random: Random = systemRandom, clock: Clock = systemClock) {
     this.#db = db;
     this.#random = random;
+    this.#clock = clock;
   }
 
-  /** A new token; it is shown here and never again. */
+  /** A new token of the operator's; it is shown here and never again. */
   async create(token: NewToken): Promise<string> {
-    const secret = `kiln_${randomId(this.#random, SECRET_LENGTH)}`;
-    await this.ensure(secret, token);
-    return secret;
+    return (await insertToken(this.#db, this.#random, token)).secret;
+  }
+
+  /**
+   * A new token of somebody's who has one.
+   * @throws KilnError PERMISSION_DENIED for one that may more than the caller, NOT_FOUND for a project, scope or member that is
+   *   not there for him, INVALID_ARGUMENT, LIMIT_EXCEEDED
+   */
+  async issue(caller: Principal, request: TokenRequest, limits: TokenLimits): Promise<CreatedToken> {
+    const expiresAt = expiryOf(caller, request.expiresInSeconds, limits, this.#clock.nowMs());
+    return await this.#db.transaction(async (sql) => {
+      const projectId = await reachableProject(sql, caller, request.project);
+      const scope = await getScope(sql, projectId, request.scope ?? caller.scope);
+      const member = request.member === undefined ? null : await findMember(sql, caller.teamId, request.member);
+      checkWithin(caller, {
+        permissions: request.permissions,
+        trust: scope.trust,
+        scope: request.scope ?? caller.scope,
+        member,
+      });
+      await checkCount(sql, projectId);
+      const { id, secret } = await insertToken(sql, this.#random, {
+        ...{ projectId, scopeId: scope.id, name: request.name, permissions: request.permissions, expiresAt },
+        memberId: member?.id,
+      });
+      const view = tokenView(await getToken(sql, id));
+      const { name, permissions, scope: scopeName, member: memberName } = view;
+      const detail = { name, permissions, scope: scopeName, member: memberName, expiresAt: view.expiresAt };
+      await audit(sql, caller, { action: 'token.create', target: id, projectId, detail });
+      return { ...view, token: secret };
+    });
+  }
+
+  /** The newest first: of the caller's project all for who administers it, else his own. */
+  async list(caller: Principal, { limit, cursor, all }: TokenQuery): Promise<TokenList> {
+    const rows = await this.#db.query(
+      TokenRow,
+      `SELECT ${tokenColumns} FROM ${tokenTables} WHERE t.project_id = $1 AND ${visible(2)}
+         AND ($5 OR (t.subject IS NULL AND ${ALIVE}))
+         AND ($6::text IS NULL OR (t.created_at, t.id) < (SELECT created_at, id FROM tokens WHERE project_id = $1 AND id = $6))
+       ORDER BY t.created_at DESC, t.id DESC LIMIT $7`,
+      [caller.projectId, ...visibleTo(caller), all, cursor ?? null, limit + 1],
+    );
+    const tokens = rows.slice(0, limit).map(tokenView);
+    return { tokens, next: rows.length > limit ? (tokens.at(-1)?.id ?? null) : null };
   }
 
   /**
    * Makes a token that was drawn elsewhere (by who sets the farm up) known. Harmless when it is.
    * @throws KilnError INVALID_ARGUMENT when it has not the form of one, CONFLICT when it stands for another scope
    */
-  async ensure(secret: string, { projectId, scopeId, permissions, expiresAt }: NewToken): Promise<void> {
+  async ensure(secret: string, token: NewToken): Promise<void> {
     if (!isToken(secret)) {
       throw new KilnError('INVALID_ARGUMENT', 'not a token: one is `kiln_` and 40 lower-case letters and digits');
     }
+    const { projectId, scopeId, permissions, expiresAt, name, memberId } = token;
     const written = await this.#db.execute(
-      `INSERT INTO tokens (id, project_id, scope_id, sha256, permissions, expires_at) VALUES ($1, $2, $3, $4, $5, $6)
-       ON CONFLICT (sha256) DO UPDATE SET permissions = excluded.permissions, expires_at = excluded.expires_at
+      `INSERT INTO tokens (id, project_id, scope_id, sha256, permissions, expires_at, name, member_id)
+       VALUES ($1, $2, $3, $4, $5, $6, coalesce($7, 'unnamed'), $8)
+       ON CONFLICT (sha256) DO UPDATE SET permissions = excluded.permissions, expires_at = excluded.expires_at,
+         name = excluded.name, member_id = excluded.member_id
        WHERE tokens.project_id = excluded.project_id AND tokens.scope_id = excluded.scope_id`,
-      [randomId(this.#random, 16), projectId, scopeId, hashOf(secret), permissions, expiresAt ?? null],
+      [
+        ...[randomId(this.#random, ID_LENGTH), projectId, scopeId, hashOf(secret), permissions, expiresAt ?? null],
+        ...[name ?? null, memberId ?? null],
+      ],
     );
     if (written === 0) throw new KilnError('CONFLICT', 'this token stands for another scope already');
   }
 
   /**
-   * What a token stands for.
+   * What a token stands for. That it was used is noted, once in some minutes.
    * @throws KilnError UNAUTHENTICATED when it is unknown, has expired or was revoked
    */
   async verify(secret: string): Promise<Principal> {
     const [row] = !isToken(secret)
       ? []
       : await this.#db.query(
-          PrincipalRow,
-          `SELECT t.id, t.project_id, p.name AS project, t.scope_id, s.name AS scope, s.trust, t.permissions
-           FROM tokens t JOIN projects p ON p.id = t.project_id JOIN scopes s ON s.id = t.scope_id
-           WHERE t.sha256 = $1 AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > now())`,
+          TokenRow,
+          `WITH used AS (
+             UPDATE tokens t SET last_used_at = now()
+             WHERE t.sha256 = $1 AND ${ALIVE} AND (last_used_at IS NULL OR last_used_at < now() - interval '${USED_PERIOD}'))
+           SELECT ${tokenColumns} FROM ${tokenTables}
+           WHERE t.sha256 = $1 AND ${ALIVE} AND (m.id IS NULL OR m.team_id = p.team_id)`,
           [hashOf(secret)],
         );
     if (row === undefined) {
@@ -95,22 +159,71 @@ export class TokenStore {
         hint: 'set KILN_TOKEN to a valid token of this farm',
       });
     }
+    const { member_id: memberId, member: name, role } = row;
+    const member = memberId === null || name === null || role === null ? null : { id: memberId, name, role };
     return {
       tokenId: row.id,
+      teamId: row.team_id,
       projectId: row.project_id,
       project: row.project,
       scopeId: row.scope_id,
       scope: row.scope,
       trust: row.trust,
-      permissions: row.permissions,
+      permissions: member === null ? row.permissions : withinRole(member.role, row.trust, row.permissions),
+      member,
+      expiresAt: row.expires_at,
     };
   }
 
-  /** From now on the token is nobody's. */
-  async revoke(projectId: string, tokenId: string): Promise<void> {
-    await this.#db.execute(
-      'UPDATE tokens SET revoked_at = now() WHERE project_id = $1 AND id = $2 AND revoked_at IS NULL',
-      [projectId, tokenId],
-    );
+  /**
+   * From now on the token is nobody's. Harmless when it is already.
+   * @throws KilnError NOT_FOUND when it is not among those that the caller sees
+   */
+  async revoke(caller: Principal, tokenId: string): Promise<void> {
+    await this.#db.transaction(async (sql) => {
+      const [token] = await sql.query(
+        IdRow.extend({ revoked: z.boolean(), name: z.string() }),
+        `SELECT t.id, t.name, t.revoked_at IS NOT NULL AS revoked FROM tokens t
+         WHERE t.project_id = $1 AND t.id = $5 AND ${visible(2)} FOR UPDATE`,
+        [caller.projectId, ...visibleTo(caller), tokenId],
+      );
+      if (token === undefined)
+        throw new KilnError('NOT_FOUND', 'there is no such token', { hint: 'kiln token ls lists them' });
+      if (token.revoked) return;
+      await sql.execute('UPDATE tokens SET revoked_at = now() WHERE id = $1', [tokenId]);
+      await audit(sql, caller, { action: 'token.revoke', target: tokenId, detail: { name: token.name } });
+    });
   }
+
+  /** Forgets tokens that ended long ago. */
+  async sweep(): Promise<void> {
+    await this.#db.execute(`DELETE FROM tokens WHERE least(expires_at, revoked_at) < now() - interval '${KEPT}'`);
+  }
+}
+
+/** Of `tokens t`: with the parameters of {@link visibleTo} from number `first`. */
+const visible = (first: number): string => `($${first} OR t.member_id = $${first + 1} OR t.id = $${first + 2})`;
+const visibleTo = (caller: Principal): readonly unknown[] => [
+  isAdmin(caller),
+  caller.member?.id ?? null,
+  caller.tokenId,
+];
+
+async function getToken(sql: Sql, id: string): Promise<TokenRow> {
+  const [row] = await sql.query(TokenRow, `SELECT ${tokenColumns} FROM ${tokenTables} WHERE t.id = $1`, [id]);
+  if (row === undefined) throw new KilnError('INTERNAL', 'a token is not there once it was made');
+  return row;
+}
+
+async function checkCount(sql: Sql, projectId: string): Promise<void> {
+  await sql.query(IdRow, 'SELECT id FROM projects WHERE id = $1 FOR NO KEY UPDATE', [projectId]);
+  const [row] = await sql.query(
+    z.object({ alive: z.int() }),
+    `SELECT count(*)::int AS alive FROM tokens t WHERE t.project_id = $1 AND t.subject IS NULL AND ${ALIVE}`,
+    [projectId],
+  );
+  if ((row?.alive ?? 0) < MAX_ALIVE) return;
+  throw new KilnError('LIMIT_EXCEEDED', `the project has ${MAX_ALIVE} tokens already`, {
+    hint: 'revoke those that nobody uses',
+  });
 }

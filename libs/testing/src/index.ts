@@ -5,6 +5,7 @@ export * from './git-server.ts';
 export * from './memory-cache-store.ts';
 export * from './memory-flights.ts';
 export * from './memory-content-store.ts';
+export * from './oidc-issuer.ts';
 export * from './property-runs.ts';
 export * from './registry-fixture.ts';
 export * from './s3-server.ts';

@@ -6,7 +6,7 @@ import { type RawData, type WebSocket, WebSocketServer } from 'ws';
 import { SessionAnswer } from '#protocol';
 import { Bell, type Clock, isKilnError, KilnError, type Logger, messageOf } from '#std';
 import { type BuildLedger, type RedisLink, SessionHost, type StoredBuild, type TokenStore } from '#storage';
-import { bearerOf } from '../http/auth.guard.ts';
+import { bearerOf, checkPermission } from '../http/auth.guard.ts';
 import { httpStatus, problemOf, toKilnError } from '../http/problem.ts';
 import { CLOCK, LEDGER, LOGGER, REDIS, SHUTDOWN, TOKENS } from '../tokens.ts';
 
@@ -79,9 +79,7 @@ export class BuildSessions implements OnApplicationBootstrap {
     const id = PATH.exec(request.url ?? '')?.[1];
     if (id === undefined) throw new KilnError('NOT_FOUND', 'there is no WebSocket at this path');
     const caller = await this.#tokens.verify(bearerOf(request.headers.authorization));
-    if (!caller.permissions.includes('builds:write')) {
-      throw new KilnError('PERMISSION_DENIED', 'this token may not do that: it lacks builds:write');
-    }
+    checkPermission(caller, 'build');
     const build = await this.#ledger.get(caller.projectId, id);
     if (hasEnded(build)) {
       throw new KilnError('CONFLICT', 'the build has ended: nothing will be asked of its client');

@@ -10,14 +10,19 @@ import {
 import { Reflector } from '@nestjs/core';
 import type { FastifyRequest } from 'fastify';
 import { KilnError } from '#std';
-import type { Permission, Principal, TokenStore } from '#storage';
+import type { Permission } from '#protocol';
+import type { Principal, TokenStore } from '#storage';
 import { TOKENS } from '../tokens.ts';
 
 const PUBLIC = Symbol('public');
+const NEEDS = Symbol('needs');
 const principals = new WeakMap<FastifyRequest, Principal>();
 
 /** A route for everyone: health and documentation, nothing of a project. */
 export const Public = (): CustomDecorator<symbol> => SetMetadata(PUBLIC, true);
+
+/** A route for who may this; without it, what only reads needs `read`, and all else `build`. */
+export const Needs = (permission: Permission): CustomDecorator<symbol> => SetMetadata(NEEDS, permission);
 
 /** Who asks. */
 export const Caller = createParamDecorator((_: unknown, context: ExecutionContext): Principal => {
@@ -43,13 +48,21 @@ export class AuthGuard implements CanActivate {
     }
     const request = context.switchToHttp().getRequest<FastifyRequest>();
     const principal = await this.#tokens.verify(bearerOf(request.headers.authorization));
-    const needed: Permission = request.method === 'GET' || request.method === 'HEAD' ? 'builds:read' : 'builds:write';
-    if (!principal.permissions.includes(needed)) {
-      throw new KilnError('PERMISSION_DENIED', `this token may not do that: it lacks ${needed}`);
-    }
+    const usual: Permission = request.method === 'GET' || request.method === 'HEAD' ? 'read' : 'build';
+    const declared = this.#reflector.getAllAndOverride<Permission | undefined>(NEEDS, [
+      context.getHandler(),
+      context.getClass(),
+    ]);
+    checkPermission(principal, declared ?? usual);
     principals.set(request, principal);
     return true;
   }
+}
+
+/** @throws KilnError PERMISSION_DENIED */
+export function checkPermission({ permissions }: Principal, needed: Permission): void {
+  if (permissions.includes(needed)) return;
+  throw new KilnError('PERMISSION_DENIED', `this token may not do that: it lacks ${needed}`);
 }
 
 /** The token of a request. @throws KilnError UNAUTHENTICATED */

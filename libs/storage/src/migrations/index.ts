@@ -18,6 +18,9 @@ import { cacheMounts } from './0017-cache-mounts.ts';
 import { reservedResults } from './0018-reserved-results.ts';
 import { imageNames } from './0019-image-names.ts';
 import { contexts } from './0020-contexts.ts';
+import { identity } from './0021-identity.ts';
+import { trustRules } from './0022-trust-rules.ts';
+import { registryCredentials } from './0023-registry-credentials.ts';
 
 export interface Migration {
   /** from 1, without gaps */
@@ -48,4 +51,7 @@ export const migrations: readonly Migration[] = [
   reservedResults,
   imageNames,
   contexts,
+  identity,
+  trustRules,
+  registryCredentials,
 ];

@@ -1,0 +1,26 @@
+import { Body, Controller, Get, Inject, Post, Query } from '@nestjs/common';
+import { NamePageQuery, type ScopeList, ScopeRequest, type ScopeView } from '#protocol';
+import type { Principal, TeamStore } from '#storage';
+import { Caller, Needs } from '../http/auth.guard.ts';
+import { TEAMS } from '../tokens.ts';
+
+/** Scopes of the caller's project. */
+@Controller('v1/scopes')
+export class ScopesController {
+  readonly #teams: TeamStore;
+
+  constructor(@Inject(TEAMS) teams: TeamStore) {
+    this.#teams = teams;
+  }
+
+  @Get()
+  async list(@Caller() caller: Principal, @Query({ schema: NamePageQuery }) query: NamePageQuery): Promise<ScopeList> {
+    return await this.#teams.scopes(caller, query);
+  }
+
+  @Post()
+  @Needs('admin')
+  async create(@Caller() caller: Principal, @Body({ schema: ScopeRequest }) request: ScopeRequest): Promise<ScopeView> {
+    return await this.#teams.createScope(caller, request);
+  }
+}

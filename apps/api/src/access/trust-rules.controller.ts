@@ -1,0 +1,49 @@
+import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Post, Put } from '@nestjs/common';
+import { type TrustRule, type TrustRuleList, TrustRuleRequest } from '#protocol';
+import type { Principal, TrustRuleStore } from '#storage';
+import { Caller, Needs } from '../http/auth.guard.ts';
+import { TRUST_RULES } from '../tokens.ts';
+
+/** Whose id tokens the caller's project takes. */
+@Controller('v1/trust-rules')
+@Needs('admin')
+export class TrustRulesController {
+  readonly #rules: TrustRuleStore;
+
+  constructor(@Inject(TRUST_RULES) rules: TrustRuleStore) {
+    this.#rules = rules;
+  }
+
+  @Get()
+  async list(@Caller() caller: Principal): Promise<TrustRuleList> {
+    return { rules: [...(await this.#rules.list(caller))] };
+  }
+
+  @Post()
+  async create(
+    @Caller() caller: Principal,
+    @Body({ schema: TrustRuleRequest }) request: TrustRuleRequest,
+  ): Promise<TrustRule> {
+    return await this.#rules.create(caller, request);
+  }
+
+  @Get(':id')
+  async get(@Caller() caller: Principal, @Param('id') id: string): Promise<TrustRule> {
+    return await this.#rules.get(caller, id);
+  }
+
+  @Put(':id')
+  async replace(
+    @Caller() caller: Principal,
+    @Param('id') id: string,
+    @Body({ schema: TrustRuleRequest }) request: TrustRuleRequest,
+  ): Promise<TrustRule> {
+    return await this.#rules.replace(caller, id, request);
+  }
+
+  @Delete(':id')
+  @HttpCode(204)
+  async remove(@Caller() caller: Principal, @Param('id') id: string): Promise<void> {
+    await this.#rules.remove(caller, id);
+  }
+}

@@ -1,0 +1,57 @@
+import { type Command, Option } from 'commander';
+import type { ProjectCreateFlags, ProjectListFlags } from './project.ts';
+import type { TokenCreateFlags, TokenListFlags, TokenRevokeFlags } from './token.ts';
+
+const DATA = ['--data <dir>', 'data directory of the embedded farm (KILN_DATA, ~/.kiln)'] as const;
+const JSON_FLAG = ['--json', 'as JSON'] as const;
+const collect = (value: string, known: readonly string[] = []): string[] => [...known, value];
+
+/** `kiln token` and `kiln project`. */
+export function addAccess(program: Command): void {
+  const token = program.command('token').description('make, list and revoke tokens');
+  token
+    .command('create')
+    .description('make a token, and show it once')
+    .argument('<name>', 'what it is for')
+    .addOption(
+      new Option('--permission <what>', 'build, read or admin; may be repeated (build and read)').argParser(collect),
+    )
+    .option('--project <name>', 'another project of the team')
+    .option('--scope <name>', 'scope that its builds write to; the own token’s when not given')
+    .option('--member <name>', 'the member whose own it is to be')
+    .option('--expires <time>', 'when it ends, such as 12h or 30d')
+    .option(...JSON_FLAG)
+    .option(...DATA)
+    .action(async (name: string, flags: TokenCreateFlags) => (await import('./token.ts')).tokenCreate(name, flags));
+  token
+    .command('ls')
+    .description('list tokens, the newest first')
+    .option('-a, --all', 'also those that have ended, and those of CI systems')
+    .option(...JSON_FLAG)
+    .option(...DATA)
+    .action(async (flags: TokenListFlags) => (await import('./token.ts')).tokenLs(flags));
+  token
+    .command('revoke')
+    .description('end a token at once')
+    .argument('<id>', 'id of the token')
+    .option(...JSON_FLAG)
+    .option(...DATA)
+    .action(async (id: string, flags: TokenRevokeFlags) => (await import('./token.ts')).tokenRevoke(id, flags));
+  const project = program.command('project').description('make and list projects of the team');
+  project
+    .command('create')
+    .description('make a project, with its first scope')
+    .argument('<name>', 'name of the project')
+    .option('--scope <name>', 'first scope, of its default branch', 'main')
+    .option(...JSON_FLAG)
+    .option(...DATA)
+    .action(async (name: string, flags: ProjectCreateFlags) =>
+      (await import('./project.ts')).projectCreate(name, flags),
+    );
+  project
+    .command('ls')
+    .description('list projects')
+    .option(...JSON_FLAG)
+    .option(...DATA)
+    .action(async (flags: ProjectListFlags) => (await import('./project.ts')).projectLs(flags));
+}

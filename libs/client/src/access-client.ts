@@ -1,0 +1,158 @@
+import {
+  AuditList,
+  CreatedToken,
+  ExchangedToken,
+  MemberList,
+  type MemberRequest,
+  MemberView,
+  ProjectList,
+  ProjectView,
+  RegistryList,
+  type RegistryRequestInput,
+  RegistryView,
+  ScopeList,
+  type ScopeRequest,
+  ScopeView,
+  type TokenExchange,
+  TokenList,
+  type TokenRequestInput,
+  TrustRule,
+  TrustRuleList,
+  type TrustRuleRequestInput,
+} from '#protocol';
+import type { z } from 'zod';
+import type { Call, Connection } from './connection.ts';
+
+export interface PageOptions {
+  readonly limit?: number | undefined;
+  /** `next` of the page before */
+  readonly cursor?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+const path = (...parts: readonly string[]): string => `/v1/${parts.map(encodeURIComponent).join('/')}`;
+
+/** Tokens, teams, trust rules, registry credentials and the audit log of the caller's project. Throws as KilnClient does. */
+export class AccessClient {
+  readonly #connection: Connection;
+
+  constructor(connection: Connection) {
+    this.#connection = connection;
+  }
+
+  /** The one answer that has the token itself. */
+  createToken(request: TokenRequestInput, signal?: AbortSignal): Promise<CreatedToken> {
+    return this.#send(CreatedToken, 'POST', path('tokens'), request, signal);
+  }
+
+  /** One page, the newest first; with `all` also those that have ended, and those of id tokens. */
+  tokens({ all = false, ...page }: PageOptions & { readonly all?: boolean } = {}): Promise<TokenList> {
+    return this.#page(TokenList, path('tokens'), page, all ? { all: 'true' } : {});
+  }
+
+  revokeToken(id: string, signal?: AbortSignal): Promise<void> {
+    return this.#delete(path('tokens', id), signal);
+  }
+
+  createProject(
+    request: { readonly name: string; readonly scope?: string },
+    signal?: AbortSignal,
+  ): Promise<ProjectView> {
+    return this.#send(ProjectView, 'POST', path('projects'), request, signal);
+  }
+
+  projects(page: PageOptions = {}): Promise<ProjectList> {
+    return this.#page(ProjectList, path('projects'), page);
+  }
+
+  members(page: PageOptions = {}): Promise<MemberList> {
+    return this.#page(MemberList, path('members'), page);
+  }
+
+  putMember(name: string, request: MemberRequest, signal?: AbortSignal): Promise<MemberView> {
+    return this.#send(MemberView, 'PUT', path('members', name), request, signal);
+  }
+
+  removeMember(name: string, signal?: AbortSignal): Promise<void> {
+    return this.#delete(path('members', name), signal);
+  }
+
+  createScope(request: ScopeRequest, signal?: AbortSignal): Promise<ScopeView> {
+    return this.#send(ScopeView, 'POST', path('scopes'), request, signal);
+  }
+
+  scopes(page: PageOptions = {}): Promise<ScopeList> {
+    return this.#page(ScopeList, path('scopes'), page);
+  }
+
+  async trustRules(signal?: AbortSignal): Promise<readonly TrustRule[]> {
+    return (await this.#connection.json(TrustRuleList, { path: path('trust-rules'), signal })).rules;
+  }
+
+  createTrustRule(request: TrustRuleRequestInput, signal?: AbortSignal): Promise<TrustRule> {
+    return this.#send(TrustRule, 'POST', path('trust-rules'), request, signal);
+  }
+
+  replaceTrustRule(id: string, request: TrustRuleRequestInput, signal?: AbortSignal): Promise<TrustRule> {
+    return this.#send(TrustRule, 'PUT', path('trust-rules', id), request, signal);
+  }
+
+  removeTrustRule(id: string, signal?: AbortSignal): Promise<void> {
+    return this.#delete(path('trust-rules', id), signal);
+  }
+
+  /** A short-lived token for an id token of a CI system; needs no token. */
+  exchange({ requested_token_type: _, ...request }: TokenExchange, signal?: AbortSignal): Promise<ExchangedToken> {
+    return this.#connection.json(ExchangedToken, {
+      method: 'POST',
+      path: path('oidc', 'token'),
+      headers: { 'content-type': 'application/x-www-form-urlencoded' },
+      body: new URLSearchParams(request).toString(),
+      signal,
+    });
+  }
+
+  audit(page: PageOptions = {}): Promise<AuditList> {
+    return this.#page(AuditList, path('audit'), page);
+  }
+
+  async registries(signal?: AbortSignal): Promise<readonly RegistryView[]> {
+    return (await this.#connection.json(RegistryList, { path: path('registries'), signal })).registries;
+  }
+
+  putRegistry(host: string, request: RegistryRequestInput, signal?: AbortSignal): Promise<RegistryView> {
+    return this.#send(RegistryView, 'PUT', path('registries', host), request, signal);
+  }
+
+  removeRegistry(host: string, signal?: AbortSignal): Promise<void> {
+    return this.#delete(path('registries', host), signal);
+  }
+
+  #page<T>(
+    schema: z.ZodType<T>,
+    at: string,
+    { limit, cursor, signal }: PageOptions,
+    more: Readonly<Record<string, string>> = {},
+  ): Promise<T> {
+    const query = new URLSearchParams(more);
+    if (limit !== undefined) query.set('limit', String(limit));
+    if (cursor !== undefined) query.set('cursor', cursor);
+    return this.#connection.json(schema, { path: query.size === 0 ? at : `${at}?${query.toString()}`, signal });
+  }
+
+  #send<T>(
+    schema: z.ZodType<T>,
+    method: NonNullable<Call['method']>,
+    at: string,
+    request: object,
+    signal: AbortSignal | undefined,
+  ): Promise<T> {
+    const headers = { 'content-type': 'application/json' };
+    return this.#connection.json(schema, { method, path: at, headers, body: JSON.stringify(request), signal });
+  }
+
+  async #delete(at: string, signal: AbortSignal | undefined): Promise<void> {
+    const { body } = await this.#connection.call({ method: 'DELETE', path: at, signal });
+    for await (const _ of body);
+  }
+}

@@ -1,0 +1,3 @@
+export { type Admission, admit } from './admit.ts';
+export type { Claims } from './claims.ts';
+export { issuerOf, Issuers, type IssuersOptions } from './issuers.ts';

@@ -1,0 +1,31 @@
+import { z } from 'zod';
+import { PageQuery } from './access.ts';
+
+/** Something that was done to a project or a team, and by whom. */
+export const AuditEntry = z.object({
+  id: z.string(),
+  at: z.iso.datetime(),
+  /** null: it was done to the team */
+  project: z.string().nullable(),
+  /** null: the farm's operator, or a CI system that exchanged an id token */
+  tokenId: z.string().nullable(),
+  /** whose token it was */
+  member: z.string().nullable(),
+  /** what it was done to, and what was done: `token.create` */
+  action: z.string(),
+  target: z.string(),
+  detail: z.record(z.string(), z.json()),
+});
+export type AuditEntry = z.infer<typeof AuditEntry>;
+
+/** GET /v1/audit: the newest first; of the team too for who owns it. */
+export const AuditQuery = PageQuery.extend({
+  cursor: z
+    .string()
+    .regex(/^[1-9]\d{0,15}$/)
+    .optional(),
+});
+export type AuditQuery = z.infer<typeof AuditQuery>;
+
+export const AuditList = z.object({ entries: z.array(AuditEntry), next: z.string().nullable() });
+export type AuditList = z.infer<typeof AuditList>;

@@ -1,0 +1,52 @@
+import { z } from 'zod';
+import { AccessName, PageQuery, Role, Trust } from './access.ts';
+
+/** POST /v1/projects: by an owner of the team. */
+export const ProjectRequest = z.strictObject({
+  name: AccessName,
+  /** its first scope, trusted as `protected` */
+  scope: AccessName.default('main'),
+});
+export type ProjectRequest = z.infer<typeof ProjectRequest>;
+
+export const ProjectView = z.object({ name: z.string(), team: z.string(), createdAt: z.iso.datetime() });
+export type ProjectView = z.infer<typeof ProjectView>;
+
+/** By name; `cursor` is `next` of the page before. */
+export const NamePageQuery = PageQuery.extend({ cursor: AccessName.optional() });
+export type NamePageQuery = z.infer<typeof NamePageQuery>;
+
+/** GET /v1/projects: to a member all of the team, else the token's own. */
+export const ProjectList = z.object({ projects: z.array(ProjectView), next: z.string().nullable() });
+export type ProjectList = z.infer<typeof ProjectList>;
+
+/** PUT /v1/members/:name: by an owner of the team. */
+export const MemberRequest = z.strictObject({ role: Role });
+export type MemberRequest = z.infer<typeof MemberRequest>;
+
+export const MemberView = z.object({ name: z.string(), role: Role, createdAt: z.iso.datetime() });
+export type MemberView = z.infer<typeof MemberView>;
+
+export const MemberList = z.object({ members: z.array(MemberView), next: z.string().nullable() });
+export type MemberList = z.infer<typeof MemberList>;
+
+/** POST /v1/scopes: harmless when the scope is there and is the same. */
+export const ScopeRequest = z.strictObject({
+  name: AccessName,
+  /** what it inherits */
+  parent: AccessName.optional(),
+  /** no further than the caller's own scope, and the parent */
+  trust: Trust.optional(),
+});
+export type ScopeRequest = z.infer<typeof ScopeRequest>;
+
+export const ScopeView = z.object({
+  name: z.string(),
+  parent: z.string().nullable(),
+  trust: Trust,
+  createdAt: z.iso.datetime(),
+});
+export type ScopeView = z.infer<typeof ScopeView>;
+
+export const ScopeList = z.object({ scopes: z.array(ScopeView), next: z.string().nullable() });
+export type ScopeList = z.infer<typeof ScopeList>;

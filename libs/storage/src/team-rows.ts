@@ -1,0 +1,34 @@
+import { z } from 'zod';
+import { KilnError } from '#std';
+import type { Sql } from './database.ts';
+import type { Member, Principal } from './principal.ts';
+import { roleColumn } from './trust.ts';
+
+const IdRow = z.object({ id: z.string() });
+const MemberRow = z.object({ id: z.string(), name: z.string(), role: roleColumn });
+
+/**
+ * The project of a name, as far as the caller sees it: his own, and to a member all of his team.
+ * @throws KilnError NOT_FOUND
+ */
+export async function reachableProject(sql: Sql, caller: Principal, name: string | undefined): Promise<string> {
+  if (name === undefined || name === caller.project) return caller.projectId;
+  const [row] =
+    caller.member === null
+      ? []
+      : await sql.query(IdRow, 'SELECT id FROM projects WHERE team_id = $1 AND name = $2', [caller.teamId, name]);
+  if (row === undefined)
+    throw new KilnError('NOT_FOUND', `there is no project ${JSON.stringify(name)}`, { field: 'project' });
+  return row.id;
+}
+
+/** @throws KilnError NOT_FOUND */
+export async function findMember(sql: Sql, teamId: string, name: string): Promise<Member> {
+  const [row] = await sql.query(MemberRow, 'SELECT id, name, role FROM members WHERE team_id = $1 AND name = $2', [
+    teamId,
+    name,
+  ]);
+  if (row === undefined)
+    throw new KilnError('NOT_FOUND', `there is no member ${JSON.stringify(name)}`, { field: 'member' });
+  return row;
+}

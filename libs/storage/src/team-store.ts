@@ -1,0 +1,210 @@
+import type {
+  MemberList,
+  MemberView,
+  NamePageQuery,
+  ProjectList,
+  ProjectRequest,
+  ProjectView,
+  Role,
+  ScopeList,
+  ScopeRequest,
+  ScopeView,
+} from '#protocol';
+import { KilnError, type Random, randomId, systemRandom } from '#std';
+import { z } from 'zod';
+import { audit } from './audit-log.ts';
+import type { Database, Sql } from './database.ts';
+import { ownsTeam, type Principal } from './principal.ts';
+import { insertProject } from './project-store.ts';
+import { ensureScope, getScope, listScopes, usualTrust } from './scopes.ts';
+import { findMember } from './team-rows.ts';
+import { rankOf, rankOfRole, roleColumn } from './trust.ts';
+
+const ID_LENGTH = 16;
+const MAX_MEMBERS = 10_000;
+const ProjectRow = z.object({ name: z.string(), team: z.string(), created_at: z.date() });
+const MemberRow = z.object({ name: z.string(), role: roleColumn, created_at: z.date() });
+const Count = z.object({ count: z.int() });
+
+const projectView = ({ created_at: createdAt, ...row }: z.infer<typeof ProjectRow>): ProjectView => ({
+  ...row,
+  createdAt: createdAt.toISOString(),
+});
+const memberView = ({ created_at: createdAt, ...row }: z.infer<typeof MemberRow>): MemberView => ({
+  ...row,
+  createdAt: createdAt.toISOString(),
+});
+
+/** A page of rows of which one more than asked for was read. */
+function paged<T extends { readonly name: string }>(rows: readonly T[], limit: number) {
+  const page = rows.slice(0, limit);
+  return { page, next: rows.length > limit ? (page.at(-1)?.name ?? null) : null };
+}
+
+/** A team's projects and members, and the scopes of a project. */
+export class TeamStore {
+  readonly #db: Database;
+  readonly #random: Random;
+
+  constructor(db: Database, random: Random = systemRandom) {
+    this.#db = db;
+    this.#random = random;
+  }
+
+  /** To a member all of the team, else the caller's own. */
+  async projects({ teamId, projectId, member }: Principal, { limit, cursor }: NamePageQuery): Promise<ProjectList> {
+    const rows = await this.#db.query(
+      ProjectRow,
+      `SELECT p.name, t.name AS team, p.created_at FROM projects p JOIN teams t ON t.id = p.team_id
+       WHERE p.team_id = $1 AND ($2 OR p.id = $3) AND ($4::text IS NULL OR p.name > $4) ORDER BY p.name LIMIT $5`,
+      [teamId, member !== null, projectId, cursor ?? null, limit + 1],
+    );
+    const { page, next } = paged(rows.map(projectView), limit);
+    return { projects: page, next };
+  }
+
+  /** @throws KilnError PERMISSION_DENIED to who does not own the team, CONFLICT when the name is taken */
+  async createProject(caller: Principal, { name, scope }: ProjectRequest): Promise<ProjectView> {
+    checkOwner(caller);
+    return await this.#db.transaction(async (sql) => {
+      if ((await sql.execute('SELECT 1 FROM projects WHERE name = $1', [name])) > 0) throw taken(name);
+      const { id: projectId, teamId } = await insertProject(sql, this.#random, name, caller.teamId);
+      if (teamId !== caller.teamId) throw taken(name);
+      await audit(sql, caller, { action: 'project.create', target: name, projectId });
+      await ensureScope(sql, { random: this.#random, actor: caller }, { projectId, name: scope, trust: 'protected' });
+      const [row] = await sql.query(
+        ProjectRow,
+        'SELECT p.name, t.name AS team, p.created_at FROM projects p JOIN teams t ON t.id = p.team_id WHERE p.id = $1',
+        [projectId],
+      );
+      if (row === undefined) throw new KilnError('INTERNAL', 'a project is not there once it was made');
+      return projectView(row);
+    });
+  }
+
+  /** @throws KilnError PERMISSION_DENIED to whom is no member */
+  async members({ teamId, member }: Principal, { limit, cursor }: NamePageQuery): Promise<MemberList> {
+    if (member === null) throw new KilnError('PERMISSION_DENIED', 'only members see who else is in the team');
+    const rows = await this.#db.query(
+      MemberRow,
+      `SELECT name, role, created_at FROM members WHERE team_id = $1 AND ($2::text IS NULL OR name > $2)
+       ORDER BY name LIMIT $3`,
+      [teamId, cursor ?? null, limit + 1],
+    );
+    const { page, next } = paged(rows.map(memberView), limit);
+    return { members: page, next };
+  }
+
+  /** Makes somebody a member, or changes the role. @throws KilnError PERMISSION_DENIED, CONFLICT for the last owner */
+  async putMember(caller: Principal, name: string, role: Role): Promise<MemberView> {
+    checkOwner(caller);
+    return await this.#db.transaction(async (sql) => {
+      await lockTeam(sql, caller.teamId);
+      const [known] = await sql.query(
+        MemberRow,
+        'SELECT name, role, created_at FROM members WHERE team_id = $1 AND name = $2',
+        [caller.teamId, name],
+      );
+      if (known === undefined) await checkRoom(sql, caller.teamId);
+      if (known?.role === 'owner' && role !== 'owner') await checkOtherOwner(sql, caller.teamId, name);
+      const id = await upsertMember(sql, this.#random, { teamId: caller.teamId, name, role });
+      if (known?.role !== role) {
+        const detail = { role, before: known?.role ?? null };
+        await audit(sql, caller, { action: 'member.put', target: name, projectId: null, detail });
+      }
+      const [row] = await sql.query(MemberRow, 'SELECT name, role, created_at FROM members WHERE id = $1', [id]);
+      if (row === undefined) throw new KilnError('INTERNAL', 'a member is not there once it was made');
+      return memberView(row);
+    });
+  }
+
+  /** Ends a membership, and with it the member's own tokens. @throws KilnError PERMISSION_DENIED, NOT_FOUND, CONFLICT */
+  async removeMember(caller: Principal, name: string): Promise<void> {
+    checkOwner(caller);
+    await this.#db.transaction(async (sql) => {
+      await lockTeam(sql, caller.teamId);
+      const { id, role } = await findMember(sql, caller.teamId, name);
+      if (role === 'owner') await checkOtherOwner(sql, caller.teamId, name);
+      await sql.execute('DELETE FROM members WHERE id = $1', [id]);
+      await audit(sql, caller, { action: 'member.remove', target: name, projectId: null, detail: { role } });
+    });
+  }
+
+  /**
+   * Of the operator: a member with a role, whatever was before.
+   * @returns the member's id
+   */
+  async ensureMember(teamId: string, name: string, role: Role): Promise<string> {
+    return await this.#db.transaction((sql) => upsertMember(sql, this.#random, { teamId, name, role }));
+  }
+
+  async scopes({ projectId }: Principal, { limit, cursor }: NamePageQuery): Promise<ScopeList> {
+    const rows = await listScopes(this.#db, projectId, { limit: limit + 1, after: cursor });
+    const { page, next } = paged(rows, limit);
+    return { scopes: page, next };
+  }
+
+  /** @throws KilnError PERMISSION_DENIED for one that is trusted further than the caller's own; as {@link ensureScope} */
+  async createScope(caller: Principal, { name, parent, trust }: ScopeRequest): Promise<ScopeView> {
+    const { projectId } = caller;
+    return await this.#db.transaction(async (sql) => {
+      const above = parent === undefined ? undefined : await getScope(sql, projectId, parent, 'parent');
+      const wanted = trust ?? usualTrust(above?.trust);
+      if (rankOf(wanted) > rankOf(caller.trust)) {
+        throw new KilnError(
+          'PERMISSION_DENIED',
+          `this token’s own scope is trusted as ${caller.trust}: it cannot make one trusted as ${wanted}`,
+          { field: 'trust' },
+        );
+      }
+      await ensureScope(sql, { random: this.#random, actor: caller }, { projectId, name, parent, trust });
+      const [made] = await listScopes(sql, projectId, { limit: 1, name });
+      if (made === undefined) throw new KilnError('INTERNAL', 'a scope is not there once it was made');
+      return made;
+    });
+  }
+}
+
+function checkOwner(caller: Principal): void {
+  if (ownsTeam(caller)) return;
+  throw new KilnError('PERMISSION_DENIED', 'only an owner of the team may do that', {
+    hint: 'use an owner’s own token with the permission admin',
+  });
+}
+
+const taken = (name: string): KilnError =>
+  new KilnError('CONFLICT', `the name ${name} is taken`, { field: 'name', hint: 'choose another' });
+
+/** Whoever changes members waits for whoever else does: a team is never left without an owner. */
+async function lockTeam(sql: Sql, teamId: string): Promise<void> {
+  await sql.execute('SELECT 1 FROM teams WHERE id = $1 FOR NO KEY UPDATE', [teamId]);
+}
+
+async function checkOtherOwner(sql: Sql, teamId: string, name: string): Promise<void> {
+  const others = await sql.execute('SELECT 1 FROM members WHERE team_id = $1 AND role = $2 AND name <> $3 LIMIT 1', [
+    teamId,
+    rankOfRole('owner'),
+    name,
+  ]);
+  if (others === 0)
+    throw new KilnError('CONFLICT', `${name} is the team’s last owner`, { hint: 'make another one first' });
+}
+
+async function checkRoom(sql: Sql, teamId: string): Promise<void> {
+  const [row] = await sql.query(Count, 'SELECT count(*)::int AS count FROM members WHERE team_id = $1', [teamId]);
+  if ((row?.count ?? 0) >= MAX_MEMBERS)
+    throw new KilnError('LIMIT_EXCEEDED', `the team has ${MAX_MEMBERS} members already`);
+}
+
+async function upsertMember(
+  sql: Sql,
+  random: Random,
+  { teamId, name, role }: { readonly teamId: string; readonly name: string; readonly role: Role },
+): Promise<string> {
+  await sql.execute(
+    `INSERT INTO members (team_id, id, name, role) VALUES ($1, $2, $3, $4)
+     ON CONFLICT (team_id, name) DO UPDATE SET role = excluded.role`,
+    [teamId, randomId(random, ID_LENGTH), name, rankOfRole(role)],
+  );
+  return (await findMember(sql, teamId, name)).id;
+}

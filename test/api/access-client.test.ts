@@ -1,0 +1,95 @@
+import { KilnClient } from '#client';
+import { ID_TOKEN_TYPE, TOKEN_EXCHANGE } from '#protocol';
+import { isKilnError } from '#std';
+import { idTokenClaims, OidcIssuer } from '#testing';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { runProgram } from '../../apps/cli/src/program.ts';
+import { type Farm, startFarm } from './farm.ts';
+
+let farm: Farm;
+let client: KilnClient;
+beforeAll(async () => {
+  farm = await startFarm({ KILN_OIDC_EGRESS_ALLOW: '127.0.0.0/8' });
+  client = new KilnClient({ baseUrl: farm.url, token: farm.tokens.owner });
+});
+afterAll(async () => {
+  await client.close();
+  await farm[Symbol.asyncDispose]();
+});
+
+describe('the client', () => {
+  it('has all of the API of who may do what', async () => {
+    const { access } = client;
+    const made = await access.createToken({ name: 'ci', permissions: ['read'] });
+    expect((await access.tokens({ all: true, limit: 1 })).tokens[0]?.id).toBe(made.id);
+    await access.revokeToken(made.id);
+    await expect(access.revokeToken('nothing')).rejects.toSatisfy((thrown) => isKilnError(thrown, 'NOT_FOUND'));
+    expect(await access.createProject({ name: 'team/web' })).toMatchObject({ name: 'team/web' });
+    expect((await access.projects({ cursor: 'other' })).projects.map(({ name }) => name)).toEqual(['team/web']);
+    expect(await access.putMember('bob/b', { role: 'viewer' })).toMatchObject({ name: 'bob/b' });
+    expect((await access.members()).members).toHaveLength(2);
+    await access.removeMember('bob/b');
+    expect(await access.createScope({ name: 'x', parent: 'main' })).toMatchObject({ trust: 'branch' });
+    expect((await access.scopes()).scopes).toHaveLength(2);
+    expect(await access.putRegistry('a.example:5000', { identityToken: 'x' })).toMatchObject({ username: null });
+    expect(await access.registries()).toHaveLength(1);
+    await access.removeRegistry('a.example:5000');
+    expect((await access.audit({ limit: 1 })).entries).toMatchObject([{ action: 'registry.remove' }]);
+  });
+
+  it('exchanges id tokens', async () => {
+    await using issuer = await OidcIssuer.start();
+    const request = { name: 'ci', issuer: issuer.url, audience: 'kiln', scope: 'main', trust: 'protected' } as const;
+    const claims = { repository: 'acme/web' };
+    const { id } = await client.access.createTrustRule({ ...request, claims });
+    await client.access.replaceTrustRule(id, { ...request, claims, name: 'other' });
+    expect(await client.access.trustRules()).toMatchObject([{ id, name: 'other' }]);
+    await using nobody = new KilnClient({ baseUrl: farm.url });
+    const given = await nobody.access.exchange({
+      grant_type: TOKEN_EXCHANGE,
+      subject_token_type: ID_TOKEN_TYPE,
+      subject_token: await issuer.sign({ aud: 'kiln', ...idTokenClaims.github }),
+      project: 'mine',
+    });
+    expect(given).toMatchObject({ cache_scope: 'main', trust: 'protected' });
+    await client.access.removeTrustRule(id);
+  });
+});
+
+describe('the command line', () => {
+  /** What a command prints on standard output. */
+  async function kiln(...args: readonly string[]): Promise<string> {
+    let said = '';
+    vi.stubEnv('KILN_URL', farm.url);
+    vi.stubEnv('KILN_TOKEN', farm.tokens.owner);
+    vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
+      said += String(text);
+      return true;
+    });
+    try {
+      await runProgram(args);
+    } finally {
+      vi.restoreAllMocks();
+      vi.unstubAllEnvs();
+    }
+    return said;
+  }
+
+  it('makes, lists and revokes tokens', async () => {
+    const token = (await kiln('token', 'create', 'deploy', '--permission', 'read', '--expires', '1h')).trim();
+    expect(token).toMatch(/^kiln_[0-9a-z]{40}$/);
+    const [, id = ''] = /^(\S+) +deploy +read +mine\/main +the project/m.exec(await kiln('token', 'ls')) ?? [];
+    expect(await kiln('token', 'revoke', id)).toBe(`${id} is revoked\n`);
+    expect(await kiln('token', 'ls')).not.toContain('deploy');
+    expect(await kiln('token', 'ls', '--all')).toMatch(/deploy .* revoked/);
+    expect(JSON.parse(await kiln('token', 'create', 'x', '--json'))).toMatchObject({ name: 'x', project: 'mine' });
+  });
+
+  it('makes and lists projects', async () => {
+    expect(await kiln('project', 'create', 'shop')).toBe('shop is made in the team default\n');
+    expect(await kiln('project', 'ls')).toMatch(/^shop +default/m);
+    expect(JSON.parse(await kiln('project', 'ls', '--json'))).toMatchObject({
+      projects: [{ name: 'mine' }, {}, {}, {}],
+    });
+  });
+});

@@ -1,0 +1,68 @@
+import { AuditList, CreatedToken } from '#protocol';
+import { ProjectStore } from '#storage';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { asker } from './caller.ts';
+import { type Farm, startFarm } from './farm.ts';
+
+let farm: Farm;
+beforeAll(async () => {
+  farm = await startFarm();
+});
+afterAll(() => farm[Symbol.asyncDispose]());
+const ask = asker(() => farm);
+const listed = async (token: string, query = ''): Promise<AuditList> =>
+  AuditList.parse((await ask('get', `/v1/audit${query}`, token)).body);
+const actions = async (token: string): Promise<readonly string[]> =>
+  (await listed(token, '?limit=100')).entries.map(({ action }) => action);
+
+describe('the audit log', () => {
+  it('tells who did what, once, and no secret', async () => {
+    const before = (await actions(farm.tokens.owner)).length;
+    const body = { name: 'ci', permissions: ['read'] };
+    const made = CreatedToken.parse((await ask('post', '/v1/tokens', farm.tokens.owner, body)).body);
+    for (const _ of [1, 2]) await ask('delete', `/v1/tokens/${made.id}`, farm.tokens.mine);
+    for (const _ of [1, 2]) await ask('put', '/v1/members/bob', farm.tokens.owner, { role: 'viewer' });
+    await ask('delete', '/v1/members/bob', farm.tokens.owner);
+    for (const _ of [1, 2]) await ask('post', '/v1/scopes', farm.tokens.mine, { name: 'x' });
+    await ask('post', '/v1/scopes', farm.tokens.mine, { name: 'y', parent: 'nowhere' });
+    const share = { project: 'mine', scope: 'main', reader: 'other' };
+    const projects = new ProjectStore(farm.db);
+    for (const _ of [1, 2]) await projects.share(share);
+    for (const _ of [1, 2]) await projects.unshare(share);
+    const entries = (await listed(farm.tokens.owner, '?limit=100')).entries.slice(0, -before);
+    expect(entries.map(({ action }) => action).toReversed()).toEqual([
+      ...[
+        'token.create',
+        'token.revoke',
+        'member.put',
+        'member.remove',
+        'scope.create',
+        'cache.share',
+        'cache.unshare',
+      ],
+    ]);
+    expect(entries.at(-1)).toMatchObject({ member: 'ada', project: 'mine', target: made.id, detail: { name: 'ci' } });
+    expect(entries.at(-2)).toMatchObject({ member: null, target: made.id });
+    expect(entries.at(-3)).toMatchObject({ project: null, target: 'bob', detail: { role: 'viewer', before: null } });
+    expect(entries[0]).toMatchObject({ tokenId: null, member: null, target: 'main', detail: { reader: 'other' } });
+    expect(JSON.stringify(entries)).not.toContain(made.token.slice(5));
+  });
+
+  it('is the project’s, and the team’s for its owners', async () => {
+    await ask('put', '/v1/members/eve', farm.tokens.owner, { role: 'viewer' });
+    expect(await actions(farm.tokens.owner)).toContain('member.put');
+    expect(await actions(farm.tokens.mine)).not.toContain('member.put');
+    expect(await actions(farm.tokens.other)).toEqual(['scope.create']);
+    expect((await ask('get', '/v1/audit', farm.tokens.reader)).status).toBe(403);
+    expect((await ask('get', '/v1/audit', '')).status).toBe(401);
+  });
+
+  it('comes in pages', async () => {
+    const all = (await listed(farm.tokens.mine, '?limit=100')).entries;
+    const first = await listed(farm.tokens.mine, '?limit=2');
+    const second = await listed(farm.tokens.mine, `?limit=100&cursor=${first.next ?? ''}`);
+    expect([...first.entries, ...second.entries]).toEqual(all);
+    for (const query of ['limit=0', 'cursor=x'])
+      expect((await ask('get', `/v1/audit?${query}`, farm.tokens.mine)).status).toBe(400);
+  });
+});
