@@ -1,9 +1,11 @@
 import { mkdtemp, rm } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import request from 'supertest';
 import { type Pack, pack } from 'tar-stream';
-import { Permission } from '#protocol';
+import { type BuildResult, BuildView, Permission } from '#protocol';
 import { collect, silentLogger, systemClock, systemRandom } from '#std';
 import {
   type Claim,
@@ -29,8 +31,10 @@ export interface Farm extends AsyncDisposable {
   readonly db: Database;
   readonly ledger: BuildLedger;
   readonly contentDir: string;
-  /** of the project `mine` all but `other`; `owner` is that of an owner of its team, the others are of nobody */
-  readonly tokens: Readonly<Record<'mine' | 'other' | 'reader' | 'owner', string>>;
+  /** all that the server answers to, as `GET /v1/builds/{id}` */
+  readonly routes: ReadonlySet<string>;
+  /** of the project `mine` all but `other`; `builder` may do all but administer it, `reader` read only; `owner` is that of an owner of its team, the others are of nobody */
+  readonly tokens: Readonly<Record<'mine' | 'other' | 'builder' | 'reader' | 'owner', string>>;
   /** Ends the API process' side, as SIGTERM does. */
   close(): Promise<void>;
 }
@@ -56,6 +60,13 @@ export async function startFarm(limits: Readonly<Record<string, string>> = {}): 
     ...limits,
   });
   const app = await createApp({ config, clock: systemClock, random: systemRandom, logger: silentLogger });
+  const routes = new Set<string>();
+  app
+    .getHttpAdapter()
+    .getInstance()
+    .addHook('onRoute', ({ method, url }) => {
+      for (const each of [method].flat()) routes.add(`${each} ${url.replace(/:([A-Za-z]+)/g, '{$1}')}`);
+    });
   let closing: Promise<void> | undefined;
   const close = (): Promise<void> => (closing ??= closeApp(app));
   stack.defer(close);
@@ -69,6 +80,7 @@ export async function startFarm(limits: Readonly<Record<string, string>> = {}): 
     db,
     ledger: new BuildLedger({ db, redis: link }),
     contentDir,
+    routes,
     tokens: await createTokens(db),
     close,
     [Symbol.asyncDispose]: () => held.disposeAsync(),
@@ -86,6 +98,7 @@ async function createTokens(db: Database): Promise<Farm['tokens']> {
     owner: await tokens.create({ ...mine, permissions, memberId }),
     mine: await tokens.create({ ...mine, permissions }),
     other: await tokens.create({ ...other, permissions }),
+    builder: await tokens.create({ ...mine, permissions: ['build', 'read'] }),
     reader: await tokens.create({ ...mine, permissions: ['read'] }),
   };
 }
@@ -107,4 +120,38 @@ export async function claimed({ ledger }: Farm, id: string): Promise<Claim> {
   const claim = await ledger.claim(id, 1, 'builder');
   if (claim === null) throw new Error('not claimed');
   return claim;
+}
+
+/** A build of a small context, accepted. */
+export async function submitted(farm: Farm, asked: object = {}): Promise<string> {
+  const answer = await request(farm.url)
+    .post('/v1/builds')
+    .set('authorization', `Bearer ${farm.tokens.mine}`)
+    .field('request', JSON.stringify(asked))
+    .attach('context', await smallTar(), 'context.tar');
+  return BuildView.parse(answer.body).id;
+}
+
+/** Ends a build that has been claimed, with these outputs. */
+export async function succeeded({ ledger }: Farm, claim: Claim, outputs: BuildResult['outputs'] = []): Promise<void> {
+  await ledger.finish(claim, {
+    type: 'succeeded',
+    atMs: 1,
+    result: {
+      names: [],
+      steps: { total: 1, hit: 0, run: 1, joined: 0 },
+      bytes: { contextSent: 1, pulled: 0, pushed: 0 },
+      durationMs: 1,
+      savedMs: 0,
+      outputs,
+    },
+  });
+}
+
+/** What a socket says to bytes that need not be HTTP. */
+export async function rawAnswer(farm: Farm, bytes: string | Uint8Array): Promise<string> {
+  const { hostname, port } = new URL(farm.url);
+  const socket = connect(Number(port), hostname);
+  socket.end(bytes);
+  return (await collect(socket as AsyncIterable<Uint8Array>, 1 << 20)).toString();
 }

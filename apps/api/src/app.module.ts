@@ -1,5 +1,5 @@
 import { type DynamicModule, Module } from '@nestjs/common';
-import { APP_FILTER, APP_GUARD, APP_PIPE } from '@nestjs/core';
+import { APP_FILTER, APP_GUARD, APP_PIPE, DiscoveryModule } from '@nestjs/core';
 import { StandardSchemaValidationPipe } from '@nestjs/common';
 import { AuditController } from './access/audit.controller.ts';
 import { MembersController } from './access/members.controller.ts';
@@ -25,6 +25,7 @@ import { ProblemFilter } from './http/problem.filter.ts';
 import { invalid } from './http/problem.ts';
 import { type Environment, InfrastructureModule } from './infrastructure.module.ts';
 import { Housekeeping } from './housekeeping.ts';
+import { OpenApiController } from './openapi/openapi.controller.ts';
 import { Reconciliation } from './reconciliation.ts';
 
 @Module({})
@@ -32,7 +33,7 @@ export class AppModule {
   static for(environment: Environment): DynamicModule {
     return {
       module: AppModule,
-      imports: [InfrastructureModule.for(environment)],
+      imports: [InfrastructureModule.for(environment), DiscoveryModule],
       controllers: [
         BuildsController,
         BuildLogsController,
@@ -50,6 +51,7 @@ export class AppModule {
         OidcController,
         AuditController,
         RegistriesController,
+        OpenApiController,
       ],
       providers: [
         AcceptBuild,

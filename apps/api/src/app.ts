@@ -3,24 +3,55 @@ import multipart from '@fastify/multipart';
 import type { LoggerService } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { FastifyError, FastifyReply } from 'fastify';
 import { CONTEXT_MANIFEST_TYPE } from '#protocol';
-import type { Logger } from '#std';
+import { KilnError, type Logger } from '#std';
 import { AppModule } from './app.module.ts';
 import { archiveTypes } from './builds/submission.ts';
 import type { Environment } from './infrastructure.module.ts';
+import { answerProblem, refuse } from './http/answer-problem.ts';
+import { tagAnswers } from './http/entity-tags.ts';
+import { checkRequests } from './http/check-requests.ts';
 import { SHUTDOWN } from './tokens.ts';
 
 const DRAIN_MS = 5_000;
 const IDLE_CHECK_MS = 50;
 const BODY_BYTES = 1024 * 1024;
 
+/** What Node says of a request that it gives up. */
+const notHttp: Readonly<Record<string, { readonly statusCode: number; readonly message: string }>> = {
+  HPE_HEADER_OVERFLOW: { statusCode: 431, message: 'the headers are too long' },
+  ERR_HTTP_REQUEST_TIMEOUT: { statusCode: 408, message: 'the request did not come in time' },
+};
+
 /** The API, wired and not listening yet. */
 export async function createApp(environment: Environment): Promise<NestFastifyApplication> {
-  const adapter = new FastifyAdapter({ bodyLimit: BODY_BYTES, routerOptions: { maxParamLength: 256 } });
+  const adapter = new FastifyAdapter({
+    bodyLimit: BODY_BYTES,
+    // Node's own answer to a request without one is bare.
+    http: { requireHostHeader: false },
+    routerOptions: { maxParamLength: 256 },
+    frameworkErrors: ({ code, message }: FastifyError, _request: unknown, reply: FastifyReply) => {
+      // Nothing has so long a name.
+      const lost = code === 'FST_ERR_MAX_PARAM_LENGTH';
+      const error = new KilnError(lost ? 'NOT_FOUND' : 'INVALID_ARGUMENT', lost ? 'there is no such path' : message);
+      answerProblem(reply, error, error.traits.http);
+    },
+    clientErrorHandler: ({ code }, socket) => {
+      if (code === 'ECONNRESET' || !socket.writable) return void socket.destroy();
+      socket.once('finish', () => socket.destroy());
+      refuse(socket, notHttp[code] ?? { statusCode: 400, message: 'this is no whole HTTP request' });
+    },
+  });
+  tagAnswers(adapter.getInstance());
+  checkRequests(adapter.getInstance());
   const app = await NestFactory.create<NestFastifyApplication>(AppModule.for(environment), adapter, {
     logger: nestLogger(environment.logger),
     abortOnError: false,
   });
+  const server = app.getHttpServer();
+  // An expectation that nobody knows may be ignored; Node's own answer to it is bare.
+  server.on('checkExpectation', (...request: readonly unknown[]) => server.emit('request', ...request));
   await app.register(multipart);
   // Read by the route as they stream, by nobody before.
   for (const type of [...archiveTypes, CONTEXT_MANIFEST_TYPE]) {

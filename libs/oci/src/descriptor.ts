@@ -1,10 +1,9 @@
 import { z } from 'zod';
-import { type Digest, isDigest } from './digest.ts';
+import { type Digest, DIGEST_PATTERN, isDigest } from './digest.ts';
 
-export const DigestSchema = z.custom<Digest>(
-  (value) => typeof value === 'string' && isDigest(value),
-  'not a sha256 digest',
-);
+export const DigestSchema = z
+  .custom<Digest>((value) => typeof value === 'string' && isDigest(value), 'not a sha256 digest')
+  .meta({ type: 'string', pattern: DIGEST_PATTERN.source });
 
 /** https://github.com/opencontainers/image-spec/blob/v1.1.0/descriptor.md; `size` in bytes */
 export interface Descriptor {

@@ -4,10 +4,10 @@ import { type Brand, KilnError } from '#std';
 /** `sha256:` and 64 lower-case hexadecimal digits. Only {@link parseDigest} and the hashers make one. */
 export type Digest = Brand<`sha256:${string}`, 'Digest'>;
 
-const pattern = /^sha256:[0-9a-f]{64}$/;
+export const DIGEST_PATTERN = /^sha256:[0-9a-f]{64}$/;
 
 export function isDigest(text: string): text is Digest {
-  return pattern.test(text);
+  return DIGEST_PATTERN.test(text);
 }
 
 /** @throws KilnError INVALID_ARGUMENT */

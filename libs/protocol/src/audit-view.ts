@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { PageQuery } from './access.ts';
 
+export const JsonValue = z.json();
+
 /** Something that was done to a project or a team, and by whom. */
 export const AuditEntry = z.object({
   id: z.string(),
@@ -14,7 +16,7 @@ export const AuditEntry = z.object({
   /** what it was done to, and what was done: `token.create` */
   action: z.string(),
   target: z.string(),
-  detail: z.record(z.string(), z.json()),
+  detail: z.record(z.string(), JsonValue),
 });
 export type AuditEntry = z.infer<typeof AuditEntry>;
 

@@ -62,6 +62,7 @@ export const StepView = z.object({
 });
 export type StepView = z.infer<typeof StepView>;
 export const StepList = z.object({ steps: z.array(StepView) });
+export type StepList = z.infer<typeof StepList>;
 
 /** RFC 9457, with the code from the table, the field that is wrong, and what to do. */
 export const Problem = z.object({

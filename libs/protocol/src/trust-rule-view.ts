@@ -8,6 +8,8 @@ export const Issuer = z
   .url({ protocol: /^https?$/ })
   .max(500)
   .refine((text) => {
+    // Refused by the schema before.
+    if (!URL.canParse(text)) return true;
     const { protocol, hostname, username, password, search, hash } = new URL(text);
     const plain = protocol === 'http:' && !loopback.test(hostname);
     return !plain && [username, password, search, hash].every((part) => part === '');

@@ -1,7 +1,8 @@
 import { Controller, Get, Inject, Query } from '@nestjs/common';
-import { type AuditList, AuditQuery } from '#protocol';
+import { AuditList, AuditQuery } from '#protocol';
 import type { AuditLog, Principal } from '#storage';
 import { Caller, Needs } from '../http/auth.guard.ts';
+import { Described } from '../openapi/described.ts';
 import { AUDIT } from '../tokens.ts';
 
 /** Who did what in the caller's project. */
@@ -14,6 +15,7 @@ export class AuditController {
     this.#audit = audit;
   }
 
+  @Described({ summary: 'what changed rights or the cache, the newest first', answer: AuditList })
   @Get()
   async list(@Caller() caller: Principal, @Query({ schema: AuditQuery }) query: AuditQuery): Promise<AuditList> {
     return await this.#audit.list(caller, query);

@@ -1,7 +1,8 @@
 import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Put, Query } from '@nestjs/common';
-import { AccessName, type MemberList, MemberRequest, type MemberView, NamePageQuery } from '#protocol';
+import { AccessName, MemberList, MemberRequest, MemberView, NamePageQuery } from '#protocol';
 import type { Principal, TeamStore } from '#storage';
 import { Caller, Needs } from '../http/auth.guard.ts';
+import { Described } from '../openapi/described.ts';
 import { TEAMS } from '../tokens.ts';
 
 /** Members of the caller's team. */
@@ -13,11 +14,13 @@ export class MembersController {
     this.#teams = teams;
   }
 
+  @Described({ summary: 'the members of the team', answer: MemberList })
   @Get()
   async list(@Caller() caller: Principal, @Query({ schema: NamePageQuery }) query: NamePageQuery): Promise<MemberList> {
     return await this.#teams.members(caller, query);
   }
 
+  @Described({ summary: 'a member, with a role', answer: MemberView, errors: ['CONFLICT'] })
   @Put(':name')
   @Needs('admin')
   async put(
@@ -28,6 +31,7 @@ export class MembersController {
     return await this.#teams.putMember(caller, name, role);
   }
 
+  @Described({ summary: 'take a member out of the team; its tokens end', answer: {}, errors: ['CONFLICT'] })
   @Delete(':name')
   @Needs('admin')
   @HttpCode(204)

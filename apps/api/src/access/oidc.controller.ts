@@ -1,10 +1,11 @@
 import { Body, Controller, Header, HttpCode, Inject, Post } from '@nestjs/common';
 import { admit, issuerOf, type Issuers } from '#identity';
-import { ACCESS_TOKEN_TYPE, type ExchangedToken, TokenExchange } from '#protocol';
+import { ACCESS_TOKEN_TYPE, ExchangedToken, TokenExchange } from '#protocol';
 import { KilnError } from '#std';
 import type { TrustRuleStore } from '#storage';
 import { z } from 'zod';
 import { Public } from '../http/auth.guard.ts';
+import { Described } from '../openapi/described.ts';
 import { ISSUERS, TRUST_RULES } from '../tokens.ts';
 
 const Subject = z.string().min(1).max(1_000);
@@ -21,6 +22,11 @@ export class OidcController {
     this.#issuers = issuers;
   }
 
+  @Described({
+    summary: 'a short-lived token for the id token of a CI system',
+    answer: ExchangedToken,
+    errors: ['UNAUTHENTICATED', 'PERMISSION_DENIED', 'NOT_FOUND'],
+  })
   @Post('token')
   @HttpCode(200)
   @Header('cache-control', 'no-store')

@@ -1,7 +1,8 @@
 import { Body, Controller, Get, Inject, Post, Query } from '@nestjs/common';
-import { NamePageQuery, type ProjectList, ProjectRequest, type ProjectView } from '#protocol';
+import { NamePageQuery, ProjectList, ProjectRequest, ProjectView } from '#protocol';
 import type { Principal, TeamStore } from '#storage';
 import { Caller, Needs } from '../http/auth.guard.ts';
+import { Described } from '../openapi/described.ts';
 import { TEAMS } from '../tokens.ts';
 
 @Controller('v1/projects')
@@ -12,6 +13,7 @@ export class ProjectsController {
     this.#teams = teams;
   }
 
+  @Described({ summary: 'the projects of the team', answer: ProjectList })
   @Get()
   async list(
     @Caller() caller: Principal,
@@ -20,6 +22,7 @@ export class ProjectsController {
     return await this.#teams.projects(caller, query);
   }
 
+  @Described({ summary: 'a new project of the team', answer: ProjectView, errors: ['CONFLICT'] })
   @Post()
   @Needs('admin')
   async create(

@@ -1,7 +1,8 @@
 import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Put } from '@nestjs/common';
-import { RegistryHost, type RegistryList, RegistryRequest, type RegistryView } from '#protocol';
+import { RegistryHost, RegistryList, RegistryRequest, RegistryView } from '#protocol';
 import type { Principal, RegistryCredentialStore } from '#storage';
 import { Caller, Needs } from '../http/auth.guard.ts';
+import { Described } from '../openapi/described.ts';
 import { REGISTRIES } from '../tokens.ts';
 
 /** Credentials of the caller's project for registries. */
@@ -14,16 +15,19 @@ export class RegistriesController {
     this.#registries = registries;
   }
 
+  @Described({ summary: 'registries that the project has credentials for; no secret is told', answer: RegistryList })
   @Get()
   async list(@Caller() caller: Principal): Promise<RegistryList> {
     return { registries: [...(await this.#registries.list(caller))] };
   }
 
+  @Described({ summary: 'whom builds log in as at a registry', answer: RegistryView })
   @Get(':host')
   async get(@Caller() caller: Principal, @Param('host', { schema: RegistryHost }) host: string): Promise<RegistryView> {
     return await this.#registries.get(caller, host);
   }
 
+  @Described({ summary: 'credentials for a registry', answer: RegistryView, errors: ['CONFLICT'] })
   @Put(':host')
   async put(
     @Caller() caller: Principal,
@@ -33,6 +37,7 @@ export class RegistriesController {
     return await this.#registries.put(caller, host, request);
   }
 
+  @Described({ summary: 'forget the credentials for a registry', answer: {} })
   @Delete(':host')
   @HttpCode(204)
   async remove(@Caller() caller: Principal, @Param('host', { schema: RegistryHost }) host: string): Promise<void> {

@@ -1,7 +1,8 @@
 import { Body, Controller, Get, Inject, Post, Query } from '@nestjs/common';
-import { NamePageQuery, type ScopeList, ScopeRequest, type ScopeView } from '#protocol';
+import { NamePageQuery, ScopeList, ScopeRequest, ScopeView } from '#protocol';
 import type { Principal, TeamStore } from '#storage';
 import { Caller, Needs } from '../http/auth.guard.ts';
+import { Described } from '../openapi/described.ts';
 import { TEAMS } from '../tokens.ts';
 
 /** Scopes of the caller's project. */
@@ -13,11 +14,13 @@ export class ScopesController {
     this.#teams = teams;
   }
 
+  @Described({ summary: 'the cache scopes of the project', answer: ScopeList })
   @Get()
   async list(@Caller() caller: Principal, @Query({ schema: NamePageQuery }) query: NamePageQuery): Promise<ScopeList> {
     return await this.#teams.scopes(caller, query);
   }
 
+  @Described({ summary: 'a new cache scope', answer: ScopeView, errors: ['NOT_FOUND', 'CONFLICT'] })
   @Post()
   @Needs('admin')
   async create(@Caller() caller: Principal, @Body({ schema: ScopeRequest }) request: ScopeRequest): Promise<ScopeView> {

@@ -1,8 +1,9 @@
 import { Body, Controller, Delete, Get, Header, HttpCode, Inject, Param, Post, Query } from '@nestjs/common';
-import { type CreatedToken, type TokenList, TokenQuery, TokenRequest } from '#protocol';
+import { CreatedToken, TokenList, TokenQuery, TokenRequest } from '#protocol';
 import type { Principal, TokenLimits, TokenStore } from '#storage';
 import { type ApiConfig, tokenLimits } from '../config.ts';
 import { Caller, Needs } from '../http/auth.guard.ts';
+import { Described } from '../openapi/described.ts';
 import { CONFIG, TOKENS } from '../tokens.ts';
 
 /** What a token may do with others the store decides, by who holds it. */
@@ -17,6 +18,7 @@ export class TokensController {
     this.#limits = tokenLimits(config);
   }
 
+  @Described({ summary: 'a new token; its secret is told this once', answer: CreatedToken, errors: ['NOT_FOUND'] })
   @Post()
   @Header('cache-control', 'no-store')
   async create(
@@ -26,11 +28,13 @@ export class TokensController {
     return await this.#tokens.issue(caller, request, this.#limits);
   }
 
+  @Described({ summary: 'the tokens of the project that the caller may see', answer: TokenList })
   @Get()
   async list(@Caller() caller: Principal, @Query({ schema: TokenQuery }) query: TokenQuery): Promise<TokenList> {
     return await this.#tokens.list(caller, query);
   }
 
+  @Described({ summary: 'revoke a token', answer: {} })
   @Delete(':id')
   @HttpCode(204)
   async revoke(@Caller() caller: Principal, @Param('id') id: string): Promise<void> {

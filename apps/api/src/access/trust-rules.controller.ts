@@ -1,7 +1,8 @@
 import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Post, Put } from '@nestjs/common';
-import { type TrustRule, type TrustRuleList, TrustRuleRequest } from '#protocol';
+import { TrustRule, TrustRuleList, TrustRuleRequest } from '#protocol';
 import type { Principal, TrustRuleStore } from '#storage';
 import { Caller, Needs } from '../http/auth.guard.ts';
+import { Described } from '../openapi/described.ts';
 import { TRUST_RULES } from '../tokens.ts';
 
 /** Whose id tokens the caller's project takes. */
@@ -14,11 +15,13 @@ export class TrustRulesController {
     this.#rules = rules;
   }
 
+  @Described({ summary: 'whose id tokens the project takes', answer: TrustRuleList })
   @Get()
   async list(@Caller() caller: Principal): Promise<TrustRuleList> {
     return { rules: [...(await this.#rules.list(caller))] };
   }
 
+  @Described({ summary: 'take id tokens of an issuer', answer: TrustRule, errors: ['NOT_FOUND'] })
   @Post()
   async create(
     @Caller() caller: Principal,
@@ -27,11 +30,13 @@ export class TrustRulesController {
     return await this.#rules.create(caller, request);
   }
 
+  @Described({ summary: 'a trust rule', answer: TrustRule })
   @Get(':id')
   async get(@Caller() caller: Principal, @Param('id') id: string): Promise<TrustRule> {
     return await this.#rules.get(caller, id);
   }
 
+  @Described({ summary: 'a trust rule, as it is to be from now on', answer: TrustRule })
   @Put(':id')
   async replace(
     @Caller() caller: Principal,
@@ -41,6 +46,7 @@ export class TrustRulesController {
     return await this.#rules.replace(caller, id, request);
   }
 
+  @Described({ summary: 'remove a trust rule; tokens that it gave go on to their end', answer: {} })
   @Delete(':id')
   @HttpCode(204)
   async remove(@Caller() caller: Principal, @Param('id') id: string): Promise<void> {

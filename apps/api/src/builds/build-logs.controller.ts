@@ -1,12 +1,13 @@
 import { Controller, Get, Headers, Inject, Param, Query, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
-import type { NumberedEvent } from '#protocol';
+import { BuildEvent, type NumberedEvent } from '#protocol';
 import type { Clock } from '#std';
 import type { BuildLedger, EventFeed, Principal } from '#storage';
 import { Caller } from '../http/auth.guard.ts';
 import { clientSignal } from '../http/leaving.ts';
 import { parseHeader } from '../http/problem.ts';
+import { Described } from '../openapi/described.ts';
 import { CLOCK, FEED, LEDGER, SHUTDOWN } from '../tokens.ts';
 import { readable } from './readable.ts';
 import { eventStream } from './event-source.ts';
@@ -35,6 +36,13 @@ export class BuildLogsController {
     this.#shutdown = shutdown;
   }
 
+  @Described({
+    summary: 'the log of a build',
+    detail:
+      'Text, so far or with follow to the end. With Accept: text/event-stream the events as they happen, numbered by their ids; Last-Event-ID or after goes on from there.',
+    headers: { 'Last-Event-ID': LastEventId },
+    answer: { 'text/plain': z.string(), 'text/event-stream': BuildEvent },
+  })
   @Get()
   async logs(
     @Caller() caller: Principal,

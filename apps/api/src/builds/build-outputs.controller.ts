@@ -1,11 +1,13 @@
-import { Controller, Get, Inject, Param, Res } from '@nestjs/common';
+import { Controller, Get, Headers, Inject, Param, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
 import type { ContentStore } from '#content';
 import { KilnError } from '#std';
 import type { BuildLedger, Principal } from '#storage';
 import { Caller } from '../http/auth.guard.ts';
+import { namesTag } from '../http/entity-tags.ts';
 import { clientSignal } from '../http/leaving.ts';
+import { Described } from '../openapi/described.ts';
 import { CONTENT, LEDGER, SHUTDOWN } from '../tokens.ts';
 import { begun } from './begun.ts';
 import { readable } from './readable.ts';
@@ -28,10 +30,12 @@ export class BuildOutputsController {
     this.#shutdown = shutdown;
   }
 
+  @Described({ summary: 'a file that a build made', answer: { 'application/x-tar': null }, errors: ['BLOB_MISSING'] })
   @Get(':n')
   async output(
     @Caller() caller: Principal,
     @Param({ schema: OutputParams }) { id, n }: z.infer<typeof OutputParams>,
+    @Headers('if-none-match') known: string | undefined,
     @Res() reply: FastifyReply,
   ): Promise<void> {
     const { result, state } = await this.#ledger.get(caller.projectId, id);
@@ -41,12 +45,14 @@ export class BuildOutputsController {
         hint: state === 'queued' || state === 'running' ? 'wait until the build has ended' : undefined,
       });
     }
+    const tag = `"${output.digest}"`;
+    void reply.header('etag', tag).header('accept-ranges', 'none');
+    if (namesTag(known, tag)) {
+      await reply.status(304).send();
+      return;
+    }
     const signal = clientSignal(reply, this.#shutdown.signal);
     const body = await begun(this.#content.get(output.digest, signal));
-    await reply
-      .type('application/x-tar')
-      .header('content-length', output.sizeBytes)
-      .header('etag', `"${output.digest}"`)
-      .send(readable(body));
+    await reply.type('application/x-tar').header('content-length', output.sizeBytes).send(readable(body));
   }
 }

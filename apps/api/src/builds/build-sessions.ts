@@ -7,7 +7,7 @@ import { SessionAnswer } from '#protocol';
 import { Bell, type Clock, isKilnError, KilnError, type Logger, messageOf } from '#std';
 import { type BuildLedger, type RedisLink, SessionHost, type StoredBuild, type TokenStore } from '#storage';
 import { bearerOf, checkPermission } from '../http/auth.guard.ts';
-import { httpStatus, problemOf, toKilnError } from '../http/problem.ts';
+import { refuse } from '../http/answer-problem.ts';
 import { CLOCK, LEDGER, LOGGER, REDIS, SHUTDOWN, TOKENS } from '../tokens.ts';
 
 const PATH = /^\/v1\/builds\/([^/?]{1,256})\/session(?:\?.*)?$/;
@@ -156,21 +156,4 @@ function parseJson(text: string): unknown {
   } catch {
     return undefined;
   }
-}
-
-/** A problem document by hand: there is no response to an upgrade yet. */
-function refuse(socket: Duplex, thrown: unknown): void {
-  const error = toKilnError(thrown);
-  const status = httpStatus(thrown, error);
-  const body = JSON.stringify(problemOf(error, status));
-  socket.end(
-    [
-      `HTTP/1.1 ${status} Refused`,
-      'content-type: application/problem+json',
-      `content-length: ${Buffer.byteLength(body)}`,
-      'connection: close',
-      '',
-      body,
-    ].join('\r\n'),
-  );
 }

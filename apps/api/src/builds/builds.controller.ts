@@ -2,21 +2,25 @@ import { Controller, Get, Headers, HttpCode, Inject, Param, Post, Query, Req, Re
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import {
-  type BuildExplanation,
+  BuildExplanation,
   BuildFilter,
-  type BuildList,
-  type BuildView,
+  BuildList,
+  BuildRequest,
+  BuildSubmission,
+  BuildView,
+  ContextReferences,
   explanationOf,
-  type StepView,
+  StepList,
 } from '#protocol';
 import type { BuildLedger, Principal, StoredBuild } from '#storage';
 import { type ApiConfig, publicUrl } from '../config.ts';
 import { Caller } from '../http/auth.guard.ts';
 import { clientSignal, drain } from '../http/leaving.ts';
 import { parseHeader } from '../http/problem.ts';
+import { Described } from '../openapi/described.ts';
 import { CONFIG, LEDGER, SHUTDOWN } from '../tokens.ts';
 import { AcceptBuild } from './accept-build.ts';
-import { readSubmission } from './submission.ts';
+import { archiveTypes, readSubmission } from './submission.ts';
 
 const IdempotencyKey = z
   .string()
@@ -26,6 +30,12 @@ const IdempotencyKey = z
 function many<S extends z.ZodType>(schema: S): z.ZodType<z.output<S>> {
   return z.preprocess((given) => (typeof given === 'string' ? [given] : given), schema);
 }
+/** As the document tells them; they are read one by one. */
+const SubmittedParts = z.object({
+  request: BuildRequest,
+  contexts: ContextReferences.optional(),
+  context: z.string().optional(),
+});
 const SubmitQuery = z.object({ request: z.string().optional() });
 const ListQuery = z.object({
   limit: z.coerce.number().int().min(1).max(100).default(20),
@@ -56,6 +66,19 @@ export class BuildsController {
     this.#shutdown = shutdown;
   }
 
+  @Described({
+    summary: 'submit a build',
+    detail:
+      'As parts: request, then contexts or the tars context and context:NAME. Or the tar of the context as the body, with the request as a query parameter. Or as JSON, of contexts that the farm has.',
+    body: {
+      'multipart/form-data': SubmittedParts,
+      'application/json': BuildSubmission,
+      ...Object.fromEntries(archiveTypes.map((type) => [type, null])),
+    },
+    headers: { 'Idempotency-Key': IdempotencyKey },
+    answer: BuildView,
+    errors: ['CONTEXT_INVALID', 'NOT_FOUND', 'CONFLICT'],
+  })
   @Post()
   @HttpCode(202)
   async submit(
@@ -77,6 +100,7 @@ export class BuildsController {
     }
   }
 
+  @Described({ summary: 'builds, the newest first', answer: BuildList })
   @Get()
   async list(
     @Caller() caller: Principal,
@@ -86,22 +110,26 @@ export class BuildsController {
     return { builds: builds.map((build) => this.#view(build)), next };
   }
 
+  @Described({ summary: 'a build', answer: BuildView })
   @Get(':id')
   async get(@Caller() caller: Principal, @Param('id') id: string): Promise<BuildView> {
     return this.#view(await this.#ledger.get(caller.projectId, id));
   }
 
+  @Described({ summary: 'the steps of a build', answer: StepList })
   @Get(':id/steps')
-  async steps(@Caller() caller: Principal, @Param('id') id: string): Promise<{ readonly steps: readonly StepView[] }> {
-    return { steps: await this.#ledger.steps(caller.projectId, id) };
+  async steps(@Caller() caller: Principal, @Param('id') id: string): Promise<StepList> {
+    return { steps: [...(await this.#ledger.steps(caller.projectId, id))] };
   }
 
+  @Described({ summary: 'why each step hit or missed', answer: BuildExplanation })
   @Get(':id/explain')
   async explain(@Caller() caller: Principal, @Param('id') id: string): Promise<BuildExplanation> {
     const build = await this.#ledger.get(caller.projectId, id);
     return explanationOf(this.#view(build), await this.#ledger.steps(caller.projectId, id));
   }
 
+  @Described({ summary: 'end a build', answer: BuildView })
   @Post(':id/cancel')
   @HttpCode(202)
   async cancel(@Caller() caller: Principal, @Param('id') id: string): Promise<BuildView> {

@@ -5,6 +5,7 @@ import { BuildRequest, BuildSubmission, ContextReferences } from '#protocol';
 import { type Bytes, isKilnError, KilnError } from '#std';
 import type { z } from 'zod';
 import { invalid } from '../http/problem.ts';
+import { refuseUnstorable } from '../http/check-requests.ts';
 
 /** Beside the Dockerfile (at most 4 MiB) there are arguments and labels. */
 const REQUEST_BYTES = 16 * 1024 * 1024;
@@ -152,7 +153,9 @@ function parsePart<S extends z.ZodType>(schema: S, part: MultipartValue | string
   if (typeof part !== 'string' && part.valueTruncated === true) {
     throw new KilnError('LIMIT_EXCEEDED', `the ${field} is longer than ${REQUEST_BYTES} bytes`, { field });
   }
-  const parsed = schema.safeParse(parseJson(typeof part === 'string' ? part : part.value, field));
+  const value = parseJson(typeof part === 'string' ? part : part.value, field);
+  refuseUnstorable(value);
+  const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
   throw invalid(parsed.error.issues);
 }

@@ -1,7 +1,8 @@
 import { Controller, Get, Inject, Query } from '@nestjs/common';
-import { type CacheStatistics, CacheStatisticsQuery } from '#protocol';
+import { CacheStatistics, CacheStatisticsQuery } from '#protocol';
 import type { Principal, StatisticsReader } from '#storage';
 import { Caller } from '../http/auth.guard.ts';
+import { Described } from '../openapi/described.ts';
 import { STATISTICS } from '../tokens.ts';
 
 /** What the cache was good for, in the caller's project. */
@@ -13,6 +14,7 @@ export class CacheStatisticsController {
     this.#statistics = statistics;
   }
 
+  @Described({ summary: 'what the cache was good for', answer: CacheStatistics })
   @Get()
   async read(
     @Caller() caller: Principal,

@@ -1,13 +1,8 @@
 import { Body, Controller, Get, HttpCode, Inject, Post } from '@nestjs/common';
-import {
-  type CacheDisowned,
-  CacheDisownRequest,
-  type CachePruned,
-  CachePruneRequest,
-  type CacheUsage,
-} from '#protocol';
+import { CacheDisowned, CacheDisownRequest, CachePruned, CachePruneRequest, CacheUsage } from '#protocol';
 import type { CacheAdmin, Principal } from '#storage';
 import { Caller } from '../http/auth.guard.ts';
+import { Described } from '../openapi/described.ts';
 import { CACHE } from '../tokens.ts';
 
 /** The cache of the caller's project; no other is seen from here. */
@@ -19,11 +14,13 @@ export class CacheController {
     this.#cache = cache;
   }
 
+  @Described({ summary: 'what takes room in the cache', answer: CacheUsage })
   @Get('usage')
   async usage(@Caller() caller: Principal): Promise<CacheUsage> {
     return await this.#cache.usage(caller.projectId);
   }
 
+  @Described({ summary: 'take the least valuable out of the cache', answer: CachePruned })
   @Post('prune')
   @HttpCode(200)
   async prune(
@@ -33,6 +30,11 @@ export class CacheController {
     return await this.#cache.prune(caller, request);
   }
 
+  @Described({
+    summary: 'take wrong results, and all that stands on them, out of the cache',
+    answer: CacheDisowned,
+    errors: ['NOT_FOUND', 'CONFLICT'],
+  })
   @Post('disown')
   @HttpCode(200)
   async disown(

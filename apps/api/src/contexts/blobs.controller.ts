@@ -4,21 +4,14 @@ import { z } from 'zod';
 import type { ContentStore } from '#content';
 import { ingestTar } from '#context';
 import { type Digest, DigestSchema, hexOf } from '#oci';
-import {
-  BlobParts,
-  BlobQuery,
-  MAX_PACK_BYTES,
-  MAX_PACK_FILES,
-  type MissingBlobs,
-  type StoredBlob,
-  type StoredBlobs,
-} from '#protocol';
+import { BlobParts, BlobQuery, MAX_PACK_BYTES, MAX_PACK_FILES, MissingBlobs, StoredBlob, StoredBlobs } from '#protocol';
 import { type Bytes, isKilnError, KilnError } from '#std';
 import type { BlobIndex, Principal } from '#storage';
 import { archiveTypes } from '../builds/submission.ts';
 import type { ApiConfig } from '../config.ts';
 import { Caller } from '../http/auth.guard.ts';
 import { clientSignal, drain } from '../http/leaving.ts';
+import { Described } from '../openapi/described.ts';
 import { BLOBS, CONFIG, CONTENT, SHUTDOWN } from '../tokens.ts';
 import { TakeContext } from './take-context.ts';
 
@@ -48,6 +41,7 @@ export class BlobsController {
     this.#shutdown = shutdown;
   }
 
+  @Described({ summary: 'which of these files the project lacks', answer: MissingBlobs })
   @Post('missing')
   @HttpCode(200)
   async missing(
@@ -58,6 +52,13 @@ export class BlobsController {
   }
 
   /** A pack: a tar of files that are called by their digests. */
+  @Described({
+    summary: 'send many files',
+    detail: 'A tar of files that are called sha256/ and the 64 digits of their digests.',
+    body: Object.fromEntries(archiveTypes.map((type) => [type, null])),
+    answer: StoredBlobs,
+    errors: ['CONTEXT_INVALID'],
+  })
   @Post()
   @HttpCode(200)
   async pack(
@@ -90,6 +91,12 @@ export class BlobsController {
   }
 
   /** One file: its bytes, or as JSON the parts that it is made of. */
+  @Described({
+    summary: 'send one file',
+    body: { 'application/octet-stream': null, 'application/json': BlobParts },
+    answer: StoredBlob,
+    errors: ['CONTEXT_INVALID', 'BLOB_MISSING'],
+  })
   @Put(':digest')
   @HttpCode(200)
   async put(

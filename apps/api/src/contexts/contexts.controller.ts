@@ -1,12 +1,13 @@
 import { Controller, HttpCode, Inject, Post, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { decompress, decodeManifest } from '#context';
-import { CONTEXT_MANIFEST_TYPE, type ContextView } from '#protocol';
+import { CONTEXT_MANIFEST_TYPE, ContextView } from '#protocol';
 import { type Bytes, collect, KilnError } from '#std';
 import type { Principal } from '#storage';
 import type { ApiConfig } from '../config.ts';
 import { Caller } from '../http/auth.guard.ts';
 import { clientSignal, drain } from '../http/leaving.ts';
+import { Described } from '../openapi/described.ts';
 import { CONFIG, SHUTDOWN } from '../tokens.ts';
 import { TakeContext } from './take-context.ts';
 
@@ -29,6 +30,12 @@ export class ContextsController {
     this.#shutdown = shutdown;
   }
 
+  @Described({
+    summary: 'announce a context by its manifest',
+    body: { [CONTEXT_MANIFEST_TYPE]: null },
+    answer: ContextView,
+    errors: ['CONTEXT_INVALID'],
+  })
   @Post()
   @HttpCode(200)
   async take(

@@ -1,11 +1,16 @@
 import { Controller, Get, Inject, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
+import { z } from 'zod';
 import type { ContentStore } from '#content';
 import { messageOf, single } from '#std';
 import { checkSchema, type Database, type RedisLink } from '#storage';
 import { Public } from '../http/auth.guard.ts';
+import { Described } from '../openapi/described.ts';
 import { CONTENT, DATABASE, REDIS } from '../tokens.ts';
 
+const Liveness = z.object({ status: z.literal('ok') });
+const Readiness = z.object({ status: z.enum(['ok', 'unavailable']), checks: z.record(z.string(), z.string()) });
+type Readiness = z.infer<typeof Readiness>;
 const TIMEOUT_MS = 3_000;
 
 @Controller()
@@ -21,15 +26,16 @@ export class HealthController {
     this.#content = content;
   }
 
-  /** The process lives. */
+  @Described({ summary: 'the process lives', answer: Liveness })
   @Get('healthz')
-  alive(): { readonly status: 'ok' } {
+  alive(): z.infer<typeof Liveness> {
     return { status: 'ok' };
   }
 
   /** What a build needs is there; 503 says what is not. */
+  @Described({ summary: 'what a build needs is there', answer: Readiness, answers: { 503: Readiness } })
   @Get('readyz')
-  async ready(@Res({ passthrough: true }) reply: FastifyReply): Promise<{ status: string; checks: object }> {
+  async ready(@Res({ passthrough: true }) reply: FastifyReply): Promise<Readiness> {
     const checks = await Promise.all([
       check('postgres', () => checkSchema(this.#db)),
       check('redis', () => this.#redis.ping()),

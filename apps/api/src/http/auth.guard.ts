@@ -24,6 +24,21 @@ export const Public = (): CustomDecorator<symbol> => SetMetadata(PUBLIC, true);
 /** A route for who may this; without it, what only reads needs `read`, and all else `build`. */
 export const Needs = (permission: Permission): CustomDecorator<symbol> => SetMetadata(NEEDS, permission);
 
+/** What a token must be good for, for the handler and the class of a route; undefined for one that is for everyone. */
+export function neededFor(
+  reflector: Reflector,
+  method: string,
+  ...targets: Parameters<Reflector['getAllAndOverride']>[1]
+): Permission | undefined {
+  if (isPublic(reflector, ...targets)) return undefined;
+  const usual = method === 'GET' || method === 'HEAD' ? 'read' : 'build';
+  return reflector.getAllAndOverride<Permission | undefined>(NEEDS, targets) ?? usual;
+}
+
+function isPublic(reflector: Reflector, ...targets: Parameters<Reflector['getAllAndOverride']>[1]): boolean {
+  return reflector.getAllAndOverride<boolean | undefined>(PUBLIC, targets) === true;
+}
+
 /** Who asks. */
 export const Caller = createParamDecorator((_: unknown, context: ExecutionContext): Principal => {
   const principal = principals.get(context.switchToHttp().getRequest<FastifyRequest>());
@@ -31,7 +46,7 @@ export const Caller = createParamDecorator((_: unknown, context: ExecutionContex
   return principal;
 });
 
-/** Every route needs a bearer token; those that only read need one that may read. */
+/** Every route but the public ones needs a bearer token that is good for it. */
 @Injectable()
 export class AuthGuard implements CanActivate {
   readonly #tokens: TokenStore;
@@ -43,17 +58,11 @@ export class AuthGuard implements CanActivate {
   }
 
   async canActivate(context: ExecutionContext): Promise<boolean> {
-    if (this.#reflector.getAllAndOverride<boolean | undefined>(PUBLIC, [context.getHandler(), context.getClass()])) {
-      return true;
-    }
     const request = context.switchToHttp().getRequest<FastifyRequest>();
+    const needed = neededFor(this.#reflector, request.method, context.getHandler(), context.getClass());
+    if (needed === undefined) return true;
     const principal = await this.#tokens.verify(bearerOf(request.headers.authorization));
-    const usual: Permission = request.method === 'GET' || request.method === 'HEAD' ? 'read' : 'build';
-    const declared = this.#reflector.getAllAndOverride<Permission | undefined>(NEEDS, [
-      context.getHandler(),
-      context.getClass(),
-    ]);
-    checkPermission(principal, declared ?? usual);
+    checkPermission(principal, needed);
     principals.set(request, principal);
     return true;
   }

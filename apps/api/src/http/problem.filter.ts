@@ -2,7 +2,8 @@ import { type ArgumentsHost, Catch, type ExceptionFilter, Inject } from '@nestjs
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from '#std';
 import { LOGGER } from '../tokens.ts';
-import { httpStatus, problemOf, toKilnError } from './problem.ts';
+import { answerProblem } from './answer-problem.ts';
+import { httpStatus, toKilnError } from './problem.ts';
 
 /** The one way from an error to an answer: a problem document. */
 @Catch()
@@ -31,11 +32,6 @@ export class ProblemFilter implements ExceptionFilter {
       reply.raw.destroy();
       return;
     }
-    if (status === 401) void reply.header('www-authenticate', 'Bearer');
-    if (status === 503) void reply.header('retry-after', '2');
-    void reply
-      .status(status)
-      .type('application/problem+json')
-      .send(JSON.stringify(problemOf(error, status)));
+    answerProblem(reply, error, status);
   }
 }
