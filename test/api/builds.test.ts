@@ -139,7 +139,7 @@ describe('cancelling', () => {
     const id = await submitted();
     const claim = await claimed(farm, id);
     expect((await cancel(id)).body).toMatchObject({ state: 'running' });
-    expect(await farm.ledger.heartbeat(claim)).toEqual({ cancelRequested: true });
+    expect(await farm.ledger.heartbeat(claim)).toEqual({ cancelReason: 'cancelled on request' });
   });
 });
 

@@ -3,7 +3,7 @@ import { glob } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isFinal, type NumberedEvent } from '#protocol';
-import { BuildLedger, EventFeed, openRedis } from '#storage';
+import { BuildLedger, EventFeed, openRedis, ProjectStore } from '#storage';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { write } from './context.ts';
@@ -161,6 +161,31 @@ function processesWith(text: string): readonly string[] {
       }
     });
 }
+
+describe('a project that runs one build at once', () => {
+  it('has them one after the other, on whichever builder is free', async () => {
+    const projects = new ProjectStore(farm.db);
+    await projects.limit('default', { maxRunning: 1 });
+    try {
+      const dirs = await Promise.all(
+        ['a', 'b', 'c', 'd'].map((name) => folder(`FROM box:1\nRUN echo ${name}${Date.now()}; sleep 0.5\n`)),
+      );
+      const all = dirs.map((dir) => farm.cli(['build', dir, '--progress=plain']));
+      const ends = await Promise.all(all.map((each) => each.ended));
+      expect(ends.map(({ code }) => code)).toEqual([0, 0, 0, 0]);
+      const Overlap = z.object({ overlaps: z.int() });
+      const [row] = await farm.db.query(
+        Overlap,
+        `WITH last AS (SELECT id, started_at, finished_at FROM builds ORDER BY created_at DESC LIMIT 4)
+         SELECT count(*)::int AS overlaps FROM last x JOIN last y
+         ON x.id < y.id AND x.started_at < y.finished_at AND y.started_at < x.finished_at`,
+      );
+      expect(row).toEqual({ overlaps: 0 });
+    } finally {
+      await projects.limit('default', { maxRunning: null });
+    }
+  });
+});
 
 describe('two builders', () => {
   it('take a build each before either takes a second', async () => {

@@ -211,7 +211,7 @@ describe('claims', () => {
   it('are kept by heartbeats', async () => {
     const claim = await claimBuild(storage);
     await goSilent(storage, claim.buildId);
-    expect(await ledger.heartbeat(claim)).toEqual({ cancelRequested: false });
+    expect(await ledger.heartbeat(claim)).toEqual({ cancelReason: null });
     expect((await ledger.expired(60_000)).filter((job) => job.buildId === claim.buildId)).toEqual([]);
     await ledger.checkFence(claim);
   });
@@ -323,7 +323,7 @@ describe('ends', () => {
   it('a running build that is cancelled is ended by its builder, or by the farm when that is lost', async () => {
     const claim = await claimBuild(storage);
     expect((await ledger.requestCancel(claim.projectId, claim.buildId)).state).toBe('running');
-    expect(await ledger.heartbeat(claim)).toEqual({ cancelRequested: true });
+    expect(await ledger.heartbeat(claim)).toEqual({ cancelReason: 'cancelled on request' });
     expect(await takeOver(claim.buildId)).toEqual([]);
     expect((await ledger.get(claim.projectId, claim.buildId)).state).toBe('cancelled');
     await expect(ledger.finish(claim, cancelled)).rejects.toSatisfy(fenced);
@@ -340,7 +340,7 @@ describe('ends', () => {
       const delivered = await ledger.get(projectId, buildId);
       expect(delivered).toMatchObject({ state: 'succeeded', result });
       expect((await ledger.requestCancel(projectId, buildId)).state).toBe('succeeded');
-      expect(await ledger.heartbeat(claim)).toEqual({ cancelRequested: false });
+      expect(await ledger.heartbeat(claim)).toEqual({ cancelReason: null });
       expect(await lose(buildId, claim)).toEqual([]);
       await expect(ledger.heartbeat(claim)).rejects.toSatisfy(fenced);
       const { finishedAt } = delivered;

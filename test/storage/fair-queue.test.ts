@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { BuilderRegistry, type BuildLedger } from '#storage';
+import type { StoredRequest } from '#protocol';
+import { BuilderRegistry, type BuildLedger, type Claim } from '#storage';
 import { context, goSilent, nextId, request, startStorage, type Storage } from './farm.ts';
 
 let storage: Storage;
@@ -13,12 +14,26 @@ afterEach(async () => {
   await storage.db.execute("UPDATE builds SET state = 'cancelled' WHERE state IN ('queued', 'running')");
 });
 
-async function submit(project: string): Promise<{ readonly id: string; readonly turn: number }> {
-  const ids = await storage.projects.ensure(project, 'main');
+async function submit(
+  project: string,
+  asked: Partial<StoredRequest> = {},
+  scope = 'main',
+): Promise<{ readonly id: string; readonly turn: number }> {
+  const ids = await storage.projects.ensure(project, scope);
   const id = nextId();
-  const { turn } = await ledger.create({ ...ids, id, request: request(), context, sealed: null, fingerprint: id });
+  const { turn } = await ledger.create({ ...ids, id, request: request(asked), context, sealed: null, fingerprint: id });
   return { id, turn };
 }
+
+async function stateOf(project: string, id: string) {
+  const { projectId } = await storage.projects.ensure(project, 'main');
+  const { state, supersededBy } = await ledger.get(projectId, id);
+  return { state, supersededBy };
+}
+
+/** What a builder gets for the job that was made for this build. */
+const claimBy = async (id: string, attempt = 1): Promise<string | undefined> =>
+  (await ledger.claim(id, attempt, 'one'))?.buildId;
 
 async function submitMany(project: string, count: number): Promise<readonly string[]> {
   const ids: string[] = [];
@@ -88,6 +103,134 @@ describe('the order of the queue', () => {
     await goSilent(storage, lost);
     expect(await ledger.expired(50)).toMatchObject([{ buildId: lost, attempt: 2 }]);
     expect((await order())[0]).toBe(lost);
+  });
+});
+
+describe('a build of higher priority', () => {
+  it('gets the turn that comes, and gives its own to who is passed over', async () => {
+    const low = await submit('p', { priority: 'low' });
+    const other = await submit('q');
+    const usual = await submit('p');
+    const high = await submit('p', { priority: 'high' });
+    expect(await claimBy(low.id)).toBe(high.id);
+    expect(await claimBy(low.id)).toBeUndefined();
+    // The places that the project has left are the later ones, and come by the jobs that are there.
+    expect(await ledger.queuedOlderThan(-1000)).toMatchObject([
+      { buildId: other.id, turn: other.turn },
+      { buildId: usual.id, turn: usual.turn },
+      { buildId: high.id, turn: high.turn },
+    ]);
+    expect(await claimBy(other.id)).toBe(other.id);
+    expect(await claimBy(usual.id)).toBe(usual.id);
+    expect(await claimBy(high.id)).toBe(low.id);
+  });
+
+  it('is the first by priority, then by arrival, each once, however many builders ask at one moment', async () => {
+    const builds: { readonly priority: string; readonly id: string }[] = [];
+    for (const priority of ['low', 'normal', 'high', 'low', 'high', 'normal'] as const)
+      builds.push({ priority, id: (await submit('p', { priority })).id });
+    const got: (string | undefined)[] = [];
+    for (const { id } of builds) got.push(await claimBy(id));
+    const sorted = ['high', 'normal', 'low'].flatMap((each) => builds.filter(({ priority }) => priority === each));
+    expect(got).toEqual(sorted.map(({ id }) => id));
+    const more = [];
+    for (let index = 0; index < 12; index++) more.push(await submit('p', { priority: index % 2 ? 'high' : 'low' }));
+    let left = new Set(more.map(({ id }) => id));
+    for (let round = 0; left.size > 0 && round < 20; round++) {
+      const jobs = await ledger.queuedOlderThan(-1000);
+      const claimed = await Promise.all(jobs.map(({ buildId, attempt }) => claimBy(buildId, attempt)));
+      for (const id of claimed) if (id !== undefined) expect(left.delete(id)).toBe(true);
+      left = new Set([...left]);
+    }
+    expect(left.size).toBe(0);
+  });
+
+  it('is found again by a job of its own when its builder is lost, as is who was passed over', async () => {
+    const usual = await submit('p');
+    const high = await submit('p', { priority: 'high' });
+    expect(await claimBy(usual.id)).toBe(high.id);
+    await goSilent(storage, high.id);
+    expect(await ledger.expired(50)).toMatchObject([{ buildId: high.id, attempt: 2 }]);
+    expect(await claimBy(high.id, 1)).toBe(high.id);
+    expect(await claimBy(high.id, 2)).toBe(usual.id);
+  });
+});
+
+describe('a project that runs so many builds at once', () => {
+  const end = async ({ buildId }: Claim): Promise<void> => {
+    await storage.db.execute("UPDATE builds SET state = 'succeeded' WHERE id = $1", [buildId]);
+  };
+
+  it('is held back, and goes on with the most urgent as one ends', async () => {
+    const { projectId } = await storage.projects.ensure('narrow', 'main');
+    await storage.projects.limit('narrow', { maxRunning: 2 });
+    const builds = [await submit('narrow'), await submit('narrow'), await submit('narrow')];
+    const high = await submit('narrow', { priority: 'high' });
+    const free = await submit('free');
+    const [one, two, three] = builds.map(({ id }) => id);
+    const claims = [await ledger.claim(one ?? '', 1, 'one'), await ledger.claim(two ?? '', 1, 'one')];
+    expect(claims.map((claim) => claim?.buildId)).toEqual([high.id, one]);
+    expect(await claimBy(three ?? '')).toBeUndefined();
+    expect(await order()).toEqual([free.id]);
+    expect(await ledger.admitted(projectId)).toEqual([]);
+    if (claims[0]) await end(claims[0]);
+    const [next, ...others] = await ledger.admitted(projectId);
+    expect(others).toEqual([]);
+    expect(await order()).toEqual([free.id, next?.buildId]);
+    expect(await claimBy(next?.buildId ?? '', next?.attempt)).toBe(two);
+    await storage.projects.limit('narrow', { maxRunning: null });
+    expect((await order()).length).toBe(2);
+  });
+
+  it('has no more that wait than it may', async () => {
+    await storage.projects.ensure('full', 'main');
+    await storage.projects.limit('full', { maxRunning: null, maxQueued: 2 });
+    await submitMany('full', 2);
+    await expect(submit('full')).rejects.toMatchObject({ code: 'RATE_LIMITED' });
+    await expect(submit('roomy')).resolves.toBeDefined();
+  });
+});
+
+describe('a build that supersedes', () => {
+  const commit = (digit: string): string => digit.repeat(40);
+  const of = (digit: string, more: Partial<StoredRequest> = {}): Partial<StoredRequest> => ({
+    source: { branch: 'main', commit: commit(digit) },
+    tags: [`acme/web:${digit}`],
+    ...more,
+  });
+
+  it('ends what waits and runs of other commits of its branch', async () => {
+    const [waits, runs] = [await submit('s', of('a')), await submit('s', of('b'))];
+    const claim = await ledger.claim(runs.id, 1, 'one');
+    if (claim === null) throw new Error('not claimed');
+    const next = await submit('s', of('c', { supersede: true }));
+    expect(await stateOf('s', waits.id)).toEqual({ state: 'cancelled', supersededBy: next.id });
+    expect(await stateOf('s', runs.id)).toEqual({ state: 'running', supersededBy: next.id });
+    expect(await ledger.heartbeat(claim)).toEqual({ cancelReason: `superseded by the build ${next.id}` });
+    expect(await stateOf('s', next.id)).toEqual({ state: 'queued', supersededBy: undefined });
+  });
+
+  it.each<[string, Partial<StoredRequest>, string?]>([
+    ['of the same commit', of('c', { buildArgs: { NODE: '20' } })],
+    ['of another branch', of('a', { source: { branch: 'x', commit: commit('a') } })],
+    ['of another pull request', of('a', { source: { branch: 'main', commit: commit('a'), pullRequest: '7' } })],
+    ['of another repository', of('a', { source: { branch: 'main', commit: commit('a'), repository: 'https://x' } })],
+    ['of another image', of('a', { tags: ['acme/api:a'] })],
+    ['of another target', of('a', { target: 'test' })],
+    ['of another platform', of('a', { platforms: ['linux/arm64'] })],
+    ['of nothing that is known', {}],
+    ['in another scope', of('a'), 'pr'],
+  ])('leaves one %s alone', async (_, asked, scope) => {
+    const { id } = await submit('s', asked, scope);
+    await submit('s', of('c', { supersede: true }));
+    expect((await stateOf('s', id)).state).toBe('queued');
+  });
+
+  it('and one that does not, leave another project alone, and each other', async () => {
+    const { id } = await submit('t', of('a'));
+    await submit('s', of('c', { supersede: true }));
+    await submit('t', of('b'));
+    expect((await stateOf('t', id)).state).toBe('queued');
   });
 });
 

@@ -96,7 +96,7 @@ describe('a part of a build', () => {
     const claim = await ledger.claim(running.id, 1, 'arm');
     await ledger.requestCancel(parent.projectId, parent.buildId);
     expect(await stateOf(parent, queued.id)).toBe('cancelled');
-    expect(claim && (await ledger.heartbeat(claim))).toEqual({ cancelRequested: true });
+    expect(claim && (await ledger.heartbeat(claim))).toEqual({ cancelReason: 'cancelled on request' });
   });
 
   it('is cancelled once its build has ended in any other way', async () => {

@@ -25,6 +25,17 @@ function permissionsOf(list: string): readonly Permission[] {
   throw new KilnError('INVALID_ARGUMENT', `--permissions is a list of ${Permission.options.join(', ')}`);
 }
 
+interface Limits {
+  readonly project: string;
+  readonly maxRunning?: number;
+  readonly maxQueued?: number;
+}
+
+function countOption(text: string): number {
+  if (/^\d{1,9}$/.test(text)) return Number(text);
+  throw new KilnError('INVALID_ARGUMENT', `${JSON.stringify(text)} is no number`, { hint: 'write 0 to 999999999' });
+}
+
 interface EnsureToken {
   readonly project: string;
   readonly scope: string;
@@ -55,6 +66,16 @@ program
       await new TokenStore(db).ensure(token, { ...ids, permissions, memberId, name: 'made by the operator' });
       return { project, scope };
     }),
+  );
+
+program
+  .command('limit-project')
+  .description('say how many builds of a project run and wait at once')
+  .requiredOption('--project <name>', 'which')
+  .option('--max-running <n>', 'builds that run at once; none: as many as there are builders for', countOption)
+  .option('--max-queued <n>', 'builds that may wait', countOption)
+  .action(({ project, maxRunning, maxQueued }: Limits) =>
+    withDatabase((db) => new ProjectStore(db).limit(project, { maxRunning: maxRunning ?? null, maxQueued })),
   );
 
 const share = (name: string, description: string): Command =>

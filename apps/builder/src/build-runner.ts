@@ -61,6 +61,17 @@ export class BuildRunner {
     }
     log.info('build claimed', { attempt: claim.attempt, fence: claim.fence });
     await new ClaimedBuild(this.#options, claim, log).run();
+    if (claim.part === null) await this.#admit(claim.projectId);
+  }
+
+  /** A project that may run so many builds at once has room for another; where this fails, the reconciler finds it. */
+  async #admit(projectId: string): Promise<void> {
+    const { ledger, builds, logger } = this.#options;
+    try {
+      await builds.add(await ledger.admitted(projectId));
+    } catch (thrown) {
+      logger.warn('builds that wait for room are not in the queue yet', { error: messageOf(thrown) });
+    }
   }
 
   #isFit(platform: string): boolean {

@@ -58,6 +58,8 @@ export interface BuildRunnerOptions {
   readonly logger: Logger;
   readonly builders: BuilderRegistry;
   readonly feed: EventFeed;
+  /** the way of builds to whoever is free */
+  readonly builds: BuildQueue;
   /** the way of parts to other builders */
   readonly parts: BuildQueue;
   readonly random: Random;
@@ -74,8 +76,11 @@ type Stop = 'cancelled' | 'fenced' | 'shutdown';
 
 class Stopped extends Error {
   override readonly name = 'Stopped';
-  constructor(readonly why: Stop) {
-    super(`the build was stopped: ${why}`);
+  constructor(
+    readonly why: Stop,
+    message = `the build was stopped: ${why}`,
+  ) {
+    super(message);
   }
 }
 
@@ -113,7 +118,8 @@ export class ClaimedBuild {
     const onShutdown = (): void => this.#stop.abort(new Stopped('shutdown'));
     shutdown.addEventListener('abort', onShutdown);
     if (shutdown.aborted) onShutdown();
-    if (this.claim.cancelRequested) this.#stop.abort(new Stopped('cancelled'));
+    const { cancelReason } = this.claim;
+    if (cancelReason !== null) this.#stop.abort(new Stopped('cancelled', cancelReason));
     const ended = new AbortController();
     const beating = this.#beat(ended.signal);
     try {
@@ -150,7 +156,7 @@ export class ClaimedBuild {
       if (thrown instanceof Stopped && thrown.why !== 'cancelled') throw thrown;
       if (isKilnError(thrown, 'FENCED')) throw thrown;
       if (this.#answer !== undefined) return this.#answered(this.#answer, thrown);
-      if (isStopped(thrown, 'cancelled')) return { type: 'cancelled', atMs, reason: 'cancelled on request' };
+      if (isStopped(thrown, 'cancelled')) return { type: 'cancelled', atMs, reason: messageOf(thrown) };
       this.logger.error('the build failed for a reason of the farm', { error: thrown });
       return { type: 'failed', atMs, failure: farmFailure(thrown) };
     }
@@ -312,8 +318,8 @@ export class ClaimedBuild {
       await bell.wait(HEARTBEAT_PERIOD_MS, ended);
       if (ended.aborted) return;
       try {
-        const { cancelRequested } = await ledger.heartbeat(this.claim);
-        if (cancelRequested) this.#stop.abort(new Stopped('cancelled'));
+        const { cancelReason } = await ledger.heartbeat(this.claim);
+        if (cancelReason !== null) this.#stop.abort(new Stopped('cancelled', cancelReason));
       } catch (thrown) {
         if (ended.aborted) return;
         if (isKilnError(thrown, 'FENCED')) return this.#lost(thrown);

@@ -1,7 +1,7 @@
 import 'reflect-metadata';
 import { NestFactory } from '@nestjs/core';
 import { openContentStore } from '#content';
-import { HEARTBEAT_PERIOD_MS, HEARTBEAT_TTL_MS, PartQueues } from '#dispatch';
+import { HEARTBEAT_PERIOD_MS, HEARTBEAT_TTL_MS, openBuildQueue, PartQueues } from '#dispatch';
 import { formatPlatform } from '#oci';
 import { Bell, type Clock, jsonLogger, type Logger, messageOf, once, systemClock, systemRandom } from '#std';
 import { BuilderRegistry, type BuilderState, BuildLedger, EventFeed, openDatabase, openRedis } from '#storage';
@@ -49,6 +49,7 @@ async function serve(config: BuilderConfig, { draining, shutdown }: Ending): Pro
       fittest: (platform) => builders.fittest(platform, HEARTBEAT_TTL_MS),
     }),
   );
+  const builds = resources.use(openBuildQueue({ redisUrl, clock, logger }));
   const gone = new AbortController();
   const beating = beat(builders, { builderId, clock, draining, gone: gone.signal, logger });
   resources.defer(async () => {
@@ -61,6 +62,7 @@ async function serve(config: BuilderConfig, { draining, shutdown }: Ending): Pro
     ledger: new BuildLedger({ db, redis, clock, logger }),
     builders,
     feed: new EventFeed({ db, redis, content, clock }),
+    builds,
     parts,
     random: systemRandom,
     db,

@@ -11,8 +11,10 @@ import type { ExplainFlags } from './commands/explain.ts';
 import type { DownFlags, StatusFlags, UpFlags } from './commands/farm.ts';
 import type { LogsFlags } from './commands/logs.ts';
 import { addAccess } from './commands/access.ts';
+import type { RetryFlags } from './commands/retry.ts';
 import { idleFlags, unsupportedFlags } from './build/unsupported-flags.ts';
 import { buildExamples, explainHelp, firstSteps } from './help-text.ts';
+import { progressModes } from './progress/choose-renderer.ts';
 import { usageError } from './usage.ts';
 
 const collect = (value: string, known: readonly string[] = []): string[] => [...known, value];
@@ -143,7 +145,12 @@ function addBuilds(program: Command): void {
     .command('builds')
     .description('list builds, newest first')
     .option('-n, --limit <n>', 'how many', '20')
-    .addOption(list('--filter <key=value>', 'state=failed, scope=main, image=acme/app, since=24h or until=2026-01-31'))
+    .addOption(
+      list(
+        '--filter <key=value>',
+        'state=failed, scope=main, image=acme/app, branch=main, commit=1a2b3c4, since=24h or until=2026-01-31',
+      ),
+    )
     .option('--json', 'as JSON')
     .option(...DATA)
     .action(async (flags: BuildsFlags) => (await import('./commands/builds.ts')).builds(flags));
@@ -155,6 +162,17 @@ function addBuilds(program: Command): void {
     .option('--step <n>', 'one step alone: 4 for [4/6], build:4 for [build 4/6]')
     .option(...DATA)
     .action(async (id: string, flags: LogsFlags) => (await import('./commands/logs.ts')).logs(id, flags));
+  program
+    .command('retry')
+    .description('run a build that has ended once more, with the request and the context that it had')
+    .argument('<build>', 'id of the build')
+    .addOption(list('--secret <spec>', 'as in kiln build: what the build was given is gone with its end'))
+    .addOption(list('--ssh <spec>', 'as in kiln build'))
+    .addOption(new Option('--progress <mode>', 'how it is told').choices(progressModes).default('auto'))
+    .option('-q, --quiet', 'print nothing but the digest')
+    .option('-d, --detach', 'print the new build’s id and leave it to the farm')
+    .option(...DATA)
+    .action(async (id: string, flags: RetryFlags) => (await import('./commands/retry.ts')).retry(id, flags));
   program
     .command('explain')
     .description('tell why each step of a build hit the cache or missed it')

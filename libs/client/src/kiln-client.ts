@@ -12,6 +12,7 @@ import {
   type CacheStatisticsQuery,
   CacheUsage,
   type NumberedEvent,
+  type RetryRequestInput,
   StepList,
   type StepView,
 } from '#protocol';
@@ -39,6 +40,8 @@ export interface SubmitOptions {
   /** told how many bytes of the contexts have been sent, of this attempt */
   readonly onSent?: (bytes: number) => void;
 }
+
+export type RetryOptions = Pick<SubmitOptions, 'idempotencyKey' | 'signal'>;
 
 export interface ListOptions extends BuildFilter {
   readonly limit?: number | undefined;
@@ -167,6 +170,20 @@ export class KilnClient {
   async cancel(id: string, signal?: AbortSignal): Promise<void> {
     const { body } = await this.#connection.call({ method: 'POST', path: buildPath(id, '/cancel'), signal });
     for await (const _ of body);
+  }
+
+  /** Submits a build that has ended once more; what went with its end is given anew. */
+  retry(id: string, request: RetryRequestInput, options: RetryOptions): Promise<BuildView> {
+    const once = (): Promise<BuildView> =>
+      this.#connection.json(BuildView, {
+        method: 'POST',
+        path: buildPath(id, '/retry'),
+        headers: { 'content-type': 'application/json', 'idempotency-key': options.idempotencyKey },
+        body: JSON.stringify(request),
+        signal: options.signal,
+        answerMs: SUBMIT_ANSWER_MS,
+      });
+    return this.#connection.retrying(options.signal, once);
   }
 
   /** The log for people, as UTF-8. Ends where the log ends, or with `follow` when the build has. */

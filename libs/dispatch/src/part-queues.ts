@@ -1,7 +1,7 @@
 import { Queue } from 'bullmq';
 import type { QueuedBuild } from '#protocol';
 import { type Clock, type Logger, messageOf } from '#std';
-import { type BuildQueue, bullQueue } from './build-queue.ts';
+import { BUILD_QUEUE, type BuildQueue, bullQueue } from './build-queue.ts';
 import { producerOptions } from './connection.ts';
 
 /** Where one builder finds parts of builds: it alone may be fit for them. */
@@ -15,6 +15,28 @@ export interface PartQueuesOptions {
   readonly logger: Logger;
   /** the builder that should run what is for a platform; null while there is none */
   readonly fittest: (platform: string) => Promise<string | null>;
+}
+
+/** The way to whoever is free, for a process without Nest's own. */
+export function openBuildQueue({
+  redisUrl,
+  clock,
+  logger,
+}: Omit<PartQueuesOptions, 'fittest'>): BuildQueue & AsyncDisposable {
+  const queue = new Queue(BUILD_QUEUE, producerOptions(redisUrl));
+  let told = '';
+  queue.on('error', ({ message }) => {
+    if (message !== told) logger.warn('the queue of builds cannot be reached', { error: message });
+    told = message;
+  });
+  return {
+    ...bullQueue(queue, clock),
+    async [Symbol.asyncDispose]() {
+      await queue
+        .close()
+        .catch((error: unknown) => logger.warn('the queue was not closed', { error: messageOf(error) }));
+    },
+  };
 }
 
 /** The ways to single builders, opened as they are needed. */

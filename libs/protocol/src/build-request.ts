@@ -1,6 +1,7 @@
 import { DigestSchema, parseKnownPlatform, parseReference } from '#oci';
 import { messageOf } from '#std';
 import { z } from 'zod';
+import { BuildSource } from './build-source.ts';
 
 const MAX_CONTEXTS = 64;
 
@@ -143,6 +144,10 @@ export const Ulimit = z.strictObject({
 export const Entitlement = z.enum(['network.host', 'security.insecure']);
 export type Entitlement = z.infer<typeof Entitlement>;
 
+/** The most urgent last. */
+export const Priority = z.enum(['low', 'normal', 'high']);
+export type Priority = z.infer<typeof Priority>;
+
 /** What a client asks for; the context comes beside it. */
 export const BuildRequest = z.strictObject({
   /** what is wanted: an image, or only what the Dockerfile says of itself */
@@ -159,6 +164,15 @@ export const BuildRequest = z.strictObject({
     .record(name, NamedContext)
     .refine((all) => Object.keys(all).length <= MAX_CONTEXTS, { error: `at most ${MAX_CONTEXTS} contexts` })
     .default({}),
+  /** what it is of: branch, commit, author */
+  source: BuildSource.default({}),
+  /** among the queued builds of its own project; other projects' turns stay theirs */
+  priority: Priority.default('normal'),
+  /**
+   * cancels what the project still builds of other commits of the branch: builds in this scope, of this repository, branch and
+   * pull request, with the same Dockerfile, target, platforms and images. Needs `source.branch` and `source.commit`
+   */
+  supersede: z.boolean().default(false),
   target: name.optional(),
   buildArgs: z.record(name, z.string().max(131_072)).default({}),
   labels: z.record(name, z.string().max(131_072)).default({}),
@@ -188,6 +202,8 @@ export const BuildRequest = z.strictObject({
   ssh: z.array(name).max(32).default([]),
   /** ids of the secrets that came with the request; filled in on arrival */
   secretIds: z.array(name).max(256).default([]),
+  /** hosts whose credentials came with the request; filled in on arrival */
+  credentialHosts: z.array(name).max(256).default([]),
   /** ids of the secrets whose values count in the keys of the steps that see them */
   keyedSecrets: z.array(name).max(256).default([]),
   outputs: z.array(OutputRequest).max(8).default([]),
@@ -201,6 +217,11 @@ export const BuildRequest = z.strictObject({
 });
 export type BuildRequest = z.infer<typeof BuildRequest>;
 export type BuildRequestInput = z.input<typeof BuildRequest>;
+
+/** POST /v1/builds/:id/retry: what is gone once a build has ended. */
+export const RetryRequest = BuildRequest.pick({ credentials: true, secrets: true });
+export type RetryRequest = z.infer<typeof RetryRequest>;
+export type RetryRequestInput = z.input<typeof RetryRequest>;
 
 /** A request as stored and shown: without credentials and secrets. */
 export const StoredRequest = BuildRequest.omit({ credentials: true, secrets: true });

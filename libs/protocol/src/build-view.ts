@@ -13,6 +13,10 @@ export const BuildView = z.object({
   url: z.string(),
   project: z.string(),
   scope: z.string(),
+  /** the build that this one repeats */
+  retryOf: z.string().optional(),
+  /** the build of a later commit for which this one was cancelled */
+  supersededBy: z.string().optional(),
   state: BuildState,
   attempt: z.int(),
   createdAt: z.iso.datetime(),
@@ -31,6 +35,10 @@ export const BuildFilter = z.object({
   scope: z.array(z.string().max(255)).optional(),
   /** with a tag that one, without any */
   image: z.array(ImageName).optional(),
+  branch: z.array(z.string().min(1).max(255)).optional(),
+  /** of each the first digits, 4 at least */
+  commit: z.array(z.string().regex(/^[0-9a-f]{4,64}$/, '4 to 64 hexadecimal digits')).optional(),
+  author: z.array(z.string().min(1).max(255)).optional(),
   /** accepted then or later */
   since: z.iso.datetime().optional(),
   /** accepted earlier */

@@ -2,6 +2,7 @@ export * from './access.ts';
 export * from './build-event.ts';
 export * from './build-report.ts';
 export * from './build-request.ts';
+export * from './build-source.ts';
 export * from './build-view.ts';
 export * from './cache-disowning.ts';
 export * from './cache-statistics.ts';

@@ -1,12 +1,13 @@
 import { z } from 'zod';
 import type { BuildEvent, BuildResult } from '#protocol';
 import { isKilnError, KilnError } from '#std';
-import { BuildRow, requestOf, wholeBuildColumns } from './build-row.ts';
+import { BuildRow, requestOf, storedContext, wholeBuildColumns } from './build-row.ts';
 import type { Claim } from './claim.ts';
 import { bigintColumn, type Database, type Sql } from './database.ts';
-import { endBuild, type FinalEvent } from './end-build.ts';
+import { cancelReason, endBuild, type FinalEvent } from './end-build.ts';
 import { holdsBatch, looseBytesOf, writeEvents } from './event-journal.ts';
 import { readableScopes } from './scopes.ts';
+import { takeTurn } from './take-turn.ts';
 import type { Wakeups } from './wakeups.ts';
 
 const ClaimedRow = BuildRow.extend({
@@ -18,7 +19,7 @@ const ClaimedRow = BuildRow.extend({
   parent_id: z.string().nullable(),
 });
 const Advanced = z.object({ last_seq: bigintColumn });
-const Beat = z.object({ cancel_requested: z.boolean() });
+const Beat = z.object({ cancel_requested: z.boolean(), superseded_by: z.string().nullable() });
 const Held = z.object({ state: z.string() });
 
 function fenced({ buildId, fence }: Claim): KilnError {
@@ -57,35 +58,32 @@ export class BuildClaims {
 
   async claim(buildId: string, attempt: number, builderId: string): Promise<Claim | null> {
     return await this.#db.transaction(async (sql) => {
+      const id = await takeTurn(sql, { buildId, attempt });
+      if (id === undefined) return null;
       const [row] = await sql.query(
         ClaimedRow,
-        `UPDATE builds b SET state = 'running', owner = $3, fence = nextval('build_fences'), heartbeat_at = now(),
+        `UPDATE builds b SET state = 'running', owner = $2, fence = nextval('build_fences'), heartbeat_at = now(),
            started_at = coalesce(started_at, now())
-         WHERE id = $1 AND attempt = $2 AND state = 'queued'
+         WHERE id = $1
          RETURNING ${wholeBuildColumns}, b.fence, b.sealed, b.cancel_requested_at IS NOT NULL AS cancel_requested,
            b.part::text AS part, b.part_platform, b.parent_id`,
-        [buildId, attempt, builderId],
+        [id, builderId],
       );
       if (row === undefined) return null;
       return {
-        buildId,
-        attempt,
+        buildId: id,
+        attempt: row.attempt,
         builderId,
         fence: row.fence,
         projectId: row.project_id,
         project: row.project,
         ...(await readableScopes(sql, row.project_id, row.scope_id)),
         request: requestOf(row),
-        context: {
-          digest: row.context_digest,
-          files: row.context_files,
-          sizeBytes: row.context_bytes,
-          sentBytes: row.context_sent_bytes,
-        },
+        context: storedContext(row),
         namedContexts: row.named_contexts,
         sealed: row.sealed,
         lastSeq: row.last_seq,
-        cancelRequested: row.cancel_requested,
+        cancelReason: row.cancel_requested ? cancelReason(row.superseded_by) : null,
         part:
           row.part === null
             ? null
@@ -94,15 +92,15 @@ export class BuildClaims {
     });
   }
 
-  async heartbeat(claim: Claim): Promise<{ readonly cancelRequested: boolean }> {
+  async heartbeat(claim: Claim): Promise<{ readonly cancelReason: string | null }> {
     const [row] = await this.#db.query(
       Beat,
       `UPDATE builds SET heartbeat_at = now() WHERE id = $1 AND fence = $2 AND state = 'running'
-       RETURNING cancel_requested_at IS NOT NULL AS cancel_requested`,
+       RETURNING cancel_requested_at IS NOT NULL AS cancel_requested, superseded_by`,
       [claim.buildId, claim.fence],
     );
     if (row === undefined) throw fenced(claim);
-    return { cancelRequested: row.cancel_requested };
+    return { cancelReason: row.cancel_requested ? cancelReason(row.superseded_by) : null };
   }
 
   async checkFence(claim: Claim): Promise<void> {

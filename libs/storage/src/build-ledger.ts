@@ -1,17 +1,18 @@
 import { z } from 'zod';
-import { type BuildEvent, type QueuedBuild, type StepView, StoredRequest } from '#protocol';
+import { type BuildEvent, Priority, type QueuedBuild, type StepView, StoredRequest } from '#protocol';
 import { type Clock, KilnError, type Logger, silentLogger, systemClock } from '#std';
 import { BuildClaims } from './build-claims.ts';
 import { BuildParts, type NewPart } from './build-parts.ts';
 import { BuildRecovery } from './build-recovery.ts';
-import { BuildRow, type StoredBuild, storedBuild, wholeBuildColumns } from './build-row.ts';
+import { BuildRow, type StoredBuild, storedBuild, storedContext, wholeBuildColumns } from './build-row.ts';
 import type { Claim, StoredContext, StoredNamedContext } from './claim.ts';
 import { bigintColumn, type Database, type Sql } from './database.ts';
-import { endBuild, type FinalEvent } from './end-build.ts';
+import { cancelReason, endBuild, type FinalEvent } from './end-build.ts';
 import { readSteps } from './fold-steps.ts';
 import { type BuildPage, imageNamesOf, listBuilds } from './list-builds.ts';
 import type { ProjectIds } from './project-store.ts';
 import type { RedisLink } from './redis.ts';
+import { supersede } from './supersede.ts';
 import { Wakeups } from './wakeups.ts';
 
 export interface NewBuild extends ProjectIds {
@@ -24,6 +25,15 @@ export interface NewBuild extends ProjectIds {
   readonly idempotencyKey?: string | undefined;
   /** tells two requests under one idempotency key apart */
   readonly fingerprint: string;
+  /** the build that this one repeats */
+  readonly retryOf?: string | undefined;
+}
+
+/** A build with what its client sent beside the request. */
+export interface SentBuild {
+  readonly build: StoredBuild;
+  readonly context: StoredContext;
+  readonly namedContexts: readonly StoredNamedContext[];
 }
 
 export interface LedgerOptions {
@@ -60,19 +70,22 @@ export class BuildLedger {
    *
    * Its turn is by start-time fair queueing: that of the newest build in work, or the one after the project's last, whichever
    * is later. Who has sent a hundred builds sees one of each other project go between two of his own.
-   * @throws KilnError CONFLICT when that one asked for something else
+   * @throws KilnError CONFLICT when that one asked for something else, RATE_LIMITED when too many wait already
    */
   async create(
     build: NewBuild,
   ): Promise<{ readonly build: StoredBuild; readonly created: boolean; readonly turn: number }> {
-    const { created, id, turn } = await this.#db.transaction(async (sql) => {
+    const { created, id, turn, superseded } = await this.#db.transaction(async (sql) => {
       // One at a time in each project: its last turn is looked up.
       await sql.execute('SELECT FROM projects WHERE id = $1 FOR NO KEY UPDATE', [build.projectId]);
       const inserted = await this.#insert(sql, build);
-      return inserted === undefined
-        ? { created: false, ...(await this.#existing(sql, build)) }
-        : { created: true, ...inserted };
+      if (inserted === undefined) return { created: false, ...(await this.#existing(sql, build)), superseded: [] };
+      await checkRoom(sql, build.projectId);
+      const superseded = await supersede(sql, build);
+      for (const old of superseded) if (old.state === 'queued') await this.#endQueued(sql, old.id, build.id);
+      return { created: true, ...inserted, superseded };
     });
+    for (const old of superseded) await this.#tellCancelled(build.projectId, old.id);
     return { build: await this.get(build.projectId, id), created, turn };
   }
 
@@ -85,6 +98,17 @@ export class BuildLedger {
     );
     if (row === undefined) throw unknown(id);
     return storedBuild(row);
+  }
+
+  /** The same with the contexts that were sent. @throws KilnError NOT_FOUND */
+  async sent(projectId: string, id: string): Promise<SentBuild> {
+    const [row] = await this.#db.query(
+      BuildRow,
+      `SELECT ${wholeBuildColumns} FROM builds b WHERE b.project_id = $1 AND b.id = $2 AND b.parent_id IS NULL`,
+      [projectId, id],
+    );
+    if (row === undefined) throw unknown(id);
+    return { build: storedBuild(row), context: storedContext(row), namedContexts: row.named_contexts };
   }
 
   /** See {@link listBuilds}. */
@@ -106,11 +130,15 @@ export class BuildLedger {
         [projectId, id],
       );
       if (row === undefined) throw unknown(id);
-      if (row.state === 'queued') await this.#endQueued(sql, id);
+      if (row.state === 'queued') await this.#endQueued(sql, id, null);
     });
+    await this.#tellCancelled(projectId, id);
+    return await this.get(projectId, id);
+  }
+
+  async #tellCancelled(projectId: string, id: string): Promise<void> {
     await Promise.all([this.#wakeups.send(id), this.#wakeups.sendCancel(id)]);
     for (const part of await this.#parts.open(id)) await this.requestCancel(projectId, part);
-    return await this.get(projectId, id);
   }
 
   /** @throws KilnError NOT_FOUND */
@@ -130,7 +158,7 @@ export class BuildLedger {
   }
 
   /** Says that the builder lives. @throws KilnError FENCED */
-  async heartbeat(claim: Claim): Promise<{ readonly cancelRequested: boolean }> {
+  async heartbeat(claim: Claim): Promise<{ readonly cancelReason: string | null }> {
     return await this.#claims.heartbeat(claim);
   }
 
@@ -180,8 +208,13 @@ export class BuildLedger {
     return await this.#recovery.queuedOlderThan(ms);
   }
 
-  async #endQueued(sql: Sql, buildId: string): Promise<void> {
-    const event = { type: 'cancelled', atMs: this.#clock.nowMs(), reason: 'cancelled on request' } as const;
+  /** See {@link BuildRecovery.admitted}. */
+  async admitted(projectId: string): Promise<readonly QueuedBuild[]> {
+    return await this.#recovery.admitted(projectId);
+  }
+
+  async #endQueued(sql: Sql, buildId: string, supersededBy: string | null): Promise<void> {
+    const event = { type: 'cancelled', atMs: this.#clock.nowMs(), reason: cancelReason(supersededBy) } as const;
     await endBuild(sql, { buildId, from: 'queued', event });
   }
 
@@ -191,8 +224,9 @@ export class BuildLedger {
     const [inserted] = await sql.query(
       Inserted,
       `INSERT INTO builds (project_id, id, scope_id, state, request, dockerfile_text, context_digest, context_files,
-         context_bytes, context_sent_bytes, named_contexts, sealed, idempotency_key, fingerprint, image_names, turn)
-       VALUES ($1, $2, $3, 'queued', $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,
+         context_bytes, context_sent_bytes, named_contexts, sealed, idempotency_key, fingerprint, image_names, retry_of, priority, source_branch,
+         source_commit, source_author, turn)
+       VALUES ($1, $2, $3, 'queued', $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
          greatest(
            (SELECT max(turn) FROM builds WHERE started_at IS NOT NULL),
            (SELECT max(turn) + 1 FROM builds WHERE project_id = $1 AND (state = 'queued' OR started_at IS NOT NULL)), 0))
@@ -212,6 +246,11 @@ export class BuildLedger {
         build.idempotencyKey ?? null,
         build.fingerprint,
         imageNamesOf(build.request),
+        build.retryOf ?? null,
+        Priority.options.indexOf(request.priority) - 1,
+        request.source.branch ?? null,
+        request.source.commit ?? null,
+        request.source.author ?? null,
       ],
     );
     return inserted;
@@ -229,6 +268,20 @@ export class BuildLedger {
       hint: 'use a new key for a new build',
     });
   }
+}
+
+/** @throws KilnError RATE_LIMITED */
+async function checkRoom(sql: Sql, projectId: string): Promise<void> {
+  const [full] = await sql.query(
+    z.object({ max_queued: z.int() }),
+    `SELECT max_queued FROM projects p WHERE id = $1 AND max_queued < (SELECT count(*) FROM builds
+       WHERE project_id = p.id AND state = 'queued' AND parent_id IS NULL)`,
+    [projectId],
+  );
+  if (full === undefined) return;
+  throw new KilnError('RATE_LIMITED', `${full.max_queued} builds of the project wait already`, {
+    hint: 'wait for some of them, or cancel those that nobody needs: kiln builds --filter state=queued',
+  });
 }
 
 function unknown(id: string): KilnError {

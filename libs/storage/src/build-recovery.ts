@@ -3,7 +3,7 @@ import { type BuildFailure, BuildResult, type QueuedBuild } from '#protocol';
 import { type Clock, KilnError } from '#std';
 import type { Claim } from './claim.ts';
 import { bigintColumn, type Database, type Sql } from './database.ts';
-import { endBuild } from './end-build.ts';
+import { cancelReason, endBuild } from './end-build.ts';
 import { endFlightsOf } from './flights.ts';
 import type { Wakeups } from './wakeups.ts';
 
@@ -12,14 +12,30 @@ const MAX_LOSSES = 10;
 const BATCH = 500;
 
 const Waiting = z.object({
-  id: z.string(),
-  attempt: z.int(),
+  job_build: z.string(),
+  job_attempt: z.int(),
   turn: bigintColumn,
   part_platform: z.string().nullable(),
 });
+/** Of `builds`: the job that brings it to a builder. */
+const waitingColumns =
+  'coalesce(ticket_build, id) AS job_build, coalesce(ticket_attempt, attempt) AS job_attempt, turn, part_platform';
+/** What has room of the projects that run no more than so many builds at once. */
+const admitted = `SELECT b.* FROM projects p CROSS JOIN LATERAL (
+    SELECT count(*) AS running FROM builds r
+    WHERE r.project_id = p.id AND r.state = 'running' AND r.parent_id IS NULL AND r.result IS NULL
+  ) n CROSS JOIN LATERAL (
+    SELECT * FROM builds q WHERE q.project_id = p.id AND q.state = 'queued' AND q.parent_id IS NULL
+    ORDER BY q.priority DESC, q.created_at, q.id LIMIT greatest(p.max_running - n.running, 0)
+  ) b WHERE p.max_running IS NOT NULL`;
 const Held = z.object({ id: z.string() });
-const Lost = Held.extend({ losses: z.int(), cancel_requested: z.boolean(), result: BuildResult.nullable() });
-const lostColumns = 'id, losses, cancel_requested_at IS NOT NULL AS cancel_requested, result';
+const Lost = Held.extend({
+  losses: z.int(),
+  cancel_requested: z.boolean(),
+  superseded_by: z.string().nullable(),
+  result: BuildResult.nullable(),
+});
+const lostColumns = 'id, losses, cancel_requested_at IS NOT NULL AS cancel_requested, superseded_by, result';
 
 const lostTooOften: BuildFailure = {
   code: 'INTERNAL',
@@ -83,10 +99,22 @@ export class BuildRecovery {
   async queuedOlderThan(ms: number): Promise<readonly QueuedBuild[]> {
     const rows = await this.#db.query(
       Waiting,
-      `SELECT id, attempt, turn, part_platform FROM builds WHERE state = 'queued' AND queued_at < now() - $1 * interval '1 millisecond'
-       ORDER BY turn, created_at LIMIT $2`,
+      `WITH waiting AS (
+         (SELECT b.* FROM builds b WHERE state = 'queued' AND (parent_id IS NOT NULL OR
+            project_id NOT IN (SELECT id FROM projects WHERE max_running IS NOT NULL))
+            AND queued_at < now() - $1 * interval '1 millisecond' ORDER BY turn, created_at LIMIT $2)
+         UNION ALL (${admitted} AND queued_at < now() - $1 * interval '1 millisecond'))
+       SELECT ${waitingColumns} FROM waiting ORDER BY turn, created_at LIMIT $2`,
       [ms, BATCH],
     );
+    return rows.map(queued);
+  }
+
+  /** What a project may run now that one of its builds has ended; nothing where it runs as many as there are builders for. */
+  async admitted(projectId: string): Promise<readonly QueuedBuild[]> {
+    const rows = await this.#db.query(Waiting, `SELECT ${waitingColumns} FROM (${admitted} AND p.id = $1) a`, [
+      projectId,
+    ]);
     return rows.map(queued);
   }
 
@@ -99,12 +127,16 @@ export class BuildRecovery {
   }
 
   async #end(sql: Sql, build: z.infer<typeof Lost>): Promise<boolean> {
-    const { id, losses, cancel_requested: cancelRequested } = build;
+    const { id, losses, cancel_requested: cancelRequested, superseded_by: supersededBy } = build;
     const atMs = this.#clock.nowMs();
     const from = 'running';
     if (await this.#answered(sql, build)) return true;
     if (cancelRequested) {
-      await endBuild(sql, { buildId: id, from, event: { type: 'cancelled', atMs, reason: 'cancelled on request' } });
+      await endBuild(sql, {
+        buildId: id,
+        from,
+        event: { type: 'cancelled', atMs, reason: cancelReason(supersededBy) },
+      });
       return true;
     }
     if (losses + 1 < MAX_LOSSES) return false;
@@ -117,8 +149,8 @@ async function requeue(sql: Sql, buildId: string, why: 'lost' | 'given back'): P
   const [row] = await sql.query(
     Waiting,
     `UPDATE builds SET state = 'queued', attempt = attempt + 1, losses = losses + $2, owner = NULL, heartbeat_at = NULL,
-       queued_at = now(), fence = nextval('build_fences')
-     WHERE id = $1 RETURNING id, attempt, turn, part_platform`,
+       ticket_build = NULL, ticket_attempt = NULL, queued_at = now(), fence = nextval('build_fences')
+     WHERE id = $1 RETURNING ${waitingColumns}`,
     [buildId, why === 'lost' ? 1 : 0],
   );
   if (row === undefined) throw new KilnError('INTERNAL', `the build ${buildId} is gone`);
@@ -126,6 +158,11 @@ async function requeue(sql: Sql, buildId: string, why: 'lost' | 'given back'): P
   return queued(row);
 }
 
-function queued({ id: buildId, attempt, turn, part_platform: platform }: z.infer<typeof Waiting>): QueuedBuild {
+function queued({
+  job_build: buildId,
+  job_attempt: attempt,
+  turn,
+  part_platform: platform,
+}: z.infer<typeof Waiting>): QueuedBuild {
   return platform === null ? { buildId, attempt, turn } : { buildId, attempt, turn, platform };
 }

@@ -45,7 +45,8 @@ export interface Claim extends BuildJob {
   readonly sealed: Uint8Array | null;
   /** number of the last event, 0 for none */
   readonly lastSeq: number;
-  readonly cancelRequested: boolean;
+  /** null: it is not to be cancelled */
+  readonly cancelReason: string | null;
   /** for a part of another build: which steps, as the engine wrote it */
   readonly part: { readonly text: string; readonly platform: string; readonly parentId: string } | null;
 }

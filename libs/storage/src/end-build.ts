@@ -8,6 +8,11 @@ import { endFlightsOf } from './flights.ts';
 /** The last event of a build. */
 export type FinalEvent = Extract<BuildEvent, { readonly type: 'succeeded' | 'failed' | 'cancelled' }>;
 
+/** Why a build is cancelled, for people. */
+export function cancelReason(supersededBy: string | null): string {
+  return supersededBy === null ? 'cancelled on request' : `superseded by the build ${supersededBy}`;
+}
+
 const Ended = z.object({ project_id: z.string(), last_seq: bigintColumn });
 
 /**

@@ -16,7 +16,7 @@ export async function listBuilds(
   projectId: string,
   { limit, before, filter = {} }: BuildPage,
 ): Promise<{ readonly builds: readonly StoredBuild[]; readonly next: string | null }> {
-  const { state, scope, image, since, until } = filter;
+  const { state, scope, image, since, until, branch, commit, author } = filter;
   const rows = await db.query(
     BuildRow,
     `SELECT ${buildColumns} FROM builds b WHERE b.project_id = $1 AND b.parent_id IS NULL
@@ -25,6 +25,9 @@ export async function listBuilds(
        AND ($5::text[] IS NULL OR b.scope_id IN (SELECT id FROM scopes WHERE project_id = $1 AND name = ANY ($5)))
        AND ($6::text[] IS NULL OR b.image_names && $6)
        AND ($7::timestamptz IS NULL OR b.created_at >= $7) AND ($8::timestamptz IS NULL OR b.created_at < $8)
+       AND ($9::text[] IS NULL OR b.source_branch = ANY ($9))
+       AND ($10::text[] IS NULL OR b.source_commit LIKE ANY ($10))
+       AND ($11::text[] IS NULL OR b.source_author = ANY ($11))
      ORDER BY b.created_at DESC, b.id DESC LIMIT $3`,
     [
       projectId,
@@ -35,6 +38,9 @@ export async function listBuilds(
       image?.map(searched) ?? null,
       since ?? null,
       until ?? null,
+      branch ?? null,
+      commit?.map((digits) => `${digits}%`) ?? null,
+      author ?? null,
     ],
   );
   const page = rows.slice(0, limit).map(storedBuild);

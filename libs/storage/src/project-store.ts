@@ -5,6 +5,7 @@ import type { Database, Sql } from './database.ts';
 import { checkName, ensureScope, getScope, type NewScope } from './scopes.ts';
 
 const ID_LENGTH = 16;
+const MAX_QUEUED = 10_000;
 export const DEFAULT_TEAM = 'default';
 const ProjectRow = z
   .object({ id: z.string(), team_id: z.string() })
@@ -41,6 +42,28 @@ export class ProjectStore {
       const by = { random: this.#random, actor: operator(teamId, projectId) };
       const { id: scopeId } = await ensureScope(sql, by, { ...options, projectId, name: scope });
       return { projectId, scopeId, teamId };
+    });
+  }
+
+  /**
+   * How many builds of a project run at once (null: as many as there are builders for) and may wait.
+   * @throws KilnError NOT_FOUND
+   */
+  async limit(
+    project: string,
+    {
+      maxRunning,
+      maxQueued = MAX_QUEUED,
+    }: { readonly maxRunning: number | null; readonly maxQueued?: number | undefined },
+  ): Promise<{ readonly project: string; readonly maxRunning: number | null; readonly maxQueued: number }> {
+    return await this.#db.transaction(async (sql) => {
+      const { id: projectId, teamId } = await getProject(sql, project);
+      await sql.execute('UPDATE projects SET max_running = $2, max_queued = $3 WHERE id = $1', [
+        ...[projectId, maxRunning, maxQueued],
+      ]);
+      const detail = { maxRunning, maxQueued };
+      await audit(sql, operator(teamId, projectId), { action: 'project.limit', target: project, detail });
+      return { project, maxRunning, maxQueued };
     });
   }
 

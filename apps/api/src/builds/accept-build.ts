@@ -2,10 +2,10 @@ import { Inject, Injectable } from '@nestjs/common';
 import type { ContentStore } from '#content';
 import { type IngestedContext, ingestTar, makeManifest } from '#context';
 import { type BuildQueue, enqueue } from '#dispatch';
-import { digestOf } from '#oci';
-import type { SealedParts, StoredRequest } from '#protocol';
-import { type Bytes, canonicalJson, KilnError, type Logger, type Random, randomId, seal } from '#std';
-import type { BuildLedger, Principal, StoredBuild, StoredContext, StoredNamedContext } from '#storage';
+import { type Digest, digestOf } from '#oci';
+import type { RetryRequest, SealedParts, StoredRequest } from '#protocol';
+import { type Bytes, canonicalJson, isKilnError, KilnError, type Logger, type Random, randomId, seal } from '#std';
+import type { BuildLedger, NewBuild, Principal, StoredBuild, StoredContext, StoredNamedContext } from '#storage';
 import type { ApiConfig } from '../config.ts';
 import { TakeContext } from '../contexts/take-context.ts';
 import * as tokens from '../tokens.ts';
@@ -50,8 +50,9 @@ export class AcceptBuild {
     this.#queue = queue;
   }
 
-  /** @throws KilnError CONTEXT_INVALID, LIMIT_EXCEEDED, INVALID_ARGUMENT, CONFLICT, UNAVAILABLE */
+  /** @throws KilnError CONTEXT_INVALID, LIMIT_EXCEEDED, RATE_LIMITED, INVALID_ARGUMENT, CONFLICT, UNAVAILABLE */
   async accept(caller: Principal, submission: Submission, options: AcceptOptions): Promise<StoredBuild> {
+    checkSuperseding(submission.request);
     const came = new Map<string, IngestedContext>();
     for await (const { name, archive } of submission.contexts) {
       came.set(name, await this.#ingest(archive, options.signal));
@@ -65,20 +66,49 @@ export class AcceptBuild {
     const namedContexts: StoredNamedContext[] = [...stored].map(([name, each]) => ({ name, ...each }));
     const id = randomId(this.#random, ID_LENGTH);
     const { credentials, secrets, ...given } = submission.request;
-    const request = { ...given, secretIds: Object.keys(secrets).sort() };
-    const { build, turn } = await this.#ledger.create({
-      projectId: caller.projectId,
-      scopeId: caller.scopeId,
-      id,
-      request,
-      context,
-      namedContexts,
-      sealed: this.#seal(id, { credentials, secrets }),
-      idempotencyKey: options.idempotencyKey,
-      fingerprint: fingerprintOf(caller, request, [context, ...namedContexts]),
-    });
+    const request = asStored(given, { credentials, secrets });
+    const sealed = this.#seal(id, { credentials, secrets });
+    const { idempotencyKey } = options;
+    return await this.#create(caller, { id, request, context, namedContexts, sealed, idempotencyKey });
+  }
+
+  /**
+   * Accepts once more what an earlier build was given; what went with its end comes anew. It takes nobody's place.
+   * @throws KilnError CONFLICT when it has not ended, needs what did not come, or its context is gone; NOT_FOUND, UNAVAILABLE
+   */
+  async retry(
+    caller: Principal,
+    retryOf: string,
+    parts: RetryRequest,
+    idempotencyKey: string | undefined,
+  ): Promise<StoredBuild> {
+    const { build, context, namedContexts } = await this.#ledger.sent(caller.projectId, retryOf);
+    checkRepeatable(build, parts);
+    for (const { digest } of [context, ...namedContexts]) await this.#keepAgain(caller.projectId, build.id, digest);
+    const id = randomId(this.#random, ID_LENGTH);
+    const request = asStored({ ...build.request, supersede: false }, parts);
+    const sealed = this.#seal(id, parts);
+    return await this.#create(caller, { id, retryOf, request, context, namedContexts, sealed, idempotencyKey });
+  }
+
+  async #create(caller: Principal, accepted: Accepted): Promise<StoredBuild> {
+    const { projectId, scopeId } = caller;
+    const fingerprint = fingerprintOf(caller, accepted);
+    const { build, turn } = await this.#ledger.create({ projectId, scopeId, ...accepted, fingerprint });
     await this.#enqueue(build, turn);
     return build;
+  }
+
+  async #keepAgain(projectId: string, buildId: string, digest: Digest): Promise<void> {
+    try {
+      await this.#taken.known(projectId, digest, 'context');
+    } catch (cause) {
+      if (!isKilnError(cause, 'NOT_FOUND')) throw cause;
+      throw new KilnError('CONFLICT', `the context of the build ${buildId} is not kept any more`, {
+        hint: 'submit the build again',
+        cause,
+      });
+    }
   }
 
   #ingest(source: Bytes, signal: AbortSignal): Promise<IngestedContext> {
@@ -110,14 +140,43 @@ export class AcceptBuild {
   }
 }
 
+type Accepted = Omit<NewBuild, 'projectId' | 'scopeId' | 'fingerprint'>;
+
+/** What came, without its values. */
+function asStored(request: StoredRequest, { credentials, secrets }: SealedParts): StoredRequest {
+  return { ...request, secretIds: Object.keys(secrets).sort(), credentialHosts: Object.keys(credentials).sort() };
+}
+
+/** @throws KilnError INVALID_ARGUMENT */
+function checkSuperseding({ supersede, source }: StoredRequest): void {
+  const missing = (['branch', 'commit'] as const).find((field) => source[field] === undefined);
+  if (!supersede || missing === undefined) return;
+  throw new KilnError('INVALID_ARGUMENT', `to supersede builds of other commits, a build needs its ${missing}`, {
+    field: `source.${missing}`,
+    hint: 'say branch and commit, or leave supersede out',
+  });
+}
+
+/** @throws KilnError CONFLICT */
+function checkRepeatable({ id, state, request }: StoredBuild, { credentials, secrets }: RetryRequest): void {
+  if (state === 'queued' || state === 'running')
+    throw new KilnError('CONFLICT', `the build ${id} has not ended`, { hint: 'wait for it, or cancel it' });
+  const secret = request.secretIds.find((name) => !Object.hasOwn(secrets, name));
+  const host = request.credentialHosts.find((name) => !Object.hasOwn(credentials, name));
+  if (secret === undefined && host === undefined) return;
+  const what = secret === undefined ? `credentials for ${host}` : `the secret ${secret}`;
+  throw new KilnError('CONFLICT', `the build ${id} was given ${what}, which went with its end`, {
+    field: secret === undefined ? 'credentials' : 'secrets',
+    hint: 'give it again with the retry, or submit the build again',
+  });
+}
+
 /** Two requests under one idempotency key are the same when they ask for the same; credentials may have been renewed. */
-function fingerprintOf(
-  { scopeId }: Principal,
-  request: StoredRequest,
-  [context, ...named]: readonly StoredContext[],
-): string {
-  const others = named.length === 0 ? {} : { named: named.map(({ digest }) => digest) };
-  return digestOf(canonicalJson({ scopeId, request, context: context?.digest, ...others }));
+function fingerprintOf({ scopeId }: Principal, { request, retryOf, context, namedContexts = [] }: Accepted): string {
+  const { credentialHosts: _, ...asked } = request;
+  const others = namedContexts.length === 0 ? {} : { named: namedContexts.map(({ digest }) => digest) };
+  const again = retryOf === undefined ? {} : { retryOf };
+  return digestOf(canonicalJson({ scopeId, request: asked, context: context.digest, ...others, ...again }));
 }
 
 /** However little an archive unpacks to, no more than what it may unpack to is read. */

@@ -1,4 +1,4 @@
-import { Controller, Get, Headers, HttpCode, Inject, Param, Post, Query, Req, Res } from '@nestjs/common';
+import { Body, Controller, Get, Headers, HttpCode, Inject, Param, Post, Query, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import {
@@ -10,6 +10,7 @@ import {
   BuildView,
   ContextReferences,
   explanationOf,
+  RetryRequest,
   StepList,
 } from '#protocol';
 import type { BuildLedger, Principal, StoredBuild } from '#storage';
@@ -36,6 +37,8 @@ const SubmittedParts = z.object({
   contexts: ContextReferences.optional(),
   context: z.string().optional(),
 });
+/** No body at all is one that brings nothing. */
+const RetryBody = z.preprocess((given) => given ?? {}, RetryRequest);
 const SubmitQuery = z.object({ request: z.string().optional() });
 const ListQuery = z.object({
   limit: z.coerce.number().int().min(1).max(100).default(20),
@@ -43,6 +46,9 @@ const ListQuery = z.object({
   state: many(BuildFilter.shape.state),
   scope: many(BuildFilter.shape.scope),
   image: many(BuildFilter.shape.image),
+  branch: many(BuildFilter.shape.branch),
+  commit: many(BuildFilter.shape.commit),
+  author: many(BuildFilter.shape.author),
   since: BuildFilter.shape.since,
   until: BuildFilter.shape.until,
 });
@@ -77,7 +83,7 @@ export class BuildsController {
     },
     headers: { 'Idempotency-Key': IdempotencyKey },
     answer: BuildView,
-    errors: ['CONTEXT_INVALID', 'NOT_FOUND', 'CONFLICT'],
+    errors: ['CONTEXT_INVALID', 'NOT_FOUND', 'CONFLICT', 'RATE_LIMITED'],
   })
   @Post()
   @HttpCode(202)
@@ -134,6 +140,29 @@ export class BuildsController {
   @HttpCode(202)
   async cancel(@Caller() caller: Principal, @Param('id') id: string): Promise<BuildView> {
     return this.#view(await this.#ledger.requestCancel(caller.projectId, id));
+  }
+
+  @Described({
+    summary: 'run a build that has ended once more',
+    detail:
+      'With the request and the contexts that it had. Secrets and credentials went with its end, and are given anew.',
+    headers: { 'Idempotency-Key': IdempotencyKey },
+    answer: BuildView,
+    errors: ['CONFLICT', 'RATE_LIMITED'],
+  })
+  @Post(':id/retry')
+  @HttpCode(202)
+  async retry(
+    @Caller() caller: Principal,
+    @Param('id') id: string,
+    @Body({ schema: RetryBody }) parts: RetryRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+    @Headers('idempotency-key') key: string | undefined,
+  ): Promise<BuildView> {
+    const idempotencyKey = parseHeader('Idempotency-Key', IdempotencyKey, key);
+    const build = await this.#accept.retry(caller, id, parts, idempotencyKey);
+    void reply.header('location', `/v1/builds/${build.id}`);
+    return this.#view(build);
   }
 
   #view(build: StoredBuild): BuildView {

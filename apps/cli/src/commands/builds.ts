@@ -24,7 +24,7 @@ export async function builds(flags: BuildsFlags): Promise<void> {
   else process.stdout.write(table([['BUILD', 'STATE', 'CREATED', 'TOOK', 'STEPS', 'TAGS'], ...list.map(row)]));
 }
 
-const KEYS = 'state, scope, image, since and until';
+const KEYS = 'state, scope, image, branch, commit, author, since and until';
 
 /** What `--filter` asks for: of one key any value, of several keys all. */
 export function buildFilter(filters: readonly string[], nowMs: number): BuildFilter {

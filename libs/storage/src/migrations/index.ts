@@ -21,6 +21,7 @@ import { contexts } from './0020-contexts.ts';
 import { identity } from './0021-identity.ts';
 import { trustRules } from './0022-trust-rules.ts';
 import { registryCredentials } from './0023-registry-credentials.ts';
+import { queueRules } from './0024-queue-rules.ts';
 
 export interface Migration {
   /** from 1, without gaps */
@@ -54,4 +55,5 @@ export const migrations: readonly Migration[] = [
   identity,
   trustRules,
   registryCredentials,
+  queueRules,
 ];
