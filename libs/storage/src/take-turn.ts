@@ -16,10 +16,7 @@ const Queued = z.object({
 type Queued = z.infer<typeof Queued>;
 const columns = 'id, project_id, parent_id, priority, created_at, turn, attempt, ticket_build, ticket_attempt';
 
-/**
- * Of `builds b`, queued: its project runs as many as it may. Of two claims at one moment one may be too many: it is a brake, and no
- * wall.
- */
+/** Of `builds b`, queued: its project runs as many as it may. */
 export const heldBack = `b.parent_id IS NULL AND (SELECT count(*) FROM builds r
   WHERE r.project_id = b.project_id AND r.state = 'running' AND r.parent_id IS NULL AND r.result IS NULL)
   >= (SELECT coalesce(max_running, 2147483647) FROM projects WHERE id = b.project_id)`;
@@ -32,6 +29,12 @@ export const heldBack = `b.parent_id IS NULL AND (SELECT count(*) FROM builds r
  * over goes before those that came after it.
  */
 export async function takeTurn(sql: Sql, { buildId, attempt }: BuildJob): Promise<string | undefined> {
+  // One claim at a time where a limit is to be kept: each counts those before it.
+  await sql.execute(
+    `SELECT FROM projects WHERE id = (SELECT project_id FROM builds WHERE id = $1) AND max_running IS NOT NULL
+     FOR NO KEY UPDATE`,
+    [buildId],
+  );
   const [own] = await sql.query(
     Queued.extend({ held_back: z.boolean() }),
     `SELECT ${columns}, ${heldBack} AS held_back FROM builds b WHERE state = 'queued'
