@@ -246,7 +246,11 @@ describe('a builder of another architecture', () => {
     const before = await farm.build(await context(tools), '--platform', 'linux/amd64');
     const Layer = z.object({ digest: z.string() });
     const digestsOf = `SELECT layers->-1->'descriptor'->>'digest' AS digest FROM results WHERE producer_build = $1`;
-    for (const { digest } of await farm.db.query(Layer, digestsOf, [before['kiln.build'].id])) {
+    const made = (): Promise<readonly z.infer<typeof Layer>[]> =>
+      farm.db.query(Layer, digestsOf, [before['kiln.build'].id]);
+    // The build has its answer before all that it made is stored.
+    await expect.poll(made).not.toEqual([]);
+    for (const { digest } of await made()) {
       const hex = digest.slice('sha256:'.length);
       await writeFile(join(farm.dir, 'content/sha256', hex.slice(0, 2), hex), 'other bytes');
     }
