@@ -1,5 +1,5 @@
 import { AuditList, CreatedToken } from '#protocol';
-import { ProjectStore } from '#storage';
+import { ProjectStore, TeamStore } from '#storage';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { asker } from './caller.ts';
 import { type Farm, startFarm } from './farm.ts';
@@ -51,6 +51,13 @@ describe('the audit log', () => {
   it('is the project’s, and the team’s for its owners', async () => {
     await ask('put', '/v1/members/eve', farm.tokens.owner, { role: 'viewer' });
     expect(await actions(farm.tokens.owner)).toContain('member.put');
+    // The operator's too, once.
+    const { projectId, teamId } = await new ProjectStore(farm.db).ensure('mine', 'main');
+    for (const _ of [1, 2]) await new TeamStore(farm.db).ensureMember({ projectId, teamId }, 'ada', 'owner');
+    const { entries } = await listed(farm.tokens.owner, '?limit=100');
+    const own = entries.filter(({ action, target }) => action === 'member.put' && target === 'ada');
+    expect(own).toMatchObject([{ tokenId: null, member: null, detail: { role: 'owner', before: null } }]);
+    await expect(new TeamStore(farm.db).ensureMember({ projectId, teamId }, '../x', 'owner')).rejects.toThrow('name');
     expect(await actions(farm.tokens.mine)).not.toContain('member.put');
     expect(await actions(farm.tokens.other)).toEqual(['scope.create']);
     expect((await ask('get', '/v1/audit', farm.tokens.reader)).status).toBe(403);

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import request from 'supertest';
 import { type Pack, pack } from 'tar-stream';
-import { type BuildResult, BuildView, Permission } from '#protocol';
+import { type BuildResult, BuildView, Permission, type Trust } from '#protocol';
 import { collect, silentLogger, systemClock, systemRandom } from '#std';
 import {
   type Claim,
@@ -93,7 +93,7 @@ async function createTokens(db: Database): Promise<Farm['tokens']> {
   const permissions = Permission.options;
   const mine = await projects.ensure('mine', 'main');
   const other = await projects.ensure('other', 'main');
-  const memberId = await new TeamStore(db).ensureMember(mine.teamId, 'ada', 'owner');
+  const memberId = await new TeamStore(db).ensureMember(mine, 'ada', 'owner');
   return {
     owner: await tokens.create({ ...mine, permissions, memberId }),
     mine: await tokens.create({ ...mine, permissions }),
@@ -101,6 +101,17 @@ async function createTokens(db: Database): Promise<Farm['tokens']> {
     builder: await tokens.create({ ...mine, permissions: ['build', 'read'] }),
     reader: await tokens.create({ ...mine, permissions: ['read'] }),
   };
+}
+
+/** A token of the operator's in a scope of the project `mine`. */
+export async function tokenIn(
+  { db }: Farm,
+  scope: string,
+  trust: Trust,
+  permissions: readonly Permission[] = Permission.options,
+): Promise<string> {
+  const ids = await new ProjectStore(db).ensure('mine', scope, { trust });
+  return await new TokenStore(db).create({ ...ids, permissions });
 }
 
 export function tar(fill: (archive: Pack) => void): Promise<Buffer> {

@@ -1,4 +1,6 @@
+import { TokenStore } from '#storage';
 import {
+  AuditList,
   ExchangedToken,
   ID_TOKEN_TYPE,
   ScopeList,
@@ -11,7 +13,7 @@ import { generateKeyPair } from 'jose';
 import request from 'supertest';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { asker } from './caller.ts';
-import { type Farm, startFarm } from './farm.ts';
+import { type Farm, startFarm, tokenIn } from './farm.ts';
 
 let farm: Farm;
 let issuer: OidcIssuer;
@@ -77,6 +79,7 @@ describe('trust rules', () => {
     for (const [field, more, status] of [
       ['issuer', { issuer: 'http://issuer.example' }, 400],
       ['claims', { claims: {} }, 400],
+      ['claims', { claims: { event_name: 'push', ref: 'refs/heads/main', repository: '*/*' } }, 400],
       ['scope', { scope: '/{ref}' }, 400],
       ['permissions[0]', { permissions: ['admin'] }, 400],
       ['lifetimeSeconds', { lifetimeSeconds: 1_000_000 }, 400],
@@ -89,6 +92,15 @@ describe('trust rules', () => {
     expect((await ask('post', '/v1/scopes', farm.tokens.mine, { name: 'low', trust: 'fork' })).status).toBe(201);
     const answer = await ask('post', '/v1/trust-rules', farm.tokens.mine, wanted({ parent: 'low' }));
     expect(answer.body).toMatchObject({ status: 400, field: 'parent' });
+  });
+
+  it('are out of the hands of who is trusted less', async () => {
+    const { id } = await rule({ scope: 'high', trust: 'protected' });
+    const low = await tokenIn(farm, 'low-admin', 'fork');
+    const less = wanted({ trust: 'fork', parent: undefined });
+    expect((await ask('put', `/v1/trust-rules/${id}`, low, less)).status).toBe(403);
+    expect((await ask('delete', `/v1/trust-rules/${id}`, low)).status).toBe(403);
+    expect((await ask('delete', `/v1/trust-rules/${id}`, farm.tokens.mine)).status).toBe(204);
   });
 });
 
@@ -181,16 +193,101 @@ describe('an id token', () => {
   it('of a fork’s pull request is trusted as a fork’s, and never writes elsewhere', async () => {
     const { id } = await rule({ claims: { project_path: 'x/web' }, scope: 'mr/{ref}', trust: 'branch' });
     const fork = { aud, ...idTokenClaims.gitlab, project_path: 'x/web', pipeline_source: 'merge_request_event' };
-    expect((await exchange(await issuer.sign(fork))).body).toMatchObject({ trust: 'fork', cache_scope: 'mr/main' });
+    expect((await exchange(await issuer.sign(fork))).body).toMatchObject({
+      trust: 'fork',
+      cache_scope: 'fork/mr/main',
+    });
     await ask(
       'put',
       `/v1/trust-rules/${id}`,
       farm.tokens.mine,
-      wanted({ claims: { project_path: 'x/web' }, scope: '{ref}' }),
+      wanted({ claims: { project_path: 'x/web' }, scope: 'main', trust: 'fork' }),
     );
     const answer = await exchange(await issuer.sign(fork));
     expect(answer.status).toBe(403);
     expect(answer.text).toContain('trusted as protected');
+  });
+
+  it('never comes into a scope that was made for what is trusted less, or further', async () => {
+    const repository = 'acme/taken';
+    const main = { repository, event_name: 'push' };
+    await rule({ claims: main, scope: '{ref}', trust: 'protected', parent: undefined });
+    await rule({ claims: { repository }, scope: '{head_ref}', trust: 'pull-request', parent: undefined });
+    const github = { aud, ...idTokenClaims.github, ...main, repository_visibility: 'public' };
+    const pull = (branch: string) => ({ ...github, event_name: 'pull_request', head_ref: branch });
+    const push = (branch: string) => ({ ...github, ref: `refs/heads/${branch}` });
+    const statusOf = async (claims: object) => (await exchange(await issuer.sign({ ...claims }))).status;
+    expect(await statusOf(pull('release-2'))).toBe(200);
+    expect(await statusOf(push('release-2'))).toBe(403);
+    expect(await statusOf(push('release-3'))).toBe(200);
+    expect(await statusOf(pull('release-3'))).toBe(403);
+    // Nor does one that is a fork's, whatever has been made before.
+    const fork = { ...pull('release-3'), repository_visibility: 'private' };
+    expect((await exchange(await issuer.sign(fork))).body).toMatchObject({
+      cache_scope: 'fork/release-3',
+      trust: 'fork',
+    });
+  });
+
+  it('makes a scope once, and is exchanged some times', async () => {
+    await rule({ claims: { repository: 'acme/often' }, scope: 'often/{ref}' });
+    const sign = (jti: string) => issuer.sign({ aud, ...idTokenClaims.github, repository: 'acme/often', jti });
+    const several = await Promise.all(['a', 'b', 'c', 'd', 'e'].map(sign));
+    for (const { status } of await Promise.all(several.map((each) => exchange(each)))) expect(status).toBe(200);
+    const [head = '', body = '', signature = ''] = (await sign('f')).split('.');
+    const token = `${head}.${body}.${signature}`;
+    const answers = await Promise.all([1, 2, 3, 4, 5].map(() => exchange(token)));
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200]);
+    const { entries } = AuditList.parse((await ask('get', '/v1/audit', farm.tokens.mine)).body);
+    const made = entries.filter(({ action, target }) => action === 'scope.create' && target === 'often/main');
+    expect(made).toHaveLength(1);
+    const sixth = await exchange(token);
+    expect([sixth.status, sixth.body]).toMatchObject([401, { detail: expect.stringContaining('5 times') as unknown }]);
+    expect((await exchange(`${head}.${body}.${signature}=`)).status).toBe(401);
+    await new TokenStore(farm.db).sweep();
+    expect((await exchange(token)).status).toBe(401);
+  });
+
+  it('is given no more tokens of a project than it may have', async () => {
+    await rule({ claims: { repository: 'acme/many' }, scope: 'many' });
+    await farm.db.execute(
+      `INSERT INTO tokens (id, project_id, scope_id, sha256, permissions, expires_at, subject)
+       SELECT 'many' || n, p.id, s.id, sha256(n::text::bytea), '{read}', now() + interval '1 hour', 'many'
+       FROM generate_series(1, 10000) AS n, projects p JOIN scopes s ON s.project_id = p.id
+       WHERE p.name = 'mine' AND s.name = 'main'`,
+    );
+    const token = await issuer.sign({ aud, ...idTokenClaims.github, repository: 'acme/many' });
+    expect((await exchange(token)).body).toMatchObject({ code: 'RATE_LIMITED' });
+    await farm.db.execute("DELETE FROM tokens WHERE subject = 'many'");
+    expect((await exchange(token)).status).toBe(200);
+  });
+
+  it('finds room where scopes of old branches take it', async () => {
+    await rule({ claims: { repository: 'acme/rooms' }, scope: 'rooms/{ref}' });
+    const claims = { aud, ...idTokenClaims.github, repository: 'acme/rooms' };
+    await farm.db.execute(
+      `INSERT INTO scopes (project_id, id, name, trust, exchanged_at)
+       SELECT id, 'old' || n, 'old/' || n, 2, now() FROM generate_series(1, 10000) AS n, projects WHERE name = 'mine'`,
+    );
+    expect((await exchange(await issuer.sign(claims))).body).toMatchObject({ code: 'LIMIT_EXCEEDED' });
+    await farm.db.execute("UPDATE scopes SET exchanged_at = now() - interval '31 days' WHERE name LIKE 'old/%'");
+    expect((await exchange(await issuer.sign(claims))).status).toBe(200);
+    const made = "SELECT 1 FROM scopes WHERE name LIKE 'rooms/%' AND exchanged_at > now() - interval '1 hour'";
+    expect(await farm.db.execute(made)).toBe(1);
+    // One that is come for again counts again.
+    await farm.db.execute("UPDATE scopes SET exchanged_at = now() - interval '31 days' WHERE name LIKE 'rooms/%'");
+    expect((await exchange(await issuer.sign(claims))).status).toBe(200);
+    expect(await farm.db.execute(made)).toBe(1);
+  });
+
+  it('with text that no database keeps is refused', async () => {
+    await rule({ claims: { repository: 'acme/nul' }, scope: 'nul' });
+    const claims = { aud, ...idTokenClaims.github, repository: 'acme/nul' };
+    for (const more of [{ sub: 'a\0b' }, { iss: `${issuer.url}\0` }, { iss: '' }, { sub: '' }])
+      expect([more, (await exchange(await issuer.sign({ ...claims, ...more }))).status]).toEqual([more, 401]);
+    const payload = Buffer.from(JSON.stringify({ iss: 7, aud })).toString('base64url');
+    const head = Buffer.from('{"alg":"RS256"}').toString('base64url');
+    expect((await exchange(`${head}.${payload}.AA`)).status).toBe(401);
   });
 
   it('of an issuer that is away is for later', async () => {
@@ -201,5 +298,6 @@ describe('an id token', () => {
     const answer = await exchange(token);
     expect([answer.status, answer.body]).toMatchObject([503, { code: 'UNAVAILABLE' }]);
     expect(answer.headers['retry-after']).toBeDefined();
+    expect(answer.text).not.toMatch(/127\.0\.0\.1|ECONN/);
   });
 });

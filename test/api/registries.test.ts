@@ -3,7 +3,7 @@ import { AuditList, RegistryView } from '#protocol';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { asker } from './caller.ts';
-import { type Farm, secretKey, startFarm } from './farm.ts';
+import { type Farm, secretKey, startFarm, tokenIn } from './farm.ts';
 
 let farm: Farm;
 beforeAll(async () => {
@@ -18,7 +18,7 @@ const login = { username: 'ci', password: 'pa55-w0rd' };
 describe('registry credentials', () => {
   it('are kept, shown without what is secret, and removed', async () => {
     for (const host of ['ghcr.io', 'registry.example.com:5000', 'index.docker.io'])
-      expect((await put(host, login)).status).toBe(200);
+      expect((await put(host, { ...login, minimumTrust: 'branch' })).status).toBe(200);
     const replaced = await put('ghcr.io', { identityToken: 'pa55-t0ken', minimumTrust: 'protected' });
     expect(RegistryView.parse(replaced.body)).toMatchObject({
       host: 'ghcr.io',
@@ -59,6 +59,17 @@ describe('registry credentials', () => {
     expect((await ask('get', '/v1/registries', farm.tokens.other)).body).toEqual({ registries: [] });
   });
 
+  it('are out of the hands of who is trusted less', async () => {
+    const low = await tokenIn(farm, 'low', 'branch');
+    await put('ghcr.io', login);
+    for (const minimumTrust of ['protected', 'branch'])
+      expect((await put('ghcr.io', { ...login, minimumTrust }, low)).status).toBe(403);
+    expect((await put('new.example', login, low)).body).toMatchObject({ status: 403, field: 'minimumTrust' });
+    expect((await ask('delete', '/v1/registries/ghcr.io', low)).status).toBe(403);
+    expect((await put('own.example', { ...login, minimumTrust: 'branch' }, low)).status).toBe(200);
+    expect((await ask('delete', '/v1/registries/own.example', low)).status).toBe(204);
+  });
+
   it('say what is wrong with them, and not what they are', async () => {
     for (const [host, body] of [
       ['GHCR.io', login],
@@ -74,8 +85,9 @@ describe('registry credentials', () => {
   });
 
   it('are opened for builds of scopes that are trusted with them', async () => {
-    await put('ghcr.io', login);
-    await put('release.example', { ...login, minimumTrust: 'release' });
+    await put('ghcr.io', { ...login, minimumTrust: 'branch' });
+    expect((await put('main.example', login)).body).toMatchObject({ minimumTrust: 'protected' });
+    await put('release.example', { ...login, minimumTrust: 'release' }, await tokenIn(farm, 'v1', 'release'));
     await put('pr.example', { ...login, minimumTrust: 'pull-request' });
     const store = new RegistryCredentialStore(farm.db, Buffer.from(secretKey, 'hex'));
     const openedIn = async (scope: string, trust: string, project = 'mine'): Promise<readonly string[]> => {
@@ -93,18 +105,19 @@ describe('registry credentials', () => {
         projectId: row.project_id,
         scopes: [{ projectId: row.project_id, id: row.id, name: scope }],
       });
-      for (const each of Object.values(opened)) expect(each).toEqual(login);
-      return Object.keys(opened)
-        .filter((host) => host !== 'registry.example.com:5000')
-        .toSorted();
+      for (const [host, open] of opened) if (host !== 'evil.example') expect(open()).toEqual(login);
+      // One that cannot be opened is in the way of those alone that need it.
+      const evil = opened.get('evil.example');
+      if (evil !== undefined) expect(evil).toThrow('credentials for evil.example cannot be opened');
+      return [...opened.keys()].filter((host) => host !== 'registry.example.com:5000').toSorted();
     };
     expect(await openedIn('f', 'fork')).toEqual([]);
     expect(await openedIn('p', 'pull-request')).toEqual(['pr.example']);
     expect(await openedIn('b', 'branch')).toEqual(['ghcr.io', 'pr.example']);
-    expect(await openedIn('m', 'protected')).toEqual(['ghcr.io', 'pr.example']);
+    expect(await openedIn('m', 'protected')).toEqual(['ghcr.io', 'main.example', 'pr.example']);
     expect(await openedIn('m', 'protected', 'other')).toEqual([]);
     // Moved to another host or project, what is sealed opens nowhere.
     await farm.db.execute("UPDATE registry_credentials SET host = 'evil.example' WHERE host = 'ghcr.io'");
-    await expect(openedIn('b', 'branch')).rejects.toThrow('sealed');
+    expect(await openedIn('b', 'branch')).toEqual(['evil.example', 'pr.example']);
   });
 });

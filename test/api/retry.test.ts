@@ -2,7 +2,7 @@ import request from 'supertest';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { BuildView } from '#protocol';
 import { unseal } from '#std';
-import { claimed, type Farm, secretKey, smallTar, startFarm } from './farm.ts';
+import { claimed, type Farm, secretKey, smallTar, startFarm, tokenIn } from './farm.ts';
 
 let farm: Farm;
 beforeAll(async () => {
@@ -45,6 +45,18 @@ describe('a retry', () => {
     });
     expect(second.id).not.toBe(first.id);
     expect((await claimed(farm, second.id)).context.digest).toBe(first.context.digest);
+  });
+
+  it('is not, and a cancellation neither, for who is trusted less', async () => {
+    const fork = await tokenIn(farm, 'pr', 'fork');
+    const { id } = await ended();
+    const running = (await submit()).id;
+    expect((await retry(id, fork)).body).toMatchObject({ status: 403, code: 'PERMISSION_DENIED' });
+    for (const [token, status] of [
+      [fork, 403],
+      [farm.tokens.builder, 202],
+    ] as const)
+      expect((await request(farm.url).post(`/v1/builds/${running}/cancel`).set(as(token))).status).toBe(status);
   });
 
   it('honours an idempotency key', async () => {

@@ -1,6 +1,6 @@
 import { WebSocket } from 'undici';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { claimed, type Farm, rawAnswer, startFarm, submitted, succeeded } from './farm.ts';
+import { claimed, type Farm, rawAnswer, startFarm, submitted, succeeded, tokenIn } from './farm.ts';
 
 let farm: Farm;
 beforeAll(async () => {
@@ -46,6 +46,7 @@ describe('a session', () => {
     expect(await refused(id, 'kiln_nope')).toEqual([401, 'UNAUTHENTICATED']);
     expect(await refused(id, reader)).toEqual([403, 'PERMISSION_DENIED']);
     expect(await refused(id, other)).toEqual([404, 'NOT_FOUND']);
+    expect(await refused(id, await tokenIn(farm, 'pr', 'fork'))).toEqual([403, 'PERMISSION_DENIED']);
     expect(await refused('nothing', mine)).toEqual([404, 'NOT_FOUND']);
     expect(await refused('a%00b', mine)).toEqual([404, 'NOT_FOUND']);
     await succeeded(farm, await claimed(farm, id));

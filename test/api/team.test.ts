@@ -34,6 +34,9 @@ describe('projects', () => {
     expect(await names(farm.tokens.mine)).toEqual(['mine']);
     const there = await tokenOf('ada', { project: 'web' });
     expect((await ask('get', '/v1/scopes', there)).body).toMatchObject({ scopes: [{ name: 'main' }] });
+    // Of a member too, a token that does not administer stays in its project.
+    const own = { name: 'x', permissions: ['read'], member: 'ada', project: 'web' };
+    expect((await ask('post', '/v1/tokens', await tokenOf('ada', {}), own)).status).toBe(404);
   });
 
   it('of another team are not there', async () => {
@@ -56,6 +59,20 @@ describe('members', () => {
     expect(list.members.map(({ name, role }) => `${name} ${role}`)).toEqual(['ada owner', 'bob developer']);
     for (const _ of [204, 404]) expect((await ask('delete', '/v1/members/bob', farm.tokens.owner)).status).toBe(_);
     expect((await ask('get', '/v1/builds', bob)).status).toBe(401);
+  });
+
+  it('may go while tokens are made for them', async () => {
+    for (let round = 0; round < 4; round++) {
+      await putMember('bea', 'developer');
+      const body = { name: 'own', permissions: ['read'], member: 'bea' };
+      const making = Array.from({ length: 8 }, () => ask('post', '/v1/tokens', farm.tokens.owner, body));
+      const answers = await Promise.all([
+        ...making.slice(0, 4),
+        ask('delete', '/v1/members/bea', farm.tokens.owner),
+        ...making.slice(4),
+      ]);
+      for (const { status } of answers) expect([201, 204, 404]).toContain(status);
+    }
   });
 
   it('never do more than their role', async () => {

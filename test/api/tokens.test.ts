@@ -1,8 +1,7 @@
-import { CreatedToken, type Permission, TokenList, type TokenRequestInput } from '#protocol';
-import { ProjectStore, TokenStore } from '#storage';
+import { CreatedToken, TokenList, type TokenRequestInput } from '#protocol';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { asker } from './caller.ts';
-import { type Farm, startFarm } from './farm.ts';
+import { type Farm, startFarm, tokenIn } from './farm.ts';
 
 let farm: Farm;
 beforeAll(async () => {
@@ -20,15 +19,6 @@ async function created(token: string, more: Partial<TokenRequestInput> = {}): Pr
 }
 async function listed(token: string, query = ''): Promise<TokenList> {
   return TokenList.parse((await ask('get', `/v1/tokens${query}`, token)).body);
-}
-/** A token of the operator's in a scope of the project `mine`. */
-async function inScope(
-  scope: string,
-  trust: 'fork' | 'branch' | 'release',
-  permissions: readonly Permission[],
-): Promise<string> {
-  const ids = await new ProjectStore(farm.db).ensure('mine', scope, { trust });
-  return await new TokenStore(farm.db).create({ ...ids, permissions });
 }
 
 describe('making a token', () => {
@@ -76,12 +66,12 @@ describe('making a token', () => {
 
   it('gives nobody more than he has', async () => {
     const wanted = (more: object) => ({ name: 'x', permissions: ['read'], ...more });
-    const low = await inScope('low', 'fork', ['build', 'read', 'admin']);
-    const narrow = await inScope('low', 'fork', ['read', 'admin']);
-    await inScope('v1', 'release', ['read']);
+    const low = await tokenIn(farm, 'low', 'fork', ['build', 'read', 'admin']);
+    const narrow = await tokenIn(farm, 'low', 'fork', ['read', 'admin']);
+    await tokenIn(farm, 'v1', 'release', ['read']);
     for (const [token, body, status] of [
       [farm.tokens.reader, wanted({}), 403],
-      [await inScope('low', 'fork', ['build', 'read']), wanted({ permissions: ['build'] }), 403],
+      [await tokenIn(farm, 'low', 'fork', ['build', 'read']), wanted({ permissions: ['build'] }), 403],
       [narrow, wanted({ permissions: ['build'] }), 403],
       [low, wanted({ scope: 'main' }), 403],
       [farm.tokens.mine, wanted({ scope: 'v1' }), 403],
@@ -93,6 +83,39 @@ describe('making a token', () => {
     ] as const) {
       expect([body, (await create(token, body)).status]).toEqual([body, status]);
     }
+  });
+});
+
+describe('revoking a token', () => {
+  it('ends those that were made with it, wherever they are', async () => {
+    const first = await created(farm.tokens.owner, { permissions: ['build', 'read', 'admin'], member: 'ada' });
+    const second = await created(first.token, { permissions: ['read', 'admin'], member: 'ada', project: 'other' });
+    const third = await created(second.token, { permissions: ['read'] });
+    const apart = await created(farm.tokens.owner);
+    expect((await ask('delete', `/v1/tokens/${first.id}`, farm.tokens.owner)).status).toBe(204);
+    for (const { token } of [first, second, third]) expect((await ask('get', '/v1/builds', token)).status).toBe(401);
+    expect((await ask('get', '/v1/builds', apart.token)).status).toBe(200);
+  });
+
+  it('leaves none that was being made with it', async () => {
+    const { id, token } = await created(farm.tokens.mine, { permissions: ['read', 'admin'] });
+    const body = { name: 'x', permissions: ['read'] };
+    const making = Array.from({ length: 10 }, () => create(token, body));
+    const [revoked, ...answers] = await Promise.all([ask('delete', `/v1/tokens/${id}`, farm.tokens.mine), ...making]);
+    expect(revoked.status).toBe(204);
+    for (const answer of answers) {
+      expect([201, 401]).toContain(answer.status);
+      if (answer.status === 201)
+        expect((await ask('get', '/v1/builds', CreatedToken.parse(answer.body).token)).status).toBe(401);
+    }
+  });
+
+  it('is not for who is trusted less', async () => {
+    const { id } = await created(farm.tokens.mine);
+    const low = await tokenIn(farm, 'low', 'fork', ['build', 'read', 'admin']);
+    expect((await ask('delete', `/v1/tokens/${id}`, low)).status).toBe(403);
+    const own = await created(low);
+    expect((await ask('delete', `/v1/tokens/${own.id}`, low)).status).toBe(204);
   });
 });
 

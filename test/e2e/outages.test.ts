@@ -99,6 +99,10 @@ describe('credentials that the project keeps', () => {
     });
     expect(pushed.code, pushed.stderr).toBe(1);
     expect(pushed.stderr).toContain(`docker login ${locked.host}`);
+    // Nor does it know what others found with them.
+    const known = await farm.kilnBuild([await folder(`FROM ${image}\nRUN cat /file\n`)], { env: { KILN_TOKEN } });
+    expect(known.code, known.stderr).toBe(1);
+    expect(known.stderr).toContain(`docker login ${locked.host}`);
 
     const own = Buffer.from('ci:secret').toString('base64');
     const sealed =

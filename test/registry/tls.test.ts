@@ -92,7 +92,7 @@ describe("a builder's environment", () => {
     return new Registries(config, systemClock, silentLogger);
   };
   const read = async (env: Readonly<Record<string, string>>): Promise<number> => {
-    await using client = newRegistries(env).client({});
+    await using client = newRegistries(env).client(() => null);
     const from = { registry: 'registry.invalid', repository: 'acme/app' };
     return (await collect(client.fetchBlob(from, descriptor), bytes.length)).length;
   };

@@ -38,6 +38,14 @@ describe('tokens', () => {
     expect((await tokens.verify(token)).scopeId).toBe(ids.scopeId);
     const other = await storage.projects.ensure('acme', 'other', { parent: 'main' });
     await expect(tokens.ensure(token, { ...other, permissions: [] })).rejects.toSatisfy(code('CONFLICT'));
+    await tokens.ensure(token, { ...ids, permissions: ['read', 'admin'] });
+    const told = "SELECT 1 FROM audit_entries WHERE action = 'token.ensure' AND project_id = $1";
+    expect(await storage.db.execute(told, [ids.projectId])).toBe(2);
+    const principal = await tokens.verify(token);
+    expect(principal.permissions).toEqual(['read', 'admin']);
+    await tokens.revoke(principal, principal.tokenId ?? '');
+    const again = tokens.ensure(token, { ...ids, permissions: ['read'] });
+    await expect(again).rejects.toSatisfy(code('CONFLICT'));
     const text = "SELECT 1 FROM tokens t WHERE t::text LIKE '%' || $1 || '%'";
     expect(await storage.db.execute(text, [token.slice(5)])).toBe(0);
   });
@@ -76,7 +84,12 @@ describe('image tags', () => {
       await storage.projects.ensure('mine', 'main'),
       await storage.projects.ensure('other', 'main'),
     ];
-    const tags = new ImageTagCache(storage.db, mine.projectId);
+    const inScopes = (projectId: string, ...ids: readonly [string, ...string[]]): ImageTagCache => {
+      const [own, ...inherited] = ids.map((id) => ({ projectId, id, name: id }));
+      if (own === undefined) throw new Error('no scope');
+      return new ImageTagCache(storage.db, { projectId, scopes: [own, ...inherited] });
+    };
+    const tags = inScopes(mine.projectId, 'main');
     const descriptor = { mediaType: 'application/vnd.oci.image.config.v1+json', digest: digestOf('c'), size: 1 };
     const image = (name: string) => ({
       digest: digestOf(name),
@@ -84,13 +97,22 @@ describe('image tags', () => {
       config: { architecture: 'amd64', os: 'linux', rootfs: { type: 'layers' as const, diff_ids: [] } },
       standIn: name === 'two',
     });
-    expect(await tags.get('debian:12', 'linux/amd64')).toBeNull();
-    await tags.put('debian:12', 'linux/amd64', image('two'), 2_000);
-    await tags.put('debian:12', 'linux/amd64', image('one'), 1_000);
-    const found = await tags.get('debian:12', 'linux/amd64');
+    expect(await tags.get('debian:12', 'linux/amd64', true)).toBeNull();
+    await tags.put('debian:12', 'linux/amd64', image('two'), { resolvedAtMs: 2_000, known: false });
+    await tags.put('debian:12', 'linux/amd64', image('one'), { resolvedAtMs: 1_000, known: false });
+    const found = await tags.get('debian:12', 'linux/amd64', true);
     expect([found?.image.digest, found?.image.standIn, found?.resolvedAtMs]).toEqual([digestOf('two'), true, 2_000]);
-    expect(await tags.get('debian:12', 'linux/arm64')).toBeNull();
-    expect(await new ImageTagCache(storage.db, other.projectId).get('debian:12', 'linux/amd64')).toBeNull();
+    expect(await tags.get('debian:12', 'linux/arm64', true)).toBeNull();
+    expect(await inScopes(other.projectId, 'main').get('debian:12', 'linux/amd64', true)).toBeNull();
+    // What was told to somebody with credentials is for others with credentials alone, where the scope is read.
+    const branch = inScopes(mine.projectId, 'branch', 'main');
+    expect(await inScopes(mine.projectId, 'fork').get('debian:12', 'linux/amd64', false)).not.toBeNull();
+    await tags.put('private:1', 'linux/amd64', image('one'), { resolvedAtMs: 1_000, known: true });
+    await branch.put('private:2', 'linux/amd64', image('one'), { resolvedAtMs: 1_000, known: true });
+    expect((await branch.get('private:1', 'linux/amd64', true))?.image.digest).toBe(digestOf('one'));
+    expect(await branch.get('private:1', 'linux/amd64', false)).toBeNull();
+    expect(await inScopes(mine.projectId, 'fork').get('private:1', 'linux/amd64', true)).toBeNull();
+    expect(await tags.get('private:2', 'linux/amd64', true)).toBeNull();
   });
 });
 

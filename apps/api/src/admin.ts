@@ -1,6 +1,6 @@
 import { Command, Option } from 'commander';
 import { isKilnError, KilnError, messageOf } from '#std';
-import { Permission, Trust } from '#protocol';
+import { AccessName, Permission, Trust } from '#protocol';
 import { type Database, migrate, openDatabase, ProjectStore, type Share, TeamStore, TokenStore } from '#storage';
 import { AdminEnv, readConfig } from './config.ts';
 
@@ -60,9 +60,11 @@ program
       if (token === undefined) {
         throw new KilnError('INVALID_ARGUMENT', 'there is no token', { hint: 'set KILN_BOOTSTRAP_TOKEN' });
       }
-      const ids = await new ProjectStore(db).ensure(project, scope, { parent, trust });
       const permissions = permissionsOf(list);
-      const memberId = owner === undefined ? null : await new TeamStore(db).ensureMember(ids.teamId, owner, 'owner');
+      if (owner !== undefined && !AccessName.safeParse(owner).success)
+        throw new KilnError('INVALID_ARGUMENT', '--owner is not the name of a member');
+      const ids = await new ProjectStore(db).ensure(project, scope, { parent, trust });
+      const memberId = owner === undefined ? null : await new TeamStore(db).ensureMember(ids, owner, 'owner');
       await new TokenStore(db).ensure(token, { ...ids, permissions, memberId, name: 'made by the operator' });
       return { project, scope };
     }),

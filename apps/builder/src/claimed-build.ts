@@ -187,7 +187,7 @@ export class ClaimedBuild {
     const fetched = new FetchedSources(db, claim.projectId);
     const { credentials, secrets } = sealed;
     const buildPlatform = await wait(() => builders.defaultPlatform());
-    const tags = new ImageTagCache(db, claim.projectId);
+    const tags = new ImageTagCache(db, claim);
     const blobs = new BlobIndex(db);
     const variants = new LayerVariantStore(db, claim);
     const places = new BlobPlaceStore(db, claim);
@@ -201,7 +201,9 @@ export class ClaimedBuild {
     // Here and nowhere else in clear: parts of the build ask for the project's themselves.
     const projects = new RegistryCredentialStore(db, secretKey);
     const stored = await wait(() => projects.open(claim));
-    await using registry = registries.client({ ...stored, ...credentials });
+    await using registry = registries.client((host) =>
+      Object.hasOwn(credentials, host) ? (credentials[host] ?? null) : (stored.get(host)?.() ?? null),
+    );
     return await build(engine, {
       request: claim.request,
       buildPlatform: buildPlatform === null ? engine.platforms.native[0] : parsePlatform(buildPlatform),
@@ -233,8 +235,8 @@ export class ClaimedBuild {
         onFailure: (what, thrown) => logger.warn(what, { error: messageOf(thrown) }),
       },
       tags: {
-        get: (reference, platform) => wait(() => tags.get(reference, platform)),
-        put: (reference, platform, image, atMs) => wait(() => tags.put(reference, platform, image, atMs)),
+        get: (reference, platform, known) => wait(() => tags.get(reference, platform, known)),
+        put: (reference, platform, image, found) => wait(() => tags.put(reference, platform, image, found)),
       },
       registry,
       grants: {

@@ -22,12 +22,13 @@ export class Registries {
     this.trust = new TrustStore([...everywhere, ...KILN_REGISTRY_CA].map(readAuthority));
   }
 
-  client(credentials: Readonly<Record<string, RegistryCredentials>>): RegistryClient {
+  /** @param credentialsFor by host; what it throws fails those builds that need the host */
+  client(credentialsFor: (host: string) => RegistryCredentials | null): RegistryClient {
     const { KILN_REGISTRY_MIRRORS, KILN_PLAIN_HTTP, KILN_EGRESS_ALLOW } = this.config;
     return new RegistryClient({
       clock: this.clock,
       logger: this.logger,
-      credentials: async (host) => (Object.hasOwn(credentials, host) ? (credentials[host] ?? null) : null),
+      credentials: async (host) => credentialsFor(host),
       mirrors: KILN_REGISTRY_MIRRORS,
       plainHttp: KILN_PLAIN_HTTP,
       egress: { allow: KILN_EGRESS_ALLOW },

@@ -24,13 +24,19 @@ export interface PinnedImage {
   readonly standIn: boolean;
 }
 
-/** What tags stood for, for a while. */
+/** What tags stood for, for a while; `known`: whether the build has credentials for the registry. */
 export interface TagCache {
   get(
     reference: string,
     platform: string,
+    known: boolean,
   ): Promise<{ readonly image: PinnedImage; readonly resolvedAtMs: number } | null>;
-  put(reference: string, platform: string, image: PinnedImage, resolvedAtMs: number): Promise<void>;
+  put(
+    reference: string,
+    platform: string,
+    image: PinnedImage,
+    found: { readonly resolvedAtMs: number; readonly known: boolean },
+  ): Promise<void>;
 }
 
 export interface ImagesOptions {
@@ -158,7 +164,8 @@ export class Images implements ImageResolver {
     const { tags, clock, tagTtlMs, pull, registry, onStandIn } = this.options;
     const reference = parseReference(text);
     const target = formatPlatform(platform);
-    const cached = await tags.get(text, target);
+    const known = await registry.knows(reference);
+    const cached = await tags.get(text, target, known);
     const fresh =
       cached !== null && (reference.digest !== undefined || (!pull && clock.nowMs() - cached.resolvedAtMs < tagTtlMs));
     if (fresh) {
@@ -167,7 +174,7 @@ export class Images implements ImageResolver {
     }
     const { digest, manifest, config, standIn } = await registry.resolve(reference, platform, signal);
     const image = { digest, manifest, config, standIn };
-    await tags.put(text, target, image, clock.nowMs());
+    await tags.put(text, target, image, { resolvedAtMs: clock.nowMs(), known });
     if (standIn) onStandIn(familiarReference(reference));
     return image;
   }

@@ -13,20 +13,23 @@ export interface Admission {
 }
 
 /**
- * What the rules of a project give for a verified id token; undefined for nothing. Of several rules the one that names most claims
- * counts, then the one that trusts least, then the oldest.
+ * What the rules of a project give for a verified id token; undefined for nothing. Of several rules the one that says most
+ * counts: that names most claims without wildcards, then most claims; then the one that trusts least, then the oldest.
  */
 export function admit(rules: readonly TrustRule[], claims: Claims): Admission | undefined {
   const limit = mostTrust(claims);
   const rank = (trust: Trust): number => Trust.options.indexOf(trust);
   const fitting = rules.flatMap((rule) => {
-    const scope = fits(rule, claims) ? scopeName(rule.scope, claims) : undefined;
-    if (scope === undefined) return [];
-    const trust = limit !== undefined && rank(limit) < rank(rule.trust) ? limit : rule.trust;
-    return [{ rule, scope, trust }];
+    const cap = limit !== undefined && rank(limit) < rank(rule.trust) ? limit : undefined;
+    const scope = fits(rule, claims) ? scopeName(rule.scope, claims, cap) : undefined;
+    return scope === undefined ? [] : [{ rule, scope, trust: cap ?? rule.trust }];
   });
+  const exact = ({ rule }: Admission): number =>
+    Object.values(rule.claims).filter((patterns) => ![patterns].flat().some((each) => /[*?]/.test(each))).length;
   const named = ({ rule }: Admission): number => Object.keys(rule.claims).length;
-  return fitting.toSorted((one, other) => named(other) - named(one) || rank(one.trust) - rank(other.trust))[0];
+  return fitting.toSorted(
+    (one, other) => exact(other) - exact(one) || named(other) - named(one) || rank(one.trust) - rank(other.trust),
+  )[0];
 }
 
 function fits({ issuer, audience, claims: patterns }: TrustRule, claims: Claims): boolean {

@@ -99,11 +99,19 @@ describe('an issuer', () => {
     issuer.say('discovery', { issuer: issuer.url, jwks_uri: `${issuer.url}/keys` });
     issuer.say('keys', { keys: [{ ...(await exportJWK(publicKey)), kid: 'k0' }] });
     await refused(token, /signature/);
+    const nameless = { ...(await exportJWK(publicKey)), alg: 'RS256' };
+    issuer.say('keys', { keys: [nameless, nameless] });
+    const fresh = new Issuers({ egress: { allow: ['127.0.0.0/8'] }, clock: systemClock });
+    const unnamed = await issuer.sign({ aud }, { nameless: true });
+    await expect(fresh.verify(unnamed, issuer.url)).rejects.toThrow('which of its issuer’s keys');
+    await fresh[Symbol.asyncDispose]();
   });
 
   it('is not asked where the farm may not go', async () => {
     const guarded = new Issuers({ egress: { allow: [] }, clock: systemClock });
-    await expect(guarded.verify(await issuer.sign({ aud }), issuer.url)).rejects.toThrow('cannot be asked');
+    await expect(guarded.verify(await issuer.sign({ aud }), issuer.url)).rejects.toThrow(
+      /cannot be asked for its keys$/,
+    );
     await guarded[Symbol.asyncDispose]();
     expect(issuer.asked).toEqual([]);
   });

@@ -23,6 +23,9 @@ const MAX_ISSUERS = 256;
 const Discovery = z.object({ issuer: z.string(), jwks_uri: z.url({ protocol: /^https?$/ }) });
 const Keys = z.object({ keys: z.array(z.looseObject({})) });
 
+/** What a database can look for. */
+const Text = z.string().regex(/^[^\0]{1,1000}$/);
+
 interface Known {
   readonly keys: Promise<JWTVerifyGetKey>;
   readonly untilMs: number;
@@ -31,8 +34,8 @@ interface Known {
 /** Who says that it issued a token; nothing of it is believed yet. @throws KilnError UNAUTHENTICATED */
 export function issuerOf(token: string): string {
   try {
-    const { iss } = decodeJwt(token);
-    if (iss !== undefined) return iss;
+    const iss = Text.safeParse(decodeJwt(token).iss);
+    if (iss.success) return iss.data;
   } catch (cause) {
     throw new KilnError('UNAUTHENTICATED', 'the id token is not a JSON web token', { cause });
   }
@@ -138,6 +141,7 @@ function reason(thrown: Error): string {
   if (thrown instanceof errors.JWTExpired) return 'it has expired';
   if (thrown instanceof errors.JWTClaimValidationFailed) return `its claim ${thrown.claim} does not hold`;
   if (thrown instanceof errors.JOSEAlgNotAllowed) return 'its algorithm is not allowed';
+  if (thrown instanceof errors.JWKSMultipleMatchingKeys) return 'it does not say which of its issuer’s keys signed it';
   if (thrown instanceof errors.JWKSNoMatchingKey) return 'its issuer has no such key';
   if (thrown instanceof errors.JWSSignatureVerificationFailed) return 'its signature is wrong';
   return 'it is not a signed JSON web token';

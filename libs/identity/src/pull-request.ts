@@ -1,6 +1,12 @@
 import type { Trust } from '#protocol';
 import { type Claims, claimText } from './claims.ts';
 
+/** Events of GitHub Actions that only somebody with rights in the repository brings about. */
+const OWN_EVENTS = [
+  ...['push', 'create', 'delete', 'release', 'merge_group', 'deployment'],
+  ...['schedule', 'workflow_dispatch', 'repository_dispatch'],
+];
+
 /**
  * How far a token may be trusted at most, since it is of a pull request: `fork` where the code may be a fork's, or where the token
  * does not tell; undefined when it is of none. Named are the claims of GitHub Actions, GitLab CI, Buildkite and CircleCI.
@@ -8,11 +14,11 @@ import { type Claims, claimText } from './claims.ts';
 export function mostTrust(claims: Claims): Trust | undefined {
   const text = (name: string): string | undefined => claimText(claims, name);
   const event = text('event_name');
-  // Runs with the base repository's rights for whatever the fork says.
-  if (event === 'pull_request_target') return 'fork';
   // In a public repository, and there alone, a fork's pull request never gets an id token.
-  if (event?.startsWith('pull_request') === true)
+  if (event?.startsWith('pull_request') === true && event !== 'pull_request_target')
     return text('repository_visibility') === 'public' ? 'pull-request' : 'fork';
+  // All others run with the repository's rights for what a stranger says: a comment, the end of a fork's own run.
+  if (event !== undefined && !OWN_EVENTS.includes(event)) return 'fork';
   const source = text('pipeline_source');
   // Of a fork's merge request, `project_path` is the fork's, wherever the job runs.
   if (source === 'merge_request_event') {

@@ -47,8 +47,9 @@ export class WebJson implements AsyncDisposable {
 }
 
 export function unavailable(url: string, why: string, cause?: unknown): KilnError {
-  return new KilnError('UNAVAILABLE', `the issuer of the id token cannot be asked for its keys: ${url}: ${why}`, {
-    cause,
+  // Anybody can have it asked: what stands in the way is for the log alone.
+  return new KilnError('UNAVAILABLE', 'the issuer of the id token cannot be asked for its keys', {
+    cause: new Error(`${url}: ${why}`, { cause }),
     hint: 'try again; issuers with a private address have to be in KILN_OIDC_EGRESS_ALLOW',
   });
 }

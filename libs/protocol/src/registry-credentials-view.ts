@@ -10,7 +10,7 @@ export const RegistryHost = z
 
 const more = {
   /** of the scopes whose builds get them; never a fork's */
-  minimumTrust: Trust.exclude(['fork']).default('branch'),
+  minimumTrust: Trust.exclude(['fork']).default('protected'),
 };
 const secret = z.string().min(1).max(16_384);
 

@@ -20,11 +20,22 @@ const Pattern = z.string().min(1).max(512);
 /** What a claim has to be: one of these, exactly or by `*` (any text) and `?` (one character). */
 export const ClaimPatterns = z
   .record(z.string().min(1).max(200), z.union([Pattern, z.array(Pattern).min(1).max(32)]))
-  .refine((claims) => Object.keys(claims).length <= 32, '32 claims at most')
-  .refine(
-    (claims) => Object.values(claims).some((patterns) => [patterns].flat().every((each) => !/^[*?]+$/.test(each))),
-    'name a claim that says whose token it is, such as repository: others have tokens of this issuer too',
-  );
+  .refine((claims) => Object.keys(claims).length <= 32, '32 claims at most');
+export type ClaimPatterns = z.infer<typeof ClaimPatterns>;
+
+/** Claims that say whose a token is. What other claims say, everybody's tokens may say. */
+const OWNERS = new Set([
+  ...['repository', 'repository_id', 'repository_owner', 'repository_owner_id'],
+  ...['project_path', 'project_id', 'namespace_path', 'namespace_id'],
+  ...['organization_slug', 'organization_id', 'oidc.circleci.com/project-id', 'sub'],
+]);
+
+/** Whether a claim names somebody: whole, or up to the end of the owner's name. */
+function namesOwner([name, patterns]: readonly [string, ClaimPatterns[string]]): boolean {
+  // `repo:acme/web:…`, `project_path:acme/web:…`, `organization:acme:…`
+  const owner = name === 'sub' ? /^[^*?:/]+[:/][^*?:/]+[:/]/ : /^[^*?/]+\//;
+  return OWNERS.has(name) && [patterns].flat().every((each) => !/[*?]/.test(each) || owner.test(each));
+}
 
 /** `pr/{pull_request}`: in braces the name of a claim. */
 export const ScopeTemplate = z
@@ -40,7 +51,10 @@ export const TrustRuleRequest = z.strictObject({
   name: Label,
   issuer: Issuer,
   audience: z.string().min(1).max(500),
-  claims: ClaimPatterns,
+  claims: ClaimPatterns.refine(
+    (claims) => Object.entries(claims).some(namesOwner),
+    'name a claim that says whose token it is, such as repository: others have tokens of this issuer too',
+  ),
   scope: ScopeTemplate,
   /** what a scope inherits that is made for it */
   parent: AccessName.optional(),
@@ -58,6 +72,7 @@ export type TrustRuleRequestInput = z.input<typeof TrustRuleRequest>;
 
 export const TrustRule = TrustRuleRequest.extend({
   id: z.string(),
+  claims: ClaimPatterns,
   parent: z.string().nullable(),
   createdAt: z.iso.datetime(),
 });

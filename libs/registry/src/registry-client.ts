@@ -5,7 +5,7 @@ import { Authorizer } from './authorizer.ts';
 import { type BlobStreamOptions, streamBlob } from './blob-stream.ts';
 import { copyBlob } from './copy-blob.ts';
 import { lookupBySystem } from './connector.ts';
-import { type Endpoint, parseMirrorUrl, registryEndpoint } from './endpoint.ts';
+import { type Endpoint, mirrorEndpoints, parseMirrorUrl, registryEndpoint } from './endpoint.ts';
 import { Http } from './http.ts';
 import type { RegistryOptions } from './options.ts';
 import { headBlob } from './head-blob.ts';
@@ -58,6 +58,14 @@ export class RegistryClient implements AsyncDisposable {
     this.#requests = new Requests(new Transport(this.#http, authorizer, plainHttp), clock);
     const reachability = options.reachability ?? new Reachability(clock);
     this.#reader = new Reader({ clock, logger, mirrors, plainHttp, reachability, random: this.#random });
+  }
+
+  /** Whether there are credentials for a repository's registry, or for a mirror of it. */
+  async knows({ registry, repository }: Repository): Promise<boolean> {
+    const { mirrors, credentials } = this.options;
+    const endpoints = [this.#endpoint({ registry, repository }), ...mirrorEndpoints({ registry, repository }, mirrors)];
+    for (const { host } of endpoints) if ((await credentials(host)) !== null) return true;
+    return false;
   }
 
   /** Digest, manifest and config of an image for a platform. Of tag and digest, the digest counts. */

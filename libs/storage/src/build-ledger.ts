@@ -10,9 +10,11 @@ import { bigintColumn, type Database, type Sql } from './database.ts';
 import { cancelReason, endBuild, type FinalEvent } from './end-build.ts';
 import { readSteps } from './fold-steps.ts';
 import { type BuildPage, imageNamesOf, listBuilds } from './list-builds.ts';
+import { checkReach, type Principal } from './principal.ts';
 import type { ProjectIds } from './project-store.ts';
 import type { RedisLink } from './redis.ts';
 import { supersede } from './supersede.ts';
+import { trustColumn } from './trust.ts';
 import { Wakeups } from './wakeups.ts';
 
 export interface NewBuild extends ProjectIds {
@@ -114,6 +116,18 @@ export class BuildLedger {
   /** See {@link listBuilds}. */
   async list(projectId: string, page: BuildPage): ReturnType<typeof listBuilds> {
     return await listBuilds(this.#db, projectId, page);
+  }
+
+  /** @throws KilnError NOT_FOUND, PERMISSION_DENIED when the build's scope is trusted further than the caller's */
+  async checkReach(caller: Principal, id: string): Promise<void> {
+    const [row] = await this.#db.query(
+      z.object({ trust: trustColumn }),
+      `SELECT s.trust FROM builds b JOIN scopes s ON s.project_id = b.project_id AND s.id = b.scope_id
+       WHERE b.project_id = $1 AND b.id = $2`,
+      [caller.projectId, id],
+    );
+    if (row === undefined) throw unknown(id);
+    checkReach(caller, row.trust, `the build ${id} is`);
   }
 
   /**

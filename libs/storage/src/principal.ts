@@ -1,5 +1,6 @@
 import { Permission, type Role, type Trust } from '#protocol';
 import type { ProjectIds } from './project-store.ts';
+import { KilnError } from '#std';
 import { rankOf, rankOfRole } from './trust.ts';
 
 export interface Member {
@@ -43,3 +44,17 @@ export const isAdmin = ({ permissions }: Pick<Principal, 'permissions'>): boolea
 /** Whether somebody decides over the team: an owner, with a token that may administer. */
 export const ownsTeam = (caller: Pick<Principal, 'permissions' | 'member'>): boolean =>
   isAdmin(caller) && caller.member !== null && rankOfRole(caller.member.role) >= rankOfRole('owner');
+
+/**
+ * That nobody decides over what is trusted further than he is himself.
+ * @param what as in `the trust rule x is`
+ * @throws KilnError PERMISSION_DENIED
+ */
+export function checkReach(caller: Pick<Principal, 'trust'>, trust: Trust, what: string, field?: string): void {
+  if (rankOf(trust) <= rankOf(caller.trust)) return;
+  throw new KilnError(
+    'PERMISSION_DENIED',
+    `${what} trusted as ${trust}, and this token’s own scope as ${caller.trust}`,
+    { field, hint: 'use a token of a scope that is trusted as far' },
+  );
+}

@@ -111,7 +111,13 @@ export interface Share {
   readonly reader: string;
 }
 
-const operator = (teamId: string, projectId: string): Actor => ({ teamId, projectId, tokenId: null, member: null });
+/** Who does what the farm's operator does. */
+export const operator = (teamId: string, projectId: string): Actor => ({
+  teamId,
+  projectId,
+  tokenId: null,
+  member: null,
+});
 
 /** The project of a name, made in a team where there is none; it may be another team's. */
 export async function insertProject(sql: Sql, random: Random, name: string, teamId: string): Promise<ProjectRow> {

@@ -3,8 +3,8 @@ import { KilnError, type Random, seal, systemRandom, unseal } from '#std';
 import { z } from 'zod';
 import { audit } from './audit-log.ts';
 import type { Claim } from './claim.ts';
-import type { Database } from './database.ts';
-import type { Principal } from './principal.ts';
+import type { Database, Sql } from './database.ts';
+import { checkReach, type Principal } from './principal.ts';
 import { rankOf, trustColumn } from './trust.ts';
 
 const MAX_HOSTS = 100;
@@ -59,9 +59,10 @@ export class RegistryCredentialStore {
     return view(row);
   }
 
-  /** From now on these and no others. @throws KilnError LIMIT_EXCEEDED */
+  /** From now on these and no others. @throws KilnError LIMIT_EXCEEDED, PERMISSION_DENIED for those of further trusted builds */
   async put(caller: Principal, host: string, { minimumTrust, ...secret }: RegistryRequest): Promise<RegistryView> {
     const { projectId } = caller;
+    checkReach(caller, minimumTrust, 'these credentials are for builds', 'minimumTrust');
     const username = 'username' in secret ? secret.username : null;
     const plain = Buffer.from(JSON.stringify(secret));
     const sealed = seal(this.#key, purposeOf(projectId, host), plain, this.#random);
@@ -71,6 +72,7 @@ export class RegistryCredentialStore {
       const others = 'SELECT 1 FROM registry_credentials WHERE project_id = $1 AND host <> $2';
       if ((await sql.execute(others, [projectId, host])) >= MAX_HOSTS)
         throw new KilnError('LIMIT_EXCEEDED', `the project has credentials for ${MAX_HOSTS} registries already`);
+      await checkPresent(sql, caller, host);
       const [row] = await sql.query(
         Row,
         `INSERT INTO registry_credentials (project_id, host, username, min_trust, sealed) VALUES ($1, $2, $3, $4, $5)
@@ -84,9 +86,10 @@ export class RegistryCredentialStore {
     });
   }
 
-  /** @throws KilnError NOT_FOUND */
+  /** @throws KilnError NOT_FOUND, PERMISSION_DENIED for those of further trusted builds */
   async remove(caller: Principal, host: string): Promise<void> {
     await this.#db.transaction(async (sql) => {
+      await checkPresent(sql, caller, host);
       const taken = await sql.execute('DELETE FROM registry_credentials WHERE project_id = $1 AND host = $2', [
         caller.projectId,
         host,
@@ -97,23 +100,43 @@ export class RegistryCredentialStore {
   }
 
   /**
-   * In clear, for a builder: those that a build's scope is trusted with, by host.
-   * @throws KilnError PERMISSION_DENIED when they were sealed under another farm's key
+   * For a builder: those that a build's scope is trusted with, by host. Each gives itself in clear.
+   * @throws KilnError PERMISSION_DENIED, on being opened, when it was sealed under another farm's key
    */
-  async open({ projectId, scopes: [own] }: Pick<Claim, 'projectId' | 'scopes'>) {
+  async open({
+    projectId,
+    scopes: [own],
+  }: Pick<Claim, 'projectId' | 'scopes'>): Promise<ReadonlyMap<string, () => RegistryCredentials>> {
     const rows = await this.#db.query(
       SealedRow,
       `SELECT r.host, r.sealed FROM registry_credentials r JOIN scopes s ON s.project_id = r.project_id AND s.id = $2
        WHERE r.project_id = $1 AND s.trust >= r.min_trust`,
       [projectId, own.id],
     );
-    return Object.fromEntries(
-      rows.map(({ host, sealed }) => {
-        const plain = unseal(this.#key, purposeOf(projectId, host), sealed);
-        return [host, RegistryCredentials.parse(JSON.parse(plain.toString('utf8')))];
-      }),
-    );
+    return new Map(rows.map(({ host, sealed }) => [host, () => this.#unseal(projectId, host, sealed)]));
   }
+
+  #unseal(projectId: string, host: string, sealed: Buffer): RegistryCredentials {
+    try {
+      const plain = unseal(this.#key, purposeOf(projectId, host), sealed);
+      return RegistryCredentials.parse(JSON.parse(plain.toString('utf8')));
+    } catch (cause) {
+      throw new KilnError('PERMISSION_DENIED', `the project’s credentials for ${host} cannot be opened`, {
+        hint: 'they were sealed by another key of the farm: put them anew',
+        cause,
+      });
+    }
+  }
+}
+
+/** That who is trusted less does not take those of further trusted builds away. */
+async function checkPresent(sql: Sql, caller: Principal, host: string): Promise<void> {
+  const [row] = await sql.query(
+    Row.pick({ min_trust: true }),
+    'SELECT min_trust FROM registry_credentials WHERE project_id = $1 AND host = $2 FOR UPDATE',
+    [caller.projectId, host],
+  );
+  if (row !== undefined) checkReach(caller, row.min_trust, `the credentials for ${host} are for builds`);
 }
 
 const absent = (host: string): KilnError =>

@@ -10,6 +10,8 @@ const ID_LENGTH = 16;
 /** Inherited scopes, the own included; and as many shared ones. */
 const MAX_SCOPES = 16;
 const MAX_IN_PROJECT = 10_000;
+/** Scopes of branches and pull requests that nobody comes for any more do not count. */
+const COUNTED = `exchanged_at IS NULL OR exchanged_at > now() - interval '30 days'`;
 
 const ScopeRow = z
   .object({ id: z.string(), parent_id: z.string().nullable(), trust: trustColumn })
@@ -26,6 +28,8 @@ export interface NewScope {
 export interface ScopeToEnsure extends NewScope {
   readonly projectId: string;
   readonly name: string;
+  /** whether it is made for an id token */
+  readonly exchanged?: boolean;
 }
 
 /** @throws KilnError INVALID_ARGUMENT */
@@ -44,12 +48,15 @@ export function checkName(field: string, name: string): void {
 export async function ensureScope(
   sql: Sql,
   { random, actor }: { readonly random: Random; readonly actor: Actor },
-  { projectId, name, parent, trust }: ScopeToEnsure,
+  { projectId, name, parent, trust, exchanged = false }: ScopeToEnsure,
 ): Promise<ScopeRow> {
   checkName('scope', name);
   const above = parent === undefined ? undefined : await getScope(sql, projectId, parent, 'parent');
   const known = await findScope(sql, projectId, name);
-  const made = known ?? (await makeScope(sql, random, { projectId, name, above, trust }));
+  const { isNew, ...made } =
+    known === undefined
+      ? await makeScope(sql, random, { projectId, name, above, trust, exchanged })
+      : { ...known, isNew: false };
   if (above !== undefined && made.parentId !== above.id)
     throw new KilnError('CONFLICT', `the scope ${name} is there already and inherits from another scope`);
   if (trust !== undefined && made.trust !== trust) {
@@ -57,7 +64,7 @@ export async function ensureScope(
       hint: 'what is in it was written under that: make a scope of another name',
     });
   }
-  if (known === undefined) {
+  if (isNew) {
     const detail = { parent: parent ?? null, trust: made.trust };
     await audit(sql, actor, { action: 'scope.create', target: name, projectId, detail });
   }
@@ -73,9 +80,15 @@ interface ScopeToMake {
   readonly name: string;
   readonly above: ScopeRow | undefined;
   readonly trust: Trust | undefined;
+  readonly exchanged: boolean;
 }
 
-async function makeScope(sql: Sql, random: Random, { projectId, name, above, trust }: ScopeToMake): Promise<ScopeRow> {
+/** Another may make it at the same time. */
+async function makeScope(
+  sql: Sql,
+  random: Random,
+  { projectId, name, above, trust, exchanged }: ScopeToMake,
+): Promise<ScopeRow & { readonly isNew: boolean }> {
   const given = trust ?? usualTrust(above?.trust);
   if (above !== undefined && rankOf(above.trust) < rankOf(given)) {
     throw new KilnError(
@@ -89,13 +102,14 @@ async function makeScope(sql: Sql, random: Random, { projectId, name, above, tru
   }
   const [there] = await sql.query(
     z.object({ scopes: z.int() }),
-    'SELECT count(*)::int AS scopes FROM scopes WHERE project_id = $1',
+    `SELECT count(*)::int AS scopes FROM scopes WHERE project_id = $1 AND (${COUNTED})`,
     [projectId],
   );
   if ((there?.scopes ?? 0) >= MAX_IN_PROJECT)
     throw new KilnError('LIMIT_EXCEEDED', `the project has ${MAX_IN_PROJECT} scopes already`);
-  await sql.execute(
-    `INSERT INTO scopes (project_id, id, name, parent_id, parent_trust, trust) VALUES ($1, $2, $3, $4, $5, $6)
+  const written = await sql.execute(
+    `INSERT INTO scopes (project_id, id, name, parent_id, parent_trust, trust, exchanged_at)
+     VALUES ($1, $2, $3, $4, $5, $6, CASE WHEN $7::boolean THEN now() END)
      ON CONFLICT (project_id, name) DO NOTHING`,
     [
       projectId,
@@ -104,9 +118,10 @@ async function makeScope(sql: Sql, random: Random, { projectId, name, above, tru
       above?.id ?? null,
       above === undefined ? null : rankOf(above.trust),
       rankOf(given),
+      exchanged,
     ],
   );
-  return await getScope(sql, projectId, name);
+  return { ...(await getScope(sql, projectId, name)), isNew: written > 0 };
 }
 
 const ScopeViewRow = z.object({

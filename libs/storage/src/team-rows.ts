@@ -1,20 +1,20 @@
 import { z } from 'zod';
 import { KilnError } from '#std';
 import type { Sql } from './database.ts';
-import type { Member, Principal } from './principal.ts';
+import { isAdmin, type Member, type Principal } from './principal.ts';
 import { roleColumn } from './trust.ts';
 
 const IdRow = z.object({ id: z.string() });
 const MemberRow = z.object({ id: z.string(), name: z.string(), role: roleColumn });
 
 /**
- * The project of a name, as far as the caller sees it: his own, and to a member all of his team.
+ * The project of a name, as far as the caller sees it: his own, and to a member with admin all of his team.
  * @throws KilnError NOT_FOUND
  */
 export async function reachableProject(sql: Sql, caller: Principal, name: string | undefined): Promise<string> {
   if (name === undefined || name === caller.project) return caller.projectId;
   const [row] =
-    caller.member === null
+    caller.member === null || !isAdmin(caller)
       ? []
       : await sql.query(IdRow, 'SELECT id FROM projects WHERE team_id = $1 AND name = $2', [caller.teamId, name]);
   if (row === undefined)
@@ -22,12 +22,13 @@ export async function reachableProject(sql: Sql, caller: Principal, name: string
   return row.id;
 }
 
-/** @throws KilnError NOT_FOUND */
+/** He stays one for as long as the transaction lasts. @throws KilnError NOT_FOUND */
 export async function findMember(sql: Sql, teamId: string, name: string): Promise<Member> {
-  const [row] = await sql.query(MemberRow, 'SELECT id, name, role FROM members WHERE team_id = $1 AND name = $2', [
-    teamId,
-    name,
-  ]);
+  const [row] = await sql.query(
+    MemberRow,
+    'SELECT id, name, role FROM members WHERE team_id = $1 AND name = $2 FOR KEY SHARE',
+    [teamId, name],
+  );
   if (row === undefined)
     throw new KilnError('NOT_FOUND', `there is no member ${JSON.stringify(name)}`, { field: 'member' });
   return row;

@@ -12,11 +12,11 @@ import type {
 } from '#protocol';
 import { KilnError, type Random, randomId, systemRandom } from '#std';
 import { z } from 'zod';
-import { audit } from './audit-log.ts';
+import { type Actor, audit } from './audit-log.ts';
 import type { Database, Sql } from './database.ts';
 import { ownsTeam, type Principal } from './principal.ts';
-import { insertProject } from './project-store.ts';
-import { ensureScope, getScope, listScopes, usualTrust } from './scopes.ts';
+import { insertProject, operator } from './project-store.ts';
+import { checkName, ensureScope, getScope, listScopes, usualTrust } from './scopes.ts';
 import { findMember } from './team-rows.ts';
 import { rankOf, rankOfRole, roleColumn } from './trust.ts';
 
@@ -100,18 +100,10 @@ export class TeamStore {
     checkOwner(caller);
     return await this.#db.transaction(async (sql) => {
       await lockTeam(sql, caller.teamId);
-      const [known] = await sql.query(
-        MemberRow,
-        'SELECT name, role, created_at FROM members WHERE team_id = $1 AND name = $2',
-        [caller.teamId, name],
-      );
-      if (known === undefined) await checkRoom(sql, caller.teamId);
-      if (known?.role === 'owner' && role !== 'owner') await checkOtherOwner(sql, caller.teamId, name);
-      const id = await upsertMember(sql, this.#random, { teamId: caller.teamId, name, role });
-      if (known?.role !== role) {
-        const detail = { role, before: known?.role ?? null };
-        await audit(sql, caller, { action: 'member.put', target: name, projectId: null, detail });
-      }
+      const before = await roleOf(sql, caller.teamId, name);
+      if (before === undefined) await checkRoom(sql, caller.teamId);
+      if (before === 'owner' && role !== 'owner') await checkOtherOwner(sql, caller.teamId, name);
+      const id = await this.#putMember(sql, caller, name, role);
       const [row] = await sql.query(MemberRow, 'SELECT name, role, created_at FROM members WHERE id = $1', [id]);
       if (row === undefined) throw new KilnError('INTERNAL', 'a member is not there once it was made');
       return memberView(row);
@@ -131,11 +123,31 @@ export class TeamStore {
   }
 
   /**
-   * Of the operator: a member with a role, whatever was before.
+   * Of the operator: a member with a role of a project's team, whatever was before.
    * @returns the member's id
+   * @throws KilnError INVALID_ARGUMENT for a bad name
    */
-  async ensureMember(teamId: string, name: string, role: Role): Promise<string> {
-    return await this.#db.transaction((sql) => upsertMember(sql, this.#random, { teamId, name, role }));
+  async ensureMember(
+    { teamId, projectId }: { readonly teamId: string; readonly projectId: string },
+    name: string,
+    role: Role,
+  ): Promise<string> {
+    checkName('member', name);
+    return await this.#db.transaction(async (sql) => {
+      await lockTeam(sql, teamId);
+      return await this.#putMember(sql, operator(teamId, projectId), name, role);
+    });
+  }
+
+  async #putMember(sql: Sql, actor: Actor, name: string, role: Role): Promise<string> {
+    const { teamId } = actor;
+    const before = await roleOf(sql, teamId, name);
+    const id = await upsertMember(sql, this.#random, { teamId, name, role });
+    if (before !== role) {
+      const detail = { role, before: before ?? null };
+      await audit(sql, actor, { action: 'member.put', target: name, projectId: null, detail });
+    }
+    return id;
   }
 
   async scopes({ projectId }: Principal, { limit, cursor }: NamePageQuery): Promise<ScopeList> {
@@ -178,6 +190,15 @@ const taken = (name: string): KilnError =>
 /** Whoever changes members waits for whoever else does: a team is never left without an owner. */
 async function lockTeam(sql: Sql, teamId: string): Promise<void> {
   await sql.execute('SELECT 1 FROM teams WHERE id = $1 FOR NO KEY UPDATE', [teamId]);
+}
+
+async function roleOf(sql: Sql, teamId: string, name: string): Promise<Role | undefined> {
+  const [row] = await sql.query(
+    MemberRow.pick({ role: true }),
+    'SELECT role FROM members WHERE team_id = $1 AND name = $2',
+    [teamId, name],
+  );
+  return row?.role;
 }
 
 async function checkOtherOwner(sql: Sql, teamId: string, name: string): Promise<void> {

@@ -4,12 +4,13 @@ import { type Clock, KilnError, type Random, randomId, systemClock, systemRandom
 import { z } from 'zod';
 import { audit } from './audit-log.ts';
 import type { Database, Sql } from './database.ts';
-import { type Principal, isAdmin, withinRole } from './principal.ts';
-import type { ProjectIds } from './project-store.ts';
+import { checkReach, type Principal, isAdmin, withinRole } from './principal.ts';
+import { operator, type ProjectIds } from './project-store.ts';
 import { getScope } from './scopes.ts';
 import { findMember, reachableProject } from './team-rows.ts';
 import { TokenRow, tokenColumns, tokenTables, tokenView } from './token-row.ts';
 import { checkWithin, expiryOf, type TokenLimits } from './token-rules.ts';
+import { trustColumn } from './trust.ts';
 
 export interface NewToken extends ProjectIds {
   readonly name?: string | undefined;
@@ -18,6 +19,8 @@ export interface NewToken extends ProjectIds {
   readonly memberId?: string | null | undefined;
   /** of an id token that it was exchanged for */
   readonly subject?: string | undefined;
+  /** the token that makes it */
+  readonly madeBy?: string | null | undefined;
 }
 
 const SECRET_LENGTH = 40;
@@ -28,6 +31,12 @@ const KEPT = '30 days';
 const pattern = /^kiln_[0-9a-z]{40}$/;
 const ALIVE = 't.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > now())';
 const IdRow = z.object({ id: z.string() });
+const RevokedRow = IdRow.extend({ name: z.string(), project_id: z.string() });
+/** A token, and those that were made with it, and with these. */
+const REVOKE = `WITH RECURSIVE made AS (
+    SELECT id FROM tokens WHERE id = $1 UNION SELECT t.id FROM tokens t JOIN made ON t.made_by = made.id)
+  UPDATE tokens t SET revoked_at = now() WHERE t.id IN (SELECT id FROM made) AND t.revoked_at IS NULL
+  RETURNING t.id, t.name, t.project_id`;
 
 const hashOf = (token: string): Buffer => createHash('sha256').update(token).digest();
 
@@ -44,11 +53,11 @@ export async function insertToken(
 ): Promise<{ readonly id: string; readonly secret: string }> {
   const [id, secret] = [randomId(random, ID_LENGTH), `kiln_${randomId(random, SECRET_LENGTH)}`];
   await sql.execute(
-    `INSERT INTO tokens (id, project_id, scope_id, sha256, permissions, expires_at, name, member_id, subject)
-     VALUES ($1, $2, $3, $4, $5, $6, coalesce($7, 'unnamed'), $8, $9)`,
+    `INSERT INTO tokens (id, project_id, scope_id, sha256, permissions, expires_at, name, member_id, subject, made_by)
+     VALUES ($1, $2, $3, $4, $5, $6, coalesce($7, 'unnamed'), $8, $9, $10)`,
     [
       ...[id, token.projectId, token.scopeId, hashOf(secret), token.permissions, token.expiresAt ?? null],
-      ...[token.name ?? null, token.memberId ?? null, token.subject ?? null],
+      ...[token.name ?? null, token.memberId ?? null, token.subject ?? null, token.madeBy ?? null],
     ],
   );
   return { id, secret };
@@ -89,9 +98,11 @@ export class TokenStore {
         member,
       });
       await checkCount(sql, projectId);
+      await checkNotRevoked(sql, caller);
       const { id, secret } = await insertToken(sql, this.#random, {
         ...{ projectId, scopeId: scope.id, name: request.name, permissions: request.permissions, expiresAt },
         memberId: member?.id,
+        madeBy: caller.tokenId,
       });
       const view = tokenView(await getToken(sql, id));
       const { name, permissions, scope: scopeName, member: memberName } = view;
@@ -117,25 +128,42 @@ export class TokenStore {
 
   /**
    * Makes a token that was drawn elsewhere (by who sets the farm up) known. Harmless when it is.
-   * @throws KilnError INVALID_ARGUMENT when it has not the form of one, CONFLICT when it stands for another scope
+   * @throws KilnError INVALID_ARGUMENT when it has not the form of one, CONFLICT when it stands for another scope or was revoked
    */
-  async ensure(secret: string, token: NewToken): Promise<void> {
+  async ensure(secret: string, token: NewToken & { readonly teamId: string }): Promise<void> {
     if (!isToken(secret)) {
       throw new KilnError('INVALID_ARGUMENT', 'not a token: one is `kiln_` and 40 lower-case letters and digits');
     }
-    const { projectId, scopeId, permissions, expiresAt, name, memberId } = token;
-    const written = await this.#db.execute(
-      `INSERT INTO tokens (id, project_id, scope_id, sha256, permissions, expires_at, name, member_id)
-       VALUES ($1, $2, $3, $4, $5, $6, coalesce($7, 'unnamed'), $8)
-       ON CONFLICT (sha256) DO UPDATE SET permissions = excluded.permissions, expires_at = excluded.expires_at,
-         name = excluded.name, member_id = excluded.member_id
-       WHERE tokens.project_id = excluded.project_id AND tokens.scope_id = excluded.scope_id`,
-      [
-        ...[randomId(this.#random, ID_LENGTH), projectId, scopeId, hashOf(secret), permissions, expiresAt ?? null],
-        ...[name ?? null, memberId ?? null],
-      ],
-    );
-    if (written === 0) throw new KilnError('CONFLICT', 'this token stands for another scope already');
+    const { teamId, projectId, scopeId, permissions, expiresAt, name, memberId } = token;
+    await this.#db.transaction(async (sql) => {
+      const [written] = await sql.query(
+        IdRow,
+        `INSERT INTO tokens (id, project_id, scope_id, sha256, permissions, expires_at, name, member_id)
+         VALUES ($1, $2, $3, $4, $5, $6, coalesce($7, 'unnamed'), $8)
+         ON CONFLICT (sha256) DO UPDATE SET permissions = excluded.permissions, expires_at = excluded.expires_at,
+           name = excluded.name, member_id = excluded.member_id
+         WHERE (tokens.permissions, tokens.expires_at, tokens.name, tokens.member_id)
+           IS DISTINCT FROM (excluded.permissions, excluded.expires_at, excluded.name, excluded.member_id)
+         RETURNING id`,
+        [
+          ...[randomId(this.#random, ID_LENGTH), projectId, scopeId, hashOf(secret), permissions, expiresAt ?? null],
+          ...[name ?? null, memberId ?? null],
+        ],
+      );
+      const [row] = await sql.query(
+        z.object({ here: z.boolean(), revoked: z.boolean() }),
+        `SELECT project_id = $2 AND scope_id = $3 AS here, revoked_at IS NOT NULL AS revoked FROM tokens WHERE sha256 = $1`,
+        [hashOf(secret), projectId, scopeId],
+      );
+      if (row?.here !== true) throw new KilnError('CONFLICT', 'this token stands for another scope already');
+      if (row.revoked) throw new KilnError('CONFLICT', 'this token was revoked', { hint: 'draw another one' });
+      if (written !== undefined)
+        await audit(sql, operator(teamId, projectId), {
+          action: 'token.ensure',
+          target: written.id,
+          detail: { name, permissions },
+        });
+    });
   }
 
   /**
@@ -176,27 +204,33 @@ export class TokenStore {
   }
 
   /**
-   * From now on the token is nobody's. Harmless when it is already.
-   * @throws KilnError NOT_FOUND when it is not among those that the caller sees
+   * From now on the token is nobody's, and neither are those that were made with it. Harmless when it is already.
+   * @throws KilnError NOT_FOUND when it is not among those that the caller sees, PERMISSION_DENIED when its scope is trusted further
+   *   than his
    */
   async revoke(caller: Principal, tokenId: string): Promise<void> {
     await this.#db.transaction(async (sql) => {
       const [token] = await sql.query(
-        IdRow.extend({ revoked: z.boolean(), name: z.string() }),
-        `SELECT t.id, t.name, t.revoked_at IS NOT NULL AS revoked FROM tokens t
-         WHERE t.project_id = $1 AND t.id = $5 AND ${visible(2)} FOR UPDATE`,
+        IdRow.extend({ name: z.string(), trust: trustColumn }),
+        `SELECT t.id, t.name, s.trust FROM tokens t JOIN scopes s ON s.project_id = t.project_id AND s.id = t.scope_id
+         WHERE t.project_id = $1 AND t.id = $5 AND ${visible(2)} FOR UPDATE OF t`,
         [caller.projectId, ...visibleTo(caller), tokenId],
       );
       if (token === undefined)
         throw new KilnError('NOT_FOUND', 'there is no such token', { hint: 'kiln token ls lists them' });
-      if (token.revoked) return;
-      await sql.execute('UPDATE tokens SET revoked_at = now() WHERE id = $1', [tokenId]);
-      await audit(sql, caller, { action: 'token.revoke', target: tokenId, detail: { name: token.name } });
+      checkReach(caller, token.trust, `the token ${token.name} is`);
+      // Again for those that were made meanwhile.
+      for (let revoked = await sql.query(RevokedRow, REVOKE, [tokenId]); revoked.length > 0; ) {
+        for (const { id, name, project_id: projectId } of revoked)
+          await audit(sql, caller, { action: 'token.revoke', target: id, projectId, detail: { name } });
+        revoked = await sql.query(RevokedRow, REVOKE, [tokenId]);
+      }
     });
   }
 
-  /** Forgets tokens that ended long ago. */
+  /** Forgets tokens that ended long ago, and id tokens that have expired. */
   async sweep(): Promise<void> {
+    await this.#db.execute('DELETE FROM used_id_tokens WHERE expires_at < now()');
     await this.#db.execute(`DELETE FROM tokens WHERE least(expires_at, revoked_at) < now() - interval '${KEPT}'`);
   }
 }
@@ -213,6 +247,12 @@ async function getToken(sql: Sql, id: string): Promise<TokenRow> {
   const [row] = await sql.query(TokenRow, `SELECT ${tokenColumns} FROM ${tokenTables} WHERE t.id = $1`, [id]);
   if (row === undefined) throw new KilnError('INTERNAL', 'a token is not there once it was made');
   return row;
+}
+
+/** Until the transaction's end it is not revoked either: whoever revokes it finds what was made with it. */
+async function checkNotRevoked(sql: Sql, { tokenId }: Principal): Promise<void> {
+  if ((await sql.execute('SELECT 1 FROM tokens WHERE id = $1 AND revoked_at IS NULL FOR SHARE', [tokenId])) > 0) return;
+  throw new KilnError('UNAUTHENTICATED', 'the token was revoked');
 }
 
 async function checkCount(sql: Sql, projectId: string): Promise<void> {

@@ -3,13 +3,17 @@ import { KilnError, type Random, randomId, systemRandom } from '#std';
 import { z } from 'zod';
 import { audit } from './audit-log.ts';
 import type { Database, Sql } from './database.ts';
-import type { Principal } from './principal.ts';
+import { checkReach, type Principal } from './principal.ts';
 import { ensureScope, findScope, getScope } from './scopes.ts';
 import { insertToken } from './token-store.ts';
 import { lesserTrust, rankOf, trustColumn } from './trust.ts';
 
 const ID_LENGTH = 16;
 const MAX_RULES = 100;
+/** Of one id token. */
+const MAX_EXCHANGES = 5;
+/** Of one project, alive at once. */
+const MAX_EXCHANGED = 10_000;
 const RulePermissions = z.array(Permission.exclude(['admin']));
 
 const Row = z.object({
@@ -50,8 +54,15 @@ export interface Exchange extends Pick<TrustingProject, 'projectId' | 'teamId'> 
   readonly scope: string;
   /** of the scope at most */
   readonly trust: Trust;
-  /** whom the id token names */
+  readonly idToken: IdToken;
+}
+
+export interface IdToken {
+  /** whom it names */
   readonly subject: string;
+  /** of what is signed: a signature may be written in several ways */
+  readonly sha256: Uint8Array;
+  readonly expiresAt: Date;
 }
 
 /** Trust rules of projects, and tokens that are given by them. */
@@ -97,10 +108,11 @@ export class TrustRuleStore {
     });
   }
 
-  /** The rule as it is to be from now on. @throws KilnError as {@link create} */
+  /** The rule as it is to be from now on. @throws KilnError as {@link create}, and PERMISSION_DENIED for one that is trusted further */
   async replace(caller: Principal, id: string, request: TrustRuleRequest): Promise<TrustRule> {
     return await this.#db.transaction(async (sql) => {
       const before = await getRule(sql, caller.projectId, id);
+      checkReach(caller, before.trust, 'the trust rule is');
       await sql.execute(
         `UPDATE trust_rules SET name = $3, issuer = $4, audience = $5, claims = $6, scope = $7, parent_id = $8, trust = $9,
            permissions = $10, lifetime_seconds = $11 WHERE project_id = $1 AND id = $2`,
@@ -111,10 +123,11 @@ export class TrustRuleStore {
     });
   }
 
-  /** Tokens that it gave go on to their end. @throws KilnError NOT_FOUND */
+  /** Tokens that it gave go on to their end. @throws KilnError NOT_FOUND, PERMISSION_DENIED for one that is trusted further */
   async remove(caller: Principal, id: string): Promise<void> {
     await this.#db.transaction(async (sql) => {
-      const { name } = await getRule(sql, caller.projectId, id);
+      const { name, trust } = await getRule(sql, caller.projectId, id);
+      checkReach(caller, trust, 'the trust rule is');
       await sql.execute('DELETE FROM trust_rules WHERE project_id = $1 AND id = $2', [caller.projectId, id]);
       await audit(sql, caller, { action: 'trust-rule.remove', target: id, detail: { name } });
     });
@@ -139,31 +152,36 @@ export class TrustRuleStore {
 
   /**
    * A token for an id token that a rule admits, in a scope that is made where it is not there.
-   * @throws KilnError PERMISSION_DENIED when the scope is there and trusted further than the id token is
+   * @throws KilnError PERMISSION_DENIED when the scope is there and was made for what is trusted otherwise, UNAUTHENTICATED when the
+   *   id token was exchanged often enough, RATE_LIMITED when the project has many such tokens
    */
-  async exchange({ projectId, teamId, rule, scope, trust, subject }: Exchange) {
+  async exchange({ projectId, teamId, rule, scope, trust, idToken }: Exchange) {
     const actor = { projectId, teamId, tokenId: null, member: null };
     return await this.#db.transaction(async (sql) => {
+      await countExchange(sql, projectId, idToken);
       const parent = rule.parent === null ? undefined : await getScope(sql, projectId, rule.parent);
+      const wanted = parent === undefined ? trust : lesserTrust(trust, parent.trust);
       const made =
         (await findScope(sql, projectId, scope)) ??
         (await ensureScope(
           sql,
           { random: this.#random, actor },
-          {
-            projectId,
-            name: scope,
-            parent: rule.parent ?? undefined,
-            trust: parent === undefined ? trust : lesserTrust(trust, parent.trust),
-          },
+          { projectId, name: scope, parent: rule.parent ?? undefined, trust: wanted, exchanged: true },
         ));
-      if (rankOf(made.trust) > rankOf(trust)) {
+      // Neither into what is trusted further, nor into what others have written that are trusted less.
+      if (made.trust !== wanted) {
         throw new KilnError(
           'PERMISSION_DENIED',
-          `the scope ${scope} is trusted as ${made.trust}, and the id token as ${trust} at most`,
-          { hint: 'let the trust rule name scopes of their own, such as pr/{pull_request}' },
+          `the scope ${scope} was made for what is trusted as ${made.trust}, and the id token is trusted as ${wanted}`,
+          { hint: 'let each trust rule name scopes of its own, such as pr/{pull_request}' },
         );
       }
+      await sql.execute(
+        `UPDATE scopes SET exchanged_at = now()
+         WHERE project_id = $1 AND id = $2 AND exchanged_at < now() - interval '1 day'`,
+        [projectId, made.id],
+      );
+      const { subject } = idToken;
       const { permissions, lifetimeSeconds, issuer, id: ruleId, name } = rule;
       const { id, secret } = await insertToken(sql, this.#random, {
         ...{ projectId, scopeId: made.id, name, permissions, subject },
@@ -187,11 +205,7 @@ function values(request: TrustRuleRequest, parentId: string | null): readonly un
 /** @returns the id of what its scopes inherit */
 async function checkRule(sql: Sql, caller: Principal, request: TrustRuleRequest): Promise<string | null> {
   const { trust, permissions, parent } = request;
-  if (rankOf(trust) > rankOf(caller.trust)) {
-    throw new KilnError('PERMISSION_DENIED', `this token’s own scope is trusted as ${caller.trust}, not ${trust}`, {
-      field: 'trust',
-    });
-  }
+  checkReach(caller, trust, 'the trust rule is', 'trust');
   const lacking = permissions.filter((each) => !caller.permissions.includes(each));
   if (lacking.length > 0) {
     throw new KilnError('PERMISSION_DENIED', `this token cannot give what it lacks: ${lacking.join(', ')}`, {
@@ -203,6 +217,28 @@ async function checkRule(sql: Sql, caller: Principal, request: TrustRuleRequest)
   if (rankOf(above.trust) >= rankOf(trust)) return above.id;
   throw new KilnError('INVALID_ARGUMENT', `a scope trusted as ${trust} cannot inherit one trusted as ${above.trust}`, {
     field: 'parent',
+  });
+}
+
+/** Counts one more exchange of an id token, and the tokens that a project was given so far. */
+async function countExchange(sql: Sql, projectId: string, { sha256, expiresAt }: IdToken): Promise<void> {
+  const counted = await sql.execute(
+    `INSERT INTO used_id_tokens (sha256, expires_at, exchanges) VALUES ($1, $2, 1)
+     ON CONFLICT (sha256) DO UPDATE SET exchanges = used_id_tokens.exchanges + 1 WHERE used_id_tokens.exchanges < $3`,
+    [sha256, expiresAt, MAX_EXCHANGES],
+  );
+  if (counted === 0) {
+    throw new KilnError('UNAUTHENTICATED', `the id token has been exchanged ${MAX_EXCHANGES} times already`, {
+      hint: 'use the token that it was exchanged for, or ask the CI system for a new id token',
+    });
+  }
+  const alive = await sql.execute(
+    `SELECT 1 FROM tokens WHERE project_id = $1 AND subject IS NOT NULL AND revoked_at IS NULL AND expires_at > now() LIMIT $2`,
+    [projectId, MAX_EXCHANGED],
+  );
+  if (alive < MAX_EXCHANGED) return;
+  throw new KilnError('RATE_LIMITED', `the project has ${MAX_EXCHANGED} tokens of CI jobs already`, {
+    hint: 'give tokens of trust rules shorter lives, or use one for all of a job',
   });
 }
 

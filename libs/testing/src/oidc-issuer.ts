@@ -7,6 +7,8 @@ export interface SignOptions {
   readonly header?: Partial<JWTHeaderParameters>;
   /** a claim that is left out */
   readonly without?: string;
+  /** names no key in its header */
+  readonly nameless?: boolean;
   /** another than the issuer's */
   readonly key?: KeyPair['privateKey'] | Uint8Array;
 }
@@ -57,11 +59,11 @@ export class OidcIssuer implements AsyncDisposable {
   }
 
   /** A token of five minutes; claims as given, whatever they are. */
-  async sign(claims: JWTPayload, { header = {}, key, without }: SignOptions = {}): Promise<string> {
+  async sign(claims: JWTPayload, { header = {}, key, without, nameless = false }: SignOptions = {}): Promise<string> {
     const nowS = Math.floor(Date.now() / 1_000);
     const whole = { iss: this.url, sub: 'somebody', iat: nowS, nbf: nowS, exp: nowS + 300, ...claims };
     return await new SignJWT(Object.fromEntries(Object.entries(whole).filter(([name]) => name !== without)))
-      .setProtectedHeader({ alg: 'RS256', typ: 'JWT', kid: `k${this.#kid}`, ...header })
+      .setProtectedHeader({ alg: 'RS256', typ: 'JWT', ...(nameless ? {} : { kid: `k${this.#kid}` }), ...header })
       .sign(key ?? this.#keys.privateKey);
   }
 

@@ -1,14 +1,18 @@
+import { createHash } from 'node:crypto';
 import { Body, Controller, Header, HttpCode, Inject, Post } from '@nestjs/common';
 import { admit, issuerOf, type Issuers } from '#identity';
 import { ACCESS_TOKEN_TYPE, ExchangedToken, TokenExchange } from '#protocol';
 import { KilnError } from '#std';
-import type { TrustRuleStore } from '#storage';
+import type { IdToken, TrustRuleStore } from '#storage';
 import { z } from 'zod';
 import { Public } from '../http/auth.guard.ts';
 import { Described } from '../openapi/described.ts';
 import { ISSUERS, TRUST_RULES } from '../tokens.ts';
 
-const Subject = z.string().min(1).max(1_000);
+/** What is kept of an id token; the database keeps no NUL. */
+const Kept = z.object({ sub: z.string().regex(/^[^\0]{1,1000}$/), exp: z.number() });
+/** No id token is older. */
+const MAX_AGE_MS = 25 * 3_600_000;
 
 /** Id tokens of CI systems for short-lived tokens of a project. */
 @Controller('v1/oidc')
@@ -25,7 +29,7 @@ export class OidcController {
   @Described({
     summary: 'a short-lived token for the id token of a CI system',
     answer: ExchangedToken,
-    errors: ['UNAUTHENTICATED', 'PERMISSION_DENIED', 'NOT_FOUND'],
+    errors: ['UNAUTHENTICATED', 'PERMISSION_DENIED', 'NOT_FOUND', 'CONFLICT', 'LIMIT_EXCEEDED', 'RATE_LIMITED'],
   })
   @Post('token')
   @HttpCode(200)
@@ -38,10 +42,14 @@ export class OidcController {
     const claims = await this.#issuers.verify(token, issuer);
     const trusting = await this.#rules.trusting(project, issuer);
     const admission = trusting === undefined ? undefined : admit(trusting.rules, claims);
-    const subject = Subject.safeParse(claims['sub']);
-    if (trusting === undefined || admission === undefined || !subject.success) throw refused();
+    const kept = Kept.safeParse(claims);
+    if (trusting === undefined || admission === undefined || !kept.success) throw refused();
     const { rule, scope } = admission;
-    const { secret, trust } = await this.#rules.exchange({ ...trusting, ...admission, subject: subject.data });
+    const { secret, trust } = await this.#rules.exchange({
+      ...trusting,
+      ...admission,
+      idToken: idTokenOf(token, kept.data),
+    });
     return {
       access_token: secret,
       issued_token_type: ACCESS_TOKEN_TYPE,
@@ -53,6 +61,13 @@ export class OidcController {
       trust,
     };
   }
+}
+
+function idTokenOf(token: string, { sub: subject, exp }: z.infer<typeof Kept>): IdToken {
+  const signed = token.slice(0, token.lastIndexOf('.'));
+  const sha256 = createHash('sha256').update(signed).digest();
+  // With the tolerance that its end has.
+  return { subject, sha256, expiresAt: new Date(Math.min(exp * 1_000 + 60_000, Date.now() + MAX_AGE_MS)) };
 }
 
 /** One answer for an issuer, a project and a claim that do not fit. */

@@ -74,7 +74,7 @@ export class AcceptBuild {
 
   /**
    * Accepts once more what an earlier build was given; what went with its end comes anew. It takes nobody's place.
-   * @throws KilnError CONFLICT when it has not ended, needs what did not come, or its context is gone; NOT_FOUND, UNAVAILABLE
+   * @throws KilnError CONFLICT when it has not ended, needs what did not come, or its context is gone; NOT_FOUND, PERMISSION_DENIED, UNAVAILABLE
    */
   async retry(
     caller: Principal,
@@ -82,6 +82,7 @@ export class AcceptBuild {
     parts: RetryRequest,
     idempotencyKey: string | undefined,
   ): Promise<StoredBuild> {
+    await this.#ledger.checkReach(caller, retryOf);
     const { build, context, namedContexts } = await this.#ledger.sent(caller.projectId, retryOf);
     checkRepeatable(build, parts);
     for (const { digest } of [context, ...namedContexts]) await this.#keepAgain(caller.projectId, build.id, digest);

@@ -81,6 +81,7 @@ export class BuildSessions implements OnApplicationBootstrap {
     const caller = await this.#tokens.verify(bearerOf(request.headers.authorization));
     checkPermission(caller, 'build');
     const build = await this.#ledger.get(caller.projectId, id);
+    await this.#ledger.checkReach(caller, build.id);
     if (hasEnded(build)) {
       throw new KilnError('CONFLICT', 'the build has ended: nothing will be asked of its client');
     }

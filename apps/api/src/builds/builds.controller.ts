@@ -139,6 +139,7 @@ export class BuildsController {
   @Post(':id/cancel')
   @HttpCode(202)
   async cancel(@Caller() caller: Principal, @Param('id') id: string): Promise<BuildView> {
+    await this.#ledger.checkReach(caller, id);
     return this.#view(await this.#ledger.requestCancel(caller.projectId, id));
   }
 

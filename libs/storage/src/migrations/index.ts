@@ -22,6 +22,7 @@ import { identity } from './0021-identity.ts';
 import { trustRules } from './0022-trust-rules.ts';
 import { registryCredentials } from './0023-registry-credentials.ts';
 import { queueRules } from './0024-queue-rules.ts';
+import { boundedTrust } from './0025-bounded-trust.ts';
 
 export interface Migration {
   /** from 1, without gaps */
@@ -56,4 +57,5 @@ export const migrations: readonly Migration[] = [
   trustRules,
   registryCredentials,
   queueRules,
+  boundedTrust,
 ];
