@@ -8,7 +8,7 @@ import { single, systemRandom } from '#std';
 import { flushRedis } from '#testing';
 import request from 'supertest';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { claimed, type Farm, smallTar, startFarm } from './farm.ts';
+import { claimed, type Farm, smallTar, startFarm, succeeded } from './farm.ts';
 
 let farm: Farm;
 beforeAll(async () => {
@@ -235,19 +235,7 @@ describe('outputs', () => {
     const id = await submitted();
     const claim = await claimed(farm, id);
     expect((await get(`/v1/builds/${id}/outputs/0`)).body).toMatchObject({ status: 404, code: 'NOT_FOUND' });
-    await farm.ledger.finish(claim, {
-      type: 'succeeded',
-      atMs: 1,
-      result: {
-        configDigest: vertex,
-        names: [],
-        steps: { total: 1, hit: 0, run: 1, joined: 0 },
-        bytes: { contextSent: 1, pulled: 0, pushed: 0 },
-        durationMs: 1,
-        savedMs: 0,
-        outputs,
-      },
-    });
+    await succeeded(farm, claim, outputs);
     const fetched = (n: number): Promise<Response> =>
       fetch(`${farm.url}/v1/builds/${id}/outputs/${n}`, { headers: { authorization: `Bearer ${farm.tokens.mine}` } });
     const answer = await fetched(0);

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { parseStoreLocation } from '#content';
-import { KilnError } from '#std';
+import { commaList, KilnError } from '#std';
 import type { CollectorLimits, TokenLimits } from '#storage';
 
 const MIB = 1024 ** 2;
@@ -36,15 +36,7 @@ export const ApiEnv = z.strictObject({
   KILN_TOKEN_DEFAULT_DAYS: integer(1, 3_650).default(90),
   KILN_TOKEN_MAX_DAYS: integer(1, 3_650).default(366),
   /** private addresses that issuers of id tokens may have: host, host:port, address or CIDR */
-  KILN_OIDC_EGRESS_ALLOW: z
-    .string()
-    .default('')
-    .transform((text) =>
-      text
-        .split(',')
-        .map((item) => item.trim())
-        .filter((item) => item !== ''),
-    ),
+  KILN_OIDC_EGRESS_ALLOW: z.string().default('').transform(commaList),
 });
 
 export type ApiConfig = z.infer<typeof ApiEnv>;

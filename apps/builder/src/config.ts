@@ -5,17 +5,9 @@ import { parseStoreLocation } from '#content';
 import { parsePlatform } from '#oci';
 import { Entitlement } from '#protocol';
 import type { Mirror } from '#registry';
-import { KilnError } from '#std';
+import { commaList, KilnError } from '#std';
 
-const list = z
-  .string()
-  .default('')
-  .transform((text) =>
-    text
-      .split(',')
-      .map((item) => item.trim())
-      .filter((item) => item !== ''),
-  );
+const list = z.string().default('').transform(commaList);
 
 const MIB = 1024 * 1024;
 

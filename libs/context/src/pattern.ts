@@ -10,7 +10,7 @@ export type Step =
   | { readonly kind: 'any' }
   /** `[a-z]`, `[^a]` */
   | { readonly kind: 'class'; readonly negated: boolean; readonly ranges: readonly (readonly [number, number])[] }
-  /** `*`: any characters but `/` */
+  /** `*`: all characters but `/` */
   | { readonly kind: 'star' }
   /** `**` before something: nothing, or anything that ends in `/` */
   | { readonly kind: 'directories' }

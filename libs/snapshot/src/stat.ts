@@ -34,7 +34,7 @@ export function deviceOf(rdev: number): Device {
   };
 }
 
-/** glibc's gnu_dev_makedev, of numbers as any device has them: 12 bits major, 20 bits minor. */
+/** glibc's gnu_dev_makedev, of numbers as devices have them: 12 bits major, 20 bits minor. */
 export function rdevOf({ major, minor }: Device): number {
   return ((minor & 0xff) | ((major & 0xfff) << 8) | ((minor & 0xfff00) << 12)) >>> 0;
 }

@@ -5,6 +5,7 @@ export * from './byte-size.ts';
 export * from './bytes.ts';
 export * from './canonical-json.ts';
 export * from './clock.ts';
+export * from './comma-list.ts';
 export * from './csv-fields.ts';
 export * from './errors.ts';
 export * from './logger.ts';

@@ -4,7 +4,7 @@ import { refuse, send } from './fault-answers.ts';
 import type { Recorded } from './fault-registry.ts';
 
 /**
- * Uploads to a registry that are under way. As strict as any: a request has to go where the last answer said, with the bytes
+ * Uploads to a registry that are under way. As strict as registries are: a request has to go where the last answer said, with the bytes
  * that come next.
  */
 export class FaultUploads {

@@ -18,7 +18,7 @@ export type GitFiles = Readonly<Record<string, string | { readonly link: string 
 export class GitServer implements AsyncDisposable {
   readonly #server = createServer((request, response) => void this.#answer(request, response));
   readonly seen: string[] = [];
-  /** serve files alone, as any web server can */
+  /** serve files alone, as every web server can */
   dumb = false;
   /** what has to come as Authorization */
   authorization: string | undefined;
