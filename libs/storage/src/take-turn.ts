@@ -17,7 +17,7 @@ type Queued = z.infer<typeof Queued>;
 const columns = 'id, project_id, parent_id, priority, created_at, turn, attempt, ticket_build, ticket_attempt';
 
 /** Of `builds b`, queued: its project runs as many as it may. */
-export const heldBack = `b.parent_id IS NULL AND (SELECT count(*) FROM builds r
+const heldBack = `b.parent_id IS NULL AND (SELECT count(*) FROM builds r
   WHERE r.project_id = b.project_id AND r.state = 'running' AND r.parent_id IS NULL AND r.result IS NULL)
   >= (SELECT coalesce(max_running, 2147483647) FROM projects WHERE id = b.project_id)`;
 
