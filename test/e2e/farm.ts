@@ -60,6 +60,8 @@ export class Farm implements AsyncDisposable {
   readonly #builders = new Map<string, Part>();
   /** builders that have been started, those that have ended too */
   readonly #started: Part[] = [];
+  /** Rejects when a builder ends that nobody asked to: builds would wait for it for ever. */
+  readonly #broken = Promise.withResolvers<never>();
   #api: Part | undefined;
   #apiUrl = '';
 
@@ -72,7 +74,9 @@ export class Farm implements AsyncDisposable {
     readonly mirror: RealRegistry,
     readonly token: string,
     readonly held: AsyncDisposableStack,
-  ) {}
+  ) {
+    this.#broken.promise.catch(() => undefined);
+  }
 
   /** Of builders that are started without others. */
   #egressAllow: readonly string[] = [];
@@ -160,6 +164,10 @@ export class Farm implements AsyncDisposable {
     const part = startPart('unshare', [...namespaces, 'tini', '-s', '--', ...main], env);
     this.#builders.set(name, part);
     this.#started.push(part);
+    part.child.once('exit', (code, signal) => {
+      if (code === 0 || this.#builders.get(name) !== part) return;
+      this.#broken.reject(new Error(`builder ${name} ended by itself (${signal ?? code}):\n${part.log()}`));
+    });
     await ready(part);
   }
 
@@ -253,7 +261,7 @@ export class Farm implements AsyncDisposable {
     // A person's own configuration is none of a test's business.
     const own = { DOCKER_CONFIG: join(this.dir, '.docker') };
     const environment = { ...own, ...this.cliEnv, ...more.env };
-    const ran = await kilnBuild(args, { cwd: more.cwd ?? this.dir, environment });
+    const ran = await Promise.race([kilnBuild(args, { cwd: more.cwd ?? this.dir, environment }), this.#broken.promise]);
     while (ran.code === 0 && (await this.#isWriting())) await delay(20);
     return ran;
   }
