@@ -26,6 +26,8 @@ export default defineConfig({
         test: {
           name: 'system',
           include: ['test/**/*.test.ts'],
+          // Imports its JSON as bundlers do.
+          server: { deps: { inline: ['@actions/workflow-parser'] } },
           isolate: false,
           maxWorkers: 3,
           testTimeout: 180_000,

@@ -41,3 +41,32 @@ Examples:
 
 Exit codes: 0 done, 1 there is no such build, 2 wrong use, 3 no farm answers
 `;
+
+/** Below the flags of `kiln summary`. */
+export const summaryHelp = `
+  markdown     what came of it, the steps, and why they ran: for the page of a CI job
+  github       workflow commands that put errors and warnings beside their lines
+  codequality  the same as GitLab's report of code quality
+  json         all of it
+
+Examples:
+  kiln build . --build-id-file id; kiln summary "$(cat id)" >> "$GITHUB_STEP_SUMMARY"
+  kiln summary 2jakgbtjphytqyff17x3 --format codequality > gl-code-quality-report.json
+
+Exit codes: 0 done, whatever came of the build; 1 there is no such build, 2 wrong use, 3 no farm answers
+`;
+
+/** Below the flags of `kiln ci`. */
+export const ciHelp = `
+Settings have the names of docker/build-push-action and come by environment, as each CI hands them to a step:
+  github                      INPUT_BUILD-ARGS
+  woodpecker, drone           PLUGIN_BUILD_ARGS
+  buildkite                   BUILDKITE_PLUGIN_KILN_BUILD_ARGS, or …_0, …_1
+  gitlab, circleci, jenkins   KILN_INPUT_BUILD_ARGS
+Besides: url and token of the farm (or KILN_URL, KILN_TOKEN), metadata-file, summary-file.
+
+Examples:
+  KILN_INPUT_TAGS=registry.example.com/app:1 KILN_INPUT_PUSH=true kiln ci gitlab
+
+Exit codes: as kiln build
+`;

@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { Command, CommanderError, Option } from 'commander';
+import { Argument, Command, CommanderError, Option } from 'commander';
 import type { BuildSurroundings } from './build/run-build.ts';
 import type { BuildCommandFlags } from './commands/build.ts';
 import type { DisownFlags } from './commands/cache-disown.ts';
@@ -12,9 +12,12 @@ import type { DownFlags, StatusFlags, UpFlags } from './commands/farm.ts';
 import type { LogsFlags } from './commands/logs.ts';
 import { addAccess } from './commands/access.ts';
 import type { RetryFlags } from './commands/retry.ts';
+import type { SummaryFlags } from './commands/summary.ts';
 import { idleFlags, unsupportedFlags } from './build/unsupported-flags.ts';
-import { buildExamples, explainHelp, firstSteps } from './help-text.ts';
+import { buildExamples, ciHelp, explainHelp, firstSteps, summaryHelp } from './help-text.ts';
 import { progressModes } from './progress/choose-renderer.ts';
+import { type CiService, ciServices } from './ci/ci-service.ts';
+import { summaryFormats } from './summary/formats.ts';
 import { usageError } from './usage.ts';
 
 const collect = (value: string, known: readonly string[] = []): string[] => [...known, value];
@@ -84,6 +87,7 @@ function addBuild(program: Command, around: BuildSurroundings | undefined): void
     .addOption(list('--annotation <key=value>', 'annotation of the image; index:KEY=VALUE for an index'))
     .option('--metadata-file <path>', 'write digests and figures of the build as JSON')
     .option('--iidfile <path>', 'write the image ID')
+    .option('--build-id-file <path>', 'write the build’s id as soon as the farm has taken it')
     .optionsGroup('What RUN steps get:')
     .addOption(list('--secret <spec>', 'id=NAME,src=FILE or id=NAME,env=VARIABLE for RUN --mount=type=secret'))
     .addOption(list('--ssh <spec>', 'default, or id=SOCKET, or id=KEY[,KEY] for RUN --mount=type=ssh'))
@@ -181,6 +185,23 @@ function addBuilds(program: Command): void {
     .option(...DATA)
     .addHelpText('after', explainHelp)
     .action(async (id: string, flags: ExplainFlags) => (await import('./commands/explain.ts')).explain(id, flags));
+  program
+    .command('summary')
+    .description('show a build on a page for a CI job, or what is wrong beside its lines; waits for its end')
+    .argument('<build>', 'id of the build')
+    .addOption(new Option('--format <format>', 'how').choices(summaryFormats).default('markdown'))
+    .option('-f, --file <path>', 'where the Dockerfile lies in the repository, if not where the build had it')
+    .option(...DATA)
+    .addHelpText('after', summaryHelp)
+    .action(async (id: string, flags: SummaryFlags) => (await import('./commands/summary.ts')).summary(id, flags));
+  program
+    .command('ci')
+    .description('build with the settings of a CI job, and tell that CI what came of it')
+    .addArgument(new Argument('[service]', 'the CI, if the environment does not tell').choices(ciServices))
+    .addHelpText('after', ciHelp)
+    .action(async (service: CiService | undefined) =>
+      (await import('./commands/ci.ts')).ci(service, (args, around) => runProgram(['build', ...args], around)),
+    );
   program
     .command('cancel')
     .description('cancel a build')

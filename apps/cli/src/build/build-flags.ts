@@ -34,6 +34,7 @@ export interface BuildFlags extends RunFlags {
   readonly output?: readonly string[];
   readonly metadataFile?: string;
   readonly iidfile?: string;
+  readonly buildIdFile?: string;
   readonly progress: string;
   readonly quiet?: boolean;
   readonly detach?: boolean;
@@ -65,6 +66,7 @@ export interface BuildOptions {
   readonly call: Call | undefined;
   readonly metadataFile: string | undefined;
   readonly iidFile: string | undefined;
+  readonly buildIdFile: string | undefined;
   readonly progress: ProgressMode;
   readonly detach: boolean;
 }
@@ -113,6 +115,7 @@ export function checkFlags(
     call,
     metadataFile: flags.metadataFile,
     iidFile: flags.iidfile,
+    buildIdFile: flags.buildIdFile,
     progress: flags.quiet === true ? 'quiet' : readProgress(flags.progress),
     detach,
   };

@@ -1,4 +1,4 @@
-import { mkdir } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { KilnClient } from '#client';
 import type { BuildResult, BuildView } from '#protocol';
@@ -78,6 +78,7 @@ export async function runBuild(options: BuildOptions, config: Config, around: Bu
     await using _session = agents === undefined ? undefined : client.session(build.id, agents.answer);
     const farm = { url: new URL(build.url).origin, embedded: config.farm === undefined };
     renderer.show({ type: 'accepted', atMs: around.nowMs(), build, farm });
+    if (targets.buildId !== undefined) await replaceWithText(targets.buildId, `${build.id}\n`);
     if (options.detach && !interrupt.signal.aborted) return detach(build, renderer, around);
     const end = await followBuild({ client, buildId: build.id, renderer, interrupted: interrupt.signal });
     renderer.close();
@@ -136,6 +137,7 @@ interface Targets {
   readonly files: readonly Target[];
   readonly metadata: string | undefined;
   readonly iid: string | undefined;
+  readonly buildId: string | undefined;
 }
 
 async function checkTargets(
@@ -163,8 +165,12 @@ async function checkTargets(
   }
   const check = async (flag: string, path: string | undefined): Promise<string | undefined> =>
     path === undefined ? undefined : checkTarget(flag, path, cwd);
+  const buildId = await check('--build-id-file', options.buildIdFile);
+  // An older build's id would be taken for this one's, where the farm takes none.
+  if (buildId !== undefined) await rm(buildId, { force: true });
   return {
     files,
+    buildId,
     metadata: await check('--metadata-file', options.metadataFile),
     iid: await check('--iidfile', options.iidFile),
   };

@@ -1,9 +1,9 @@
 import { checkFlags, type BuildFlags } from '../build/build-flags.ts';
 import { type BuildSurroundings, runBuild } from '../build/run-build.ts';
+import { ownSurroundings } from '../build/surroundings.ts';
 import { refuseUnsupported } from '../build/unsupported-flags.ts';
 import { readConfig } from '../config.ts';
 import { Exit } from '../fail.ts';
-import { terminalOf } from '../terminal.ts';
 
 /** What commander gives, the flags that are not supported yet among it. */
 export type BuildCommandFlags = BuildFlags & Readonly<Record<string, unknown>>;
@@ -18,16 +18,4 @@ export async function build(
   const config = readConfig(around.environment, flags.data);
   const code = await runBuild(checkFlags(path, flags, around.environment), config, around);
   if (code !== 0) throw new Exit(code);
-}
-
-function ownSurroundings(): BuildSurroundings {
-  return {
-    cwd: process.cwd(),
-    environment: process.env,
-    stdin: { stream: process.stdin, isTerminal: process.stdin.isTTY === true },
-    stdout: process.stdout,
-    terminal: terminalOf(process.stderr),
-    writeError: (text) => void process.stderr.write(text),
-    nowMs: () => Date.now(),
-  };
 }
