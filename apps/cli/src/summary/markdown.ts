@@ -148,7 +148,7 @@ const folded = (title: string, lines: readonly string[]): string =>
   `<details>\n<summary>${title}</summary>\n\n${lines.join('\n')}\n\n</details>`;
 
 /** What HTML or Markdown would obey, and what would become a link or a mention. */
-const marks = /[&<>"|@\\`*_[\]~#!]|:\/\/|^[-+=]|^\d(?=\d*[.)])/gu;
+const marks = /[&<>"|@\\`*_[\]~#!]|:\/\/|^[-+=]|^\d(?=\d*[.)](?:\s|$))/gu;
 
 /** On one line, as it reads: without what a terminal, HTML or Markdown would obey. */
 function text(value: string): string {
