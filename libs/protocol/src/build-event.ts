@@ -229,7 +229,5 @@ export function isFinal(event: BuildEvent): boolean {
 }
 
 /** An event with its number in the build: from 1, without gaps, the id of the server-sent event. */
-export interface NumberedEvent {
-  readonly seq: number;
-  readonly event: BuildEvent;
-}
+export const NumberedEvent = z.object({ seq: z.int().positive(), event: BuildEvent });
+export type NumberedEvent = Readonly<z.infer<typeof NumberedEvent>>;

@@ -13,6 +13,8 @@ export * from './platform-words.ts';
 export * from './miss-cause.ts';
 export * from './miss-text.ts';
 export * from './explanation.ts';
+export * from './step-name.ts';
+export * from './run-values.ts';
 export * from './token-view.ts';
 export * from './audit-view.ts';
 export * from './team-view.ts';

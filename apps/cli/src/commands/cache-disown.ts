@@ -1,11 +1,10 @@
-import type { CacheDisowned } from '#protocol';
+import { type CacheDisowned, findStep } from '#protocol';
 import { confirm } from '../confirm.ts';
 import { readConfig } from '../config.ts';
 import { connect } from '../farm/connect.ts';
 import { count, size } from '../progress/duration.ts';
 import { cleanLine } from '../progress/log-text.ts';
 import { table } from './builds.ts';
-import { findStep } from './logs.ts';
 
 export interface DisownFlags {
   readonly step?: string;

@@ -1,11 +1,10 @@
 import type { KilnClient } from '#client';
-import type { BuildEvent, StepView } from '#protocol';
+import { type BuildEvent, findStep, type StepView } from '#protocol';
 import { KilnError } from '#std';
 import { readConfig } from '../config.ts';
 import { drained } from '../drained.ts';
 import { connect } from '../farm/connect.ts';
 import type { ProgressEvent } from '../progress/client-event.ts';
-import { partsOf } from '../progress/model.ts';
 import { PlainRenderer } from '../progress/plain.ts';
 
 export interface LogsFlags {
@@ -61,19 +60,4 @@ async function oneStep(client: KilnClient, id: string, step: StepView): Promise<
 
 function concerns(event: ProgressEvent & BuildEvent, vertex: string): boolean {
   return event.type === 'planned' || ('vertex' in event && event.vertex === vertex);
-}
-
-/** `4` is the step shown as `[4/6]`, `build:4` the one shown as `[build 4/6]`. */
-export function findStep(steps: readonly StepView[], wanted: string, id: string): StepView {
-  const named = steps.map((step) => ({ step, key: partsOf(step.name).step }));
-  const found = named.filter(({ key }) => key === wanted || (key ?? '').endsWith(`:${wanted}`));
-  const exact = found.find(({ key }) => key === wanted) ?? (found.length === 1 ? found[0] : undefined);
-  if (exact !== undefined) return exact.step;
-  const keys = named.flatMap(({ key }) => key ?? []).join(', ');
-  if (found.length > 1) {
-    throw new KilnError('INVALID_ARGUMENT', `--step ${wanted} could be several`, { hint: `there are: ${keys}` });
-  }
-  throw new KilnError('INVALID_ARGUMENT', `build ${id} has no step ${wanted}`, {
-    hint: keys === '' ? 'it was never planned' : `there are: ${keys}`,
-  });
 }

@@ -7,6 +7,7 @@ import {
   missText,
   type MissChange,
   type OwnCause,
+  partsOf,
   shortDigest,
   type StepRef,
   type StepView,
@@ -14,7 +15,6 @@ import {
 import { count, shortDuration, size } from '../progress/duration.ts';
 import { fit, pad, widthOf } from '../progress/fit.ts';
 import { cleanLine } from '../progress/log-text.ts';
-import { partsOf } from '../progress/model.ts';
 
 const WIDEST_NAME = 44;
 const INDENT = '      ';

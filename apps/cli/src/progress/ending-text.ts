@@ -1,7 +1,7 @@
-import type { BuildFailure, BuildResult, Excerpt } from '#protocol';
+import { type BuildFailure, type BuildResult, type Excerpt, partsOf } from '#protocol';
 import { shortDuration, size } from './duration.ts';
 import { cleanLine } from './log-text.ts';
-import { type BuildModel, partsOf } from './model.ts';
+import type { BuildModel } from './model.ts';
 
 const clean = (text: string): string => cleanLine(text.replaceAll(/\s*\n\s*/g, ' '), false);
 

@@ -1,14 +1,8 @@
+import { partsOf } from '#protocol';
 import { count, shortDuration, size } from './duration.ts';
 import { fit, pad } from './fit.ts';
 import { cleanLine, lastState } from './log-text.ts';
-import {
-  type BuildModel,
-  type ContextState,
-  isContextVertex,
-  partsOf,
-  type TaskState,
-  type VertexState,
-} from './model.ts';
+import { type BuildModel, type ContextState, isContextVertex, type TaskState, type VertexState } from './model.ts';
 import type { Paint } from './paint.ts';
 
 export interface ViewSize {

@@ -184,19 +184,6 @@ function cancelOpen(model: BuildModel, atMs: number): BuildModel {
   return { ...model, vertices: new Map(vertices) };
 }
 
-/**
- * A vertex' name in parts: `[build 2/5] RUN make` has the place `build 2/5`, the number 2, the stage `build`. Of several
- * platforms, `[linux/arm64 build 2/5]` is the step `linux/arm64:build:2`.
- */
-export function partsOf(name: string): { readonly place: string; readonly text: string; readonly step?: string } {
-  const text = name.replaceAll(/\s+/g, ' ').trim();
-  const match = /^\[(?:(\S+(?: \S+)?) +)? *(\d+)\/(\d+)\] (.*)$/.exec(text);
-  if (match === null) return { place: '', text };
-  const [, stage, number = '', total = '', rest = ''] = match;
-  const place = `${stage === undefined ? '' : `${stage} `}${number}/${total}`;
-  return { place, text: rest, step: stage === undefined ? number : `${stage.replace(' ', ':')}:${number}` };
-}
-
 /** What of a build's events the farm sent. */
 export function isFarmEvent(event: ProgressEvent): event is BuildEvent {
   return event.type !== 'sending' && event.type !== 'sent' && event.type !== 'accepted';

@@ -1,7 +1,6 @@
-import { type MissChange, missText, type StepView } from '#protocol';
+import { type MissChange, missText, partsOf, type StepView } from '#protocol';
 import { count, shortDuration, size } from '../progress/duration.ts';
 import { cleanLine } from '../progress/log-text.ts';
-import { partsOf } from '../progress/model.ts';
 import { type BuildStory, type Finding, findingsOf } from './build-story.ts';
 
 const MAX_STEPS = 100;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { partsOf } from './model.ts';
+import { partsOf } from './step-name.ts';
 
 describe('a vertex’ name in parts', () => {
   it.each([
