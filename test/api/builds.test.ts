@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { FolderContentStore } from '#content';
 import { digestOf, hexOf } from '#oci';
-import { type BuildEvent, BuildView } from '#protocol';
+import { type BuildEvent, BuildView, NumberedEvent } from '#protocol';
 import { single, systemRandom } from '#std';
 import { flushRedis } from '#testing';
 import request from 'supertest';
@@ -186,6 +186,52 @@ describe('events', () => {
     expect((await get(`/v1/builds/${id}/steps`)).body).toMatchObject({
       steps: [{ name: '[2/2] RUN make', state: 'run' }],
     });
+  });
+
+  it('come of one step alone, and as lines of JSON, so far or to the end', async () => {
+    const id = await submitted();
+    const claim = await claimed(farm, id);
+    const other = digestOf('w');
+    const vertices = [vertex, other].map((each, at) => ({
+      ...{ vertex: each, name: `[build ${at + 1}/2] RUN ${at}`, stage: 'build' },
+      ...{ line: at, step: true, inputs: [] },
+    }));
+    const events: BuildEvent[] = [
+      { type: 'planned', atMs: 1, vertices },
+      { type: 'vertexStarted', atMs: 1, vertex },
+      { type: 'vertexStarted', atMs: 1, vertex: other },
+      log('one\n'),
+      { type: 'log', atMs: 1, vertex: other, stream: 1, text: 'of the other\n' },
+    ];
+    await farm.ledger.append(claim, events);
+    const path = `/v1/builds/${id}/logs`;
+    const lines = ({ text }: request.Response) => text.split('\n').slice(0, -1);
+    const jsonl = (query: string) => get(`${path}${query}`).set('accept', 'application/jsonl').buffer(true);
+    expect((await get(`${path}?step=2`)).text).toBe('#1 [build 2/2] RUN 1\n#1 of the other\n');
+    const all = await jsonl('');
+    expect(all.headers['content-type']).toContain('application/jsonl');
+    expect(lines(all).map((line) => NumberedEvent.parse(JSON.parse(line)))).toEqual(
+      events.map((event, at) => ({ seq: at + 1, event })),
+    );
+    expect(lines(await jsonl('?after=4'))).toHaveLength(1);
+    expect(lines(await jsonl('?step=build:1')).map((line) => NumberedEvent.parse(JSON.parse(line)).seq)).toEqual([
+      1, 2, 4,
+    ]);
+    const followed = get(`${path}?step=build:1&follow=true`).then(({ text }) => text);
+    const live = readEvents(`${path}?step=1`);
+    await farm.ledger.append(claim, [
+      { type: 'vertexDone', atMs: 2, vertex, outcome: 'run', durationMs: 1200 },
+      log('late'),
+    ]);
+    // The build goes on, the step does not.
+    expect(await followed).toBe('#1 [build 1/2] RUN 0\n#1 one\n#1 DONE 1.2s\n');
+    expect((await live).ids).toEqual([1, 2, 4, 6]);
+    expect((await get(`${path}?step=7`)).body).toMatchObject({
+      status: 400,
+      field: 'step',
+      hint: 'there are: build:1, build:2',
+    });
+    expect((await get(`${path}?step=1`, farm.tokens.other)).status).toBe(404);
   });
 
   it('are held back by a reader that does not read, and freed when it leaves', async () => {

@@ -53,6 +53,107 @@ describe('a submission', () => {
     expect(new Set(answers.map(({ body }) => BuildView.parse(body).context.digest)).size).toBe(1);
   });
 
+  it('says in the URL what to do, with the flags of docker buildx, and sends nothing but the tar', async () => {
+    const query = new URLSearchParams([
+      ...[
+        ['tag', 'acme/app:1'],
+        ['tag', 'acme/app:2'],
+        ['push', ''],
+        ['file', 'docker/Dockerfile'],
+        ['target', 'app'],
+      ],
+      ...[
+        ['build-arg', 'A=1=2'],
+        ['build-arg', 'B='],
+        ['label', 'org.x=y'],
+        ['annotation', 'index:k=v'],
+        ['output', 'oci'],
+      ],
+      ...[
+        ['platform', 'linux/amd64,linux/arm64'],
+        ['no-cache', 'true'],
+        ['pull', 'false'],
+        ['no-cache-filter', 'app'],
+      ],
+      ...[
+        ['add-host', 'db:10.0.0.5'],
+        ['ulimit', 'nofile=10:20'],
+        ['shm-size', '64m'],
+        ['memory', '1g'],
+        ['cpus', '0.5'],
+      ],
+      ...[
+        ['build-context', 'base=docker-image://busybox:1'],
+        ['cache-from', 'acme/cache'],
+        ['network', 'none'],
+      ],
+      ...[
+        ['branch', 'main'],
+        ['commit', 'a'.repeat(40)],
+        ['author', 'someone'],
+        ['pull-request', '7'],
+        ['priority', 'low'],
+      ],
+    ]);
+    const answer = await request(farm.url)
+      .post(`/v1/builds?${query.toString()}`)
+      .set('authorization', `Bearer ${farm.tokens.mine}`)
+      .type('application/zstd')
+      .send(zstdCompressSync(await smallTar()));
+    expect([answer.status, answer.body]).toMatchObject([202, {}]);
+    expect(BuildView.parse(answer.body).request).toMatchObject({
+      tags: ['acme/app:1', 'acme/app:2'],
+      outputs: [{ type: 'image', push: true }, { type: 'oci' }],
+      dockerfile: 'docker/Dockerfile',
+      target: 'app',
+      buildArgs: { A: '1=2', B: '' },
+      labels: { 'org.x': 'y' },
+      annotations: { 'index:k': 'v' },
+      platforms: ['linux/amd64', 'linux/arm64'],
+      noCache: true,
+      noCacheFilter: ['app'],
+      pull: false,
+      addHosts: [{ name: 'db', address: '10.0.0.5' }],
+      ulimits: [{ name: 'nofile', soft: 10, hard: 20 }],
+      shmSizeBytes: 64 * 1024 ** 2,
+      memoryBytes: 1024 ** 3,
+      cpus: 0.5,
+      contexts: { base: { type: 'image', reference: 'busybox:1' } },
+      cacheFrom: [{ type: 'registry', ref: 'acme/cache' }],
+      network: 'none',
+      source: { branch: 'main', commit: 'a'.repeat(40), author: 'someone', pullRequest: '7' },
+      priority: 'low',
+    });
+  });
+
+  it.each([
+    ['taag=x', 'taag'],
+    ['push', 'push'],
+    ['push=perhaps&tag=a', 'push'],
+    ['tag=UPPER', 'tags[0]'],
+    ['build-arg=A', 'build-arg'],
+    ['build-context=x=https://host/x.git', 'build-context'],
+    ['platform=linux', 'platforms[0]'],
+    ['memory=lots', 'memory'],
+    ['secret=id=a', 'secret'],
+    ['supersede&branch=main', 'source.commit'],
+    ['request={}&pull', 'pull'],
+  ])('in the URL: %s is refused, naming %s', async (query, field) => {
+    const answer = await request(farm.url)
+      .post(`/v1/builds?${query}`)
+      .set('authorization', `Bearer ${farm.tokens.mine}`)
+      .type('application/x-tar')
+      .send(await smallTar());
+    expect([answer.status, answer.body]).toMatchObject([400, { code: 'INVALID_ARGUMENT', field }]);
+  });
+
+  it('says it in one place: flags in the URL do not go with a form or with JSON', async () => {
+    const form = await submit(await smallTar()).query({ pull: 'true' });
+    expect([form.status, form.body]).toMatchObject([400, { field: 'pull' }]);
+    const json = await post().query({ tag: 'x' }).send({ request: {} });
+    expect([json.status, json.body]).toMatchObject([400, { field: 'tag' }]);
+  });
+
   it('brings named contexts in parts of their own', async () => {
     const contexts = { extra: { type: 'local' }, base: { type: 'image', reference: 'busybox' } };
     const archive = await smallTar();

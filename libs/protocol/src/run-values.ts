@@ -48,17 +48,18 @@ export function readRunValues(values: RunValues, label: (name: string) => string
   };
 }
 
-const wrong = (message: string, hint: string): KilnError => new KilnError('INVALID_ARGUMENT', message, { hint });
+const wrong = (field: string, message: string, hint: string): KilnError =>
+  new KilnError('INVALID_ARGUMENT', message, { field, hint });
 
 function readNetwork(label: string, value: string): 'default' | 'none' | 'host' {
   if (value === 'default' || value === 'none' || value === 'host') return value;
-  throw wrong(`${label}=${value} is not known`, 'there are: default, none, host');
+  throw wrong(label, `${label}=${value} is not known`, 'there are: default, none, host');
 }
 
 function readEntitlement(label: string, value: string): Entitlement {
   const parsed = Entitlement.safeParse(value);
   if (parsed.success) return parsed.data;
-  throw wrong(`${label} ${value} is not known`, `there are: ${Entitlement.options.join(', ')}`);
+  throw wrong(label, `${label} ${value} is not known`, `there are: ${Entitlement.options.join(', ')}`);
 }
 
 /** `name:address` or `name=address`; IPv6 may stand in brackets. */
@@ -66,23 +67,24 @@ function readHost(label: string, value: string): { name: string; address: string
   const [, name = '', given = ''] = /^([^:=]+)[:=](.+)$/.exec(value) ?? [];
   const address = given.replace(/^\[(.*)\]$/, '$1');
   if (address === 'host-gateway') {
-    throw wrong(`${label} with host-gateway is not supported`, 'a farm’s steps cannot reach their node');
+    throw wrong(label, `${label} with host-gateway is not supported`, 'a farm’s steps cannot reach their node');
   }
   if (name !== '' && isIP(address) !== 0) return { name, address };
-  throw wrong(`${label} is no name and address: ${JSON.stringify(value)}`, 'such as db:10.0.0.5');
+  throw wrong(label, `${label} is no name and address: ${JSON.stringify(value)}`, 'such as db:10.0.0.5');
 }
 
 function readUlimit(label: string, value: string): { name: string; soft: number; hard: number } {
   const [, name = '', soft = '', hard = soft] = /^([a-z]+)=(-1|\d+)(?::(-1|\d+))?$/.exec(value) ?? [];
   if (!ULIMITS.includes(name)) {
     throw wrong(
+      label,
       `${label} is no limit: ${JSON.stringify(value)}`,
       `such as nofile=1024:2048; names are ${ULIMITS.join(', ')}`,
     );
   }
   const limit = { name, soft: Number(soft), hard: Number(hard) };
   const above = limit.hard !== -1 && (limit.soft === -1 || limit.soft > limit.hard);
-  if (above) throw wrong(`${label} ${value}: the soft limit is above the hard one`, 'such as nofile=1024:2048');
+  if (above) throw wrong(label, `${label} ${value}: the soft limit is above the hard one`, 'such as nofile=1024:2048');
   return limit;
 }
 
@@ -92,13 +94,13 @@ function readSize(label: string, value: string | undefined): number | undefined 
   // 0 is docker's way to say that there is none.
   if (bytes === 0) return undefined;
   if (bytes !== undefined) return bytes;
-  throw wrong(`${label} is no size: ${JSON.stringify(value)}`, 'such as 512m');
+  throw wrong(label, `${label} is no size: ${JSON.stringify(value)}`, 'such as 512m');
 }
 
 function readCpus(label: string, value: string): number {
   const cpus = Number(value);
   if (cpus >= MIN_CPUS && Number.isFinite(cpus)) return cpus;
   if (cpus > 0 && cpus < MIN_CPUS)
-    throw wrong(`${label} ${value} is less than the kernel gives`, `it is at least ${MIN_CPUS}`);
-  throw wrong(`${label} is no number of processors: ${JSON.stringify(value)}`, 'such as 1.5');
+    throw wrong(label, `${label} ${value} is less than the kernel gives`, `it is at least ${MIN_CPUS}`);
+  throw wrong(label, `${label} is no number of processors: ${JSON.stringify(value)}`, 'such as 1.5');
 }

@@ -174,7 +174,9 @@ function checkRepeatable({ id, state, request }: StoredBuild, { credentials, sec
 
 /** Two requests under one idempotency key are the same when they ask for the same; credentials may have been renewed. */
 function fingerprintOf({ scopeId }: Principal, { request, retryOf, context, namedContexts = [] }: Accepted): string {
-  const { credentialHosts: _, ...asked } = request;
+  const { credentialHosts: _, cpus, ...rest } = request;
+  // Canonical JSON has whole numbers only.
+  const asked = cpus === undefined ? rest : { ...rest, cpus: String(cpus) };
   const others = namedContexts.length === 0 ? {} : { named: namedContexts.map(({ digest }) => digest) };
   const again = retryOf === undefined ? {} : { retryOf };
   return digestOf(canonicalJson({ scopeId, request: asked, context: context.digest, ...others, ...again }));

@@ -1,7 +1,7 @@
 import { Controller, Get, Headers, Inject, Param, Query, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
-import { BuildEvent, type NumberedEvent } from '#protocol';
+import { BuildEvent, findStep, NumberedEvent } from '#protocol';
 import type { Clock } from '#std';
 import type { BuildLedger, EventFeed, Principal } from '#storage';
 import { Caller } from '../http/auth.guard.ts';
@@ -11,10 +11,15 @@ import { Described } from '../openapi/described.ts';
 import { CLOCK, FEED, LEDGER, SHUTDOWN } from '../tokens.ts';
 import { readable } from './readable.ts';
 import { eventStream } from './event-source.ts';
-import { logText } from './log-text.ts';
+import { jsonLines, logText } from './log-text.ts';
+import { ofStep } from './of-step.ts';
 
 const seq = z.coerce.number().int().min(0);
-const LogsQuery = z.object({ follow: z.enum(['0', '1', 'true', 'false']).default('0'), after: seq.default(0) });
+const LogsQuery = z.object({
+  follow: z.enum(['0', '1', 'true', 'false']).default('0'),
+  after: seq.default(0),
+  step: z.string().min(1).max(255).optional(),
+});
 const LastEventId = seq.optional();
 
 @Controller('v1/builds/:id/logs')
@@ -39,35 +44,45 @@ export class BuildLogsController {
   @Described({
     summary: 'the log of a build',
     detail:
-      'Text, so far or with follow to the end. With Accept: text/event-stream the events as they happen, numbered by their ids; Last-Event-ID or after goes on from there.',
+      'Text, so far or with follow to the end; with Accept: application/jsonl the same as events, a line each. With Accept: text/event-stream the events as they happen, numbered by their ids; Last-Event-ID or after goes on from there. step is one step alone, to its end: 4 for [4/6], build:4 for [build 4/6].',
     headers: { 'Last-Event-ID': LastEventId },
-    answer: { 'text/plain': z.string(), 'text/event-stream': BuildEvent },
+    answer: { 'text/plain': z.string(), 'text/event-stream': BuildEvent, 'application/jsonl': NumberedEvent },
   })
   @Get()
   async logs(
     @Caller() caller: Principal,
     @Param('id') id: string,
-    @Query({ schema: LogsQuery }) { follow, after }: z.infer<typeof LogsQuery>,
+    @Query({ schema: LogsQuery }) { follow, after, step }: z.infer<typeof LogsQuery>,
     @Headers('accept') accept: string | undefined,
     @Headers('last-event-id') lastEventId: string | undefined,
     @Res() reply: FastifyReply,
   ): Promise<void> {
     await this.#ledger.get(caller.projectId, id);
+    const only = step === undefined ? undefined : await this.#vertexOf(caller, id, step);
     const signal = clientSignal(reply, this.#shutdown.signal);
     void reply.header('cache-control', 'no-store').header('x-accel-buffering', 'no');
     if (accept?.includes('text/event-stream') === true) {
       const events = this.#feed.watch(id, parseHeader('Last-Event-ID', LastEventId, lastEventId) ?? after, signal);
-      await reply.type('text/event-stream; charset=utf-8').send(readable(eventStream(events, this.#clock)));
+      const stream = eventStream(ofStep(events, only), this.#clock);
+      await reply.type('text/event-stream; charset=utf-8').send(readable(stream));
       return;
     }
     const live = follow === '1' || follow === 'true';
-    const events = live ? this.#feed.watch(id, 0, signal) : this.#soFar(id, signal);
+    const events = ofStep(live ? this.#feed.watch(id, after, signal) : this.#soFar(id, after, signal), only);
+    if (accept !== undefined && /application\/(?:jsonl|x-ndjson)/.test(accept)) {
+      await reply.type('application/jsonl; charset=utf-8').send(readable(jsonLines(events)));
+      return;
+    }
     await reply.type('text/plain; charset=utf-8').send(readable(logText(events)));
   }
 
-  async *#soFar(id: string, signal: AbortSignal): AsyncGenerator<NumberedEvent> {
+  async #vertexOf({ projectId }: Principal, id: string, step: string): Promise<string> {
+    return findStep(await this.#ledger.steps(projectId, id), step, id).vertex;
+  }
+
+  async *#soFar(id: string, after: number, signal: AbortSignal): AsyncGenerator<NumberedEvent> {
     const tip = await this.#feed.tip(id);
-    for (let seen = 0; seen < tip && !signal.aborted; ) {
+    for (let seen = after; seen < tip && !signal.aborted; ) {
       const page = await this.#feed.read(id, seen);
       yield* page;
       seen = page.at(-1)?.seq ?? tip;

@@ -17,20 +17,18 @@ import type { BuildLedger, Principal, StoredBuild } from '#storage';
 import { type ApiConfig, publicUrl } from '../config.ts';
 import { Caller } from '../http/auth.guard.ts';
 import { clientSignal, drain } from '../http/leaving.ts';
+import { many } from '../http/many.ts';
 import { parseHeader } from '../http/problem.ts';
 import { Described } from '../openapi/described.ts';
 import { CONFIG, LEDGER, SHUTDOWN } from '../tokens.ts';
 import { AcceptBuild } from './accept-build.ts';
+import { QueryFlags } from './query-request.ts';
 import { archiveTypes, readSubmission } from './submission.ts';
 
 const IdempotencyKey = z
   .string()
   .regex(/^[\x21-\x7e]{1,255}$/, '1 to 255 printable characters')
   .optional();
-/** A parameter that may come several times. */
-function many<S extends z.ZodType>(schema: S): z.ZodType<z.output<S>> {
-  return z.preprocess((given) => (typeof given === 'string' ? [given] : given), schema);
-}
 /** As the document tells them; they are read one by one. */
 const SubmittedParts = z.object({
   request: BuildRequest,
@@ -39,7 +37,8 @@ const SubmittedParts = z.object({
 });
 /** No body at all is one that brings nothing. */
 const RetryBody = z.preprocess((given) => given ?? {}, RetryRequest);
-const SubmitQuery = z.object({ request: z.string().optional() });
+/** Either a request in JSON, or flags. */
+const SubmitQuery = QueryFlags.extend({ request: z.string().optional() });
 const ListQuery = z.object({
   limit: z.coerce.number().int().min(1).max(100).default(20),
   cursor: z.string().max(64).optional(),
@@ -75,7 +74,7 @@ export class BuildsController {
   @Described({
     summary: 'submit a build',
     detail:
-      'As parts: request, then contexts or the tars context and context:NAME. Or the tar of the context as the body, with the request as a query parameter. Or as JSON, of contexts that the farm has.',
+      'As parts: request, then contexts or the tars context and context:NAME. Or the tar of the context as the body (plain, gzip or zstd), with the flags of docker buildx as query parameters, or the request in JSON as one. Or as JSON, of contexts that the farm has.',
     body: {
       'multipart/form-data': SubmittedParts,
       'application/json': BuildSubmission,
@@ -97,7 +96,7 @@ export class BuildsController {
     try {
       const idempotencyKey = parseHeader('Idempotency-Key', IdempotencyKey, key);
       const signal = clientSignal(reply, this.#shutdown.signal);
-      const submission = await readSubmission(request, query.request);
+      const submission = await readSubmission(request, query);
       const build = await this.#accept.accept(caller, submission, { idempotencyKey, signal });
       void reply.header('location', `/v1/builds/${build.id}`);
       return this.#view(build);

@@ -78,3 +78,7 @@ export async function* logText(events: AsyncIterable<NumberedEvent>): AsyncGener
     if (lines.length > 0) yield `${lines.join('\n')}\n`;
   }
 }
+
+export async function* jsonLines(events: AsyncIterable<NumberedEvent>): AsyncGenerator<string> {
+  for await (const event of events) yield `${JSON.stringify(event)}\n`;
+}

@@ -6,10 +6,14 @@ import { type Bytes, isKilnError, KilnError } from '#std';
 import type { z } from 'zod';
 import { invalid } from '../http/problem.ts';
 import { refuseUnstorable } from '../http/check-requests.ts';
+import { type QueryFlags, requestOf } from './query-request.ts';
 
 /** Beside the Dockerfile (at most 4 MiB) there are arguments and labels. */
 const REQUEST_BYTES = 16 * 1024 * 1024;
 const FIELDS = 8;
+
+/** What a submission's URL says: a request in JSON, or flags. */
+export type SubmitQuery = z.infer<typeof QueryFlags> & { readonly request?: string | undefined };
 
 /** An archive of a build, not read yet. */
 export interface SubmittedContext {
@@ -42,27 +46,37 @@ export const archiveTypes = [
 
 /**
  * Reads a submission: `multipart/form-data` with `request` (JSON) and then `context` (a tar), or the archive as the body and
- * the request as a query parameter; contexts that were sent before are named by their digests in the part `contexts`, or in a
+ * what to do in the URL; contexts that were sent before are named by their digests in the part `contexts`, or in a
  * body of JSON. Nothing of the context is held in memory.
  * @throws KilnError INVALID_ARGUMENT naming the part that is wrong, LIMIT_EXCEEDED
  */
-export async function readSubmission(request: FastifyRequest, query: string | undefined): Promise<Submission> {
-  if (request.isMultipart()) return await readMultipart(request);
-  const type = request.headers['content-type']?.split(';')[0]?.trim();
-  if (type === 'application/json') return readJson(request.body);
-  if (!archiveTypes.some((known) => known === type)) {
-    throw new KilnError('INVALID_ARGUMENT', 'a build is sent as multipart/form-data', {
-      field: 'Content-Type',
-      hint: 'send the parts request (JSON) and context (a tar), in this order',
+export async function readSubmission(request: FastifyRequest, query: SubmitQuery): Promise<Submission> {
+  const { request: json, ...flags } = query;
+  const [said] = Object.keys(flags);
+  const whole = archiveTypes.some((known) => known === mediaType(request));
+  if (said !== undefined && (json !== undefined || !whole)) {
+    throw new KilnError('INVALID_ARGUMENT', `${said} stands in the URL, and the request says what to do already`, {
+      field: said,
+      hint: 'say all in the request, or send the tar as the body and all in the URL',
     });
   }
-  const parsed = parseRequest(query ?? '{}');
+  if (request.isMultipart()) return await readMultipart(request);
+  if (mediaType(request) === 'application/json') return readJson(request.body);
+  if (!whole) {
+    throw new KilnError('INVALID_ARGUMENT', 'a build is sent as multipart/form-data', {
+      field: 'Content-Type',
+      hint: 'send the parts request (JSON) and context (a tar), in this order; or the tar as the body, as application/x-tar',
+    });
+  }
+  const parsed = json === undefined ? checked(BuildRequest, requestOf(flags)) : parseRequest(json);
   const only = async function* (): AsyncGenerator<SubmittedContext> {
     yield { name: MAIN_CONTEXT, archive: uploaded(request.raw) };
     checkAllCame(parsed, new Set([MAIN_CONTEXT]));
   };
   return { request: parsed, references: {}, contexts: only() };
 }
+
+const mediaType = ({ headers }: FastifyRequest): string | undefined => headers['content-type']?.split(';')[0]?.trim();
 
 async function readMultipart(request: FastifyRequest): Promise<Submission> {
   const parts = request.parts({
@@ -155,6 +169,10 @@ function parsePart<S extends z.ZodType>(schema: S, part: MultipartValue | string
   }
   const value = parseJson(typeof part === 'string' ? part : part.value, field);
   refuseUnstorable(value);
+  return checked(schema, value);
+}
+
+function checked<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
   throw invalid(parsed.error.issues);

@@ -41,12 +41,17 @@ export function toKilnError(thrown: unknown): KilnError {
 interface Issue {
   readonly message: string;
   readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined;
+  /** of fields that nobody knows */
+  readonly keys?: readonly string[] | undefined;
 }
 
 /** What a schema says, with the first field that is wrong. */
 export function invalid(issues: readonly Issue[]): KilnError {
   const shown = issues.slice(0, 5).map(({ path = [], message }) => [fieldOf(path), message].filter(Boolean).join(': '));
-  return new KilnError('INVALID_ARGUMENT', shown.join('; '), { field: fieldOf(issues[0]?.path ?? []) });
+  const { path = [], keys: [unknown] = [] } = issues[0] ?? {};
+  return new KilnError('INVALID_ARGUMENT', shown.join('; '), {
+    field: fieldOf(unknown === undefined ? path : [...path, unknown]),
+  });
 }
 
 /** @throws KilnError INVALID_ARGUMENT naming the header */
