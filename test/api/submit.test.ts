@@ -1,10 +1,13 @@
+import { once } from 'node:events';
 import { readdir } from 'node:fs/promises';
+import { IncomingMessage, request as httpRequest } from 'node:http';
 import { connect } from 'node:net';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { BuildView } from '#protocol';
-import { unseal } from '#std';
+import { collect, unseal } from '#std';
 import request from 'supertest';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
 import { claimed, type Farm, secretKey, smallTar, startFarm, tar } from './farm.ts';
 
 let farm: Farm;
@@ -20,6 +23,46 @@ const submit = (archive: Buffer, asked: object = {}, token?: string) =>
     .field('request', JSON.stringify(asked), { contentType: 'application/json' })
     .attach('context', archive, { filename: 'context.tar' });
 const count = async (table: 'builds' | 'grants'): Promise<number> => await farm.db.execute(`SELECT 1 FROM ${table}`);
+
+/** The head of a file: https://www.gnu.org/software/tar/manual/html_node/Standard.html */
+function tarHeader(name: string, type: string, sizeBytes: number): Buffer {
+  const head = Buffer.alloc(512);
+  head.write(name, 0);
+  head.write('0000644\0', 100);
+  head.write(sizeBytes.toString(8).padStart(11, '0'), 124);
+  head.write('00000000000', 136);
+  head.write(`${type}`, 156);
+  head.write('ustar\x0000', 257);
+  head.fill(' ', 148, 156);
+  const sum = head.reduce((all, byte) => all + byte, 0);
+  head.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148);
+  return head;
+}
+
+/** Announces a body and waits for the answer. */
+async function silentBody(length: number): Promise<Answer> {
+  const { hostname, port } = new URL(farm.url);
+  const asked = httpRequest({
+    ...{ hostname, port, method: 'POST', path: '/v1/builds' },
+    headers: {
+      authorization: `Bearer ${farm.tokens.mine}`,
+      'content-type': 'application/x-tar',
+      'content-length': length,
+    },
+  });
+  asked.on('error', () => undefined);
+  asked.flushHeaders();
+  const [answer] = z.tuple([z.instanceof(IncomingMessage)]).parse(await once(asked, 'response'));
+  const body: unknown = JSON.parse((await collect(answer, 64 * 1024)).toString());
+  asked.destroy();
+  return { status: answer.statusCode ?? 0, headers: answer.headers, body };
+}
+
+interface Answer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
+  readonly body: unknown;
+}
 
 describe('a submission', () => {
   it('is accepted, with its context in blobs and its credentials sealed', async () => {
@@ -202,7 +245,7 @@ describe('a submission', () => {
 
 describe('what is refused', () => {
   const context = async (): Promise<Buffer> => await smallTar();
-  const refused: Record<string, [number, object, () => Promise<request.Response>]> = {
+  const refused: Record<string, [number, object, () => Promise<Answer>]> = {
     'the context before the request': [
       400,
       { code: 'INVALID_ARGUMENT', field: 'request' },
@@ -262,6 +305,21 @@ describe('what is refused', () => {
       413,
       { code: 'LIMIT_EXCEEDED' },
       async () => await submit(gzipSync(await tar((pack) => pack.entry({ name: 'z' }, Buffer.alloc(5 * 1024 * 1024))))),
+    ],
+    'a file that says it is of 4 GiB, of which not a byte came': [
+      413,
+      { code: 'LIMIT_EXCEEDED', hint: expect.stringContaining('.dockerignore') as string },
+      async () => await submit(tarHeader('big', '0', 4 * 1024 ** 3)),
+    ],
+    'a body that says it is larger than any context, and sends nothing': [
+      413,
+      { code: 'LIMIT_EXCEEDED', field: 'context' },
+      async () => await silentBody(1024 ** 3),
+    ],
+    'a header that is larger than any': [
+      400,
+      { code: 'CONTEXT_INVALID' },
+      async () => await submit(Buffer.concat([tarHeader('x', 'x', 2 * 1024 ** 3), Buffer.alloc(2 * 1024 ** 2)])),
     ],
     'too many files': [
       413,

@@ -243,6 +243,28 @@ describe('ingestTar', () => {
     await expect(ingest(await tarOf(items))).rejects.toThrow(refused('CONTEXT_INVALID', 'NUL'));
   });
 
+  it('tells names apart that differ in case, or in how Unicode is composed, as Linux does', async () => {
+    const names = ['A', 'a', 'caf\u00e9', 'cafe\u0301', 'stra\u00dfe', 'strasse'];
+    const found = pathsOf(await ingest(await tarOf(...names.map((name) => ({ name, text: name })))));
+    expect(found.toSorted()).toEqual(names.toSorted());
+  });
+
+  it('reads nothing of a file whose header says that it is too large', async () => {
+    const head = (await tarOf({ name: 'big', text: '' })).subarray(0, 512);
+    const declared = Buffer.from(head);
+    declared.write((limits.maxBytes + 1).toString(8).padStart(11, '0'), 124);
+    declared.fill(' ', 148, 156);
+    const sum = declared.reduce((all, byte) => all + byte, 0);
+    declared.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148);
+    const endless = async function* (): Bytes {
+      yield declared;
+      await new Promise(() => undefined);
+    };
+    await expect(ingestTar(endless(), new MemoryContentStore(), limits)).rejects.toThrow(
+      refused('LIMIT_EXCEEDED', `more than ${limits.maxBytes} bytes`),
+    );
+  });
+
   it('takes a name as it stands, and no more than a name', async () => {
     expect(
       pathsOf(

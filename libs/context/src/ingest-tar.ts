@@ -106,6 +106,8 @@ class Ingest {
     }
     if (found.type === 'symlink') return { entry: { ...common, type: 'symlink', link: found.link } };
     if (found.type !== 'file') return { entry: { ...common, type: found.type } };
+    // Told by its header: nobody has to read so much first.
+    if (found.sizeBytes > this.#limits.maxBytes) throw tooLarge(`${this.#limits.maxBytes} bytes`);
     const content: { info: BlobInfo | undefined } = { info: undefined };
     if (found.sizeBytes > SMALL_BYTES) {
       content.info = await this.#store.put(source, undefined, this.#signal);

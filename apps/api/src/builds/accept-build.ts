@@ -54,7 +54,8 @@ export class AcceptBuild {
   async accept(caller: Principal, submission: Submission, options: AcceptOptions): Promise<StoredBuild> {
     checkSuperseding(submission.request);
     const came = new Map<string, IngestedContext>();
-    for await (const { name, archive } of submission.contexts) {
+    for await (const { name, archive, sizeBytes } of submission.contexts) {
+      if (sizeBytes !== undefined) checkLength(sizeBytes, this.#config.KILN_CONTEXT_MAX_BYTES);
       came.set(name, await this.#ingest(archive, options.signal));
     }
     const stored = new Map<string, StoredContext>();
@@ -182,13 +183,21 @@ function fingerprintOf({ scopeId }: Principal, { request, retryOf, context, name
   return digestOf(canonicalJson({ scopeId, request: asked, context: context.digest, ...others, ...again }));
 }
 
+/** Of an archive as it is sent: what cannot be compressed grows a little. */
+const mostOf = (maxBytes: number): number => maxBytes + maxBytes / 64 + 1024 * 1024;
+
+/** @throws KilnError LIMIT_EXCEEDED before anything is read */
+function checkLength(sizeBytes: number, maxBytes: number): void {
+  if (sizeBytes <= mostOf(maxBytes)) return;
+  throw new KilnError('LIMIT_EXCEEDED', `the context is larger than ${maxBytes} bytes`, { field: 'context' });
+}
+
 /** However little an archive unpacks to, no more than what it may unpack to is read. */
 async function* bounded(source: Bytes, maxBytes: number): Bytes {
-  let left = maxBytes + maxBytes / 64 + 1024 * 1024;
+  let seen = 0;
   for await (const chunk of source) {
-    left -= chunk.byteLength;
-    if (left < 0)
-      throw new KilnError('LIMIT_EXCEEDED', `the context is larger than ${maxBytes} bytes`, { field: 'context' });
+    seen += chunk.byteLength;
+    checkLength(seen, maxBytes);
     yield chunk;
   }
 }

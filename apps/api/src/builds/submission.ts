@@ -19,6 +19,8 @@ export type SubmitQuery = z.infer<typeof QueryFlags> & { readonly request?: stri
 export interface SubmittedContext {
   /** `context` for the main one, else its name in the request's `contexts` */
   readonly name: string;
+  /** as it is sent, where the client has said so */
+  readonly sizeBytes?: number | undefined;
   readonly archive: Bytes;
 }
 
@@ -70,13 +72,19 @@ export async function readSubmission(request: FastifyRequest, query: SubmitQuery
   }
   const parsed = json === undefined ? checked(BuildRequest, requestOf(flags)) : parseRequest(json);
   const only = async function* (): AsyncGenerator<SubmittedContext> {
-    yield { name: MAIN_CONTEXT, archive: uploaded(request.raw) };
+    yield { name: MAIN_CONTEXT, sizeBytes: lengthOf(request), archive: uploaded(request.raw) };
     checkAllCame(parsed, new Set([MAIN_CONTEXT]));
   };
   return { request: parsed, references: {}, contexts: only() };
 }
 
 const mediaType = ({ headers }: FastifyRequest): string | undefined => headers['content-type']?.split(';')[0]?.trim();
+
+/** Of the body; what a client sends in chunks has none. */
+function lengthOf({ headers }: FastifyRequest): number | undefined {
+  const length = headers['content-length'];
+  return length === undefined ? undefined : Number(length);
+}
 
 async function readMultipart(request: FastifyRequest): Promise<Submission> {
   const parts = request.parts({
