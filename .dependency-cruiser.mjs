@@ -39,7 +39,7 @@ const doors = {
   ],
   dispatch: ['std', 'protocol'],
   storage: ['std', 'oci', 'protocol', 'content', 'cache'],
-  client: ['std', 'protocol', 'context', 'tar'],
+  client: ['std', 'oci', 'protocol', 'context', 'tar'],
 };
 const apps = {
   api: ['std', 'oci', 'protocol', 'identity', 'storage', 'dispatch', 'content', 'context'],

@@ -25,7 +25,7 @@ const START_MS = 120_000;
 export const cgroupParent = `/kiln-e2e/${process.pid}`;
 
 /** What `--metadata-file` says. */
-const Metadata = z.object({
+export const Metadata = z.object({
   'containerimage.digest': z.string().optional(),
   'containerimage.config.digest': z.string().optional(),
   'image.name': z.string().optional(),
@@ -227,7 +227,8 @@ export class Farm implements AsyncDisposable {
 
   /** What the command line finds this farm by. */
   get cliEnv(): Readonly<Record<string, string>> {
-    return { PATH: process.env['PATH'] ?? '', HOME: this.dir, KILN_URL: this.url, KILN_TOKEN: this.token };
+    const own = { HOME: this.dir, XDG_CACHE_HOME: join(this.dir, 'cache') };
+    return { PATH: process.env['PATH'] ?? '', ...own, KILN_URL: this.url, KILN_TOKEN: this.token };
   }
 
   /** The command line as a process, against this farm. */

@@ -33,7 +33,8 @@ afterEach(({ task }) => {
 async function submit(dockerfile: string, more: BuildRequestInput = {}, client = main): Promise<string> {
   const tar = await tarOf({ name: 'file', text: 'content' });
   const request = { ...more, dockerfileText: dockerfile };
-  return (await client.submitBuild(request, () => single(tar), { idempotencyKey: randomUUID() })).id;
+  const archives = [{ name: 'context', open: () => single(tar) }];
+  return (await client.submitBuild(request, { archives }, { idempotencyKey: randomUUID() })).id;
 }
 
 const together = (count: number, dockerfile: string, more?: BuildRequestInput): Promise<readonly string[]> =>

@@ -1,5 +1,5 @@
 import { homedir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { isAbsolute, join, resolve } from 'node:path';
 import { KilnError } from '#std';
 import { z } from 'zod';
 import type { LoadEnvironment } from './build/load-target.ts';
@@ -23,6 +23,9 @@ export const CliEnvironment = z.object({
   DOCKER_TLS_VERIFY: text,
   /** directory of ca.pem, cert.pem and key.pem for it */
   DOCKER_CERT_PATH: text,
+  /** where what is known of contexts is kept, in its directory kiln; ~/.cache without it */
+  XDG_CACHE_HOME: text,
+  HOME: text,
   /** where podman is looked for */
   PATH: text,
   /** any value: no colours, no live view */
@@ -37,6 +40,8 @@ export interface Config {
   readonly farm: { readonly url: string; readonly token: string | undefined } | undefined;
   readonly dataDir: string;
   readonly dockerConfigDir: string;
+  /** undefined: nothing is kept of contexts */
+  readonly contextCacheDir: string | undefined;
   /** what --load finds an engine by */
   readonly load: LoadEnvironment;
   /** neither NO_COLOR nor CI nor a dumb terminal speaks against a live view */
@@ -54,6 +59,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     farm: set(env.KILN_URL) ? { url: farmUrl(env.KILN_URL), token: env.KILN_TOKEN || undefined } : undefined,
     dataDir: resolve(dataDir),
     dockerConfigDir,
+    contextCacheDir: contextCacheDir(env),
     load: {
       dockerHost: env.DOCKER_HOST || undefined,
       dockerContext: env.DOCKER_CONTEXT || undefined,
@@ -64,6 +70,13 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     },
     live: !set(env.NO_COLOR) && (!set(env.CI) || env.CI === 'false') && env.TERM !== 'dumb',
   };
+}
+
+/** As the XDG Base Directory Specification has it: what is not absolute does not count. */
+function contextCacheDir({ XDG_CACHE_HOME, HOME }: z.infer<typeof CliEnvironment>): string | undefined {
+  const own = HOME !== undefined && isAbsolute(HOME) ? join(HOME, '.cache') : undefined;
+  const base = XDG_CACHE_HOME !== undefined && isAbsolute(XDG_CACHE_HOME) ? XDG_CACHE_HOME : own;
+  return base === undefined ? undefined : join(base, 'kiln', 'contexts');
 }
 
 function farmUrl(value: string): string {

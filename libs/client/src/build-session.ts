@@ -1,17 +1,28 @@
 import { WebSocket } from 'undici';
+import type { Digest } from '#oci';
 import { SessionAsk, type SessionAnswer } from '#protocol';
-import { type Clock, messageOf } from '#std';
+import { type Clock, KilnError, messageOf } from '#std';
 
 /** Answers a message of the ssh agent protocol; what it throws is told to the build. */
 export type AgentAnswers = (agent: string, message: Uint8Array) => Promise<Uint8Array>;
 
-export interface SessionOptions {
+/** Sends files of the build's contexts; resolves when they are with the farm. What it throws is told to the build. */
+export type FileAnswers = (digests: readonly Digest[], signal: AbortSignal) => Promise<void>;
+
+/** What a client lends to its build. */
+export interface Lent {
+  readonly agents?: AgentAnswers | undefined;
+  readonly files?: FileAnswers | undefined;
+}
+
+export interface SessionOptions extends Lent {
   readonly open: () => WebSocket;
-  readonly answer: AgentAnswers;
   readonly clock: Clock;
 }
 
 const RECONNECT_MS = 1_000;
+/** How often a client that is at it says so; the farm waits some minutes in vain. */
+const WORKING_MS = 20_000;
 /** How the farm closes when the build has ended. */
 const NORMAL = 1000;
 /** At a time; the farm asks no more of one build. */
@@ -73,13 +84,37 @@ export class BuildSession implements AsyncDisposable {
     if (this.#pending >= MAX_PENDING) return say({ type: 'failed', id, reason: 'too many questions at once' });
     this.#pending++;
     try {
-      if (ask.type === 'files') return say({ type: 'failed', id, reason: 'this client sends no files by themselves' });
-      const answer = await this.#options.answer(ask.agent, Buffer.from(ask.message, 'base64'));
+      if (ask.type === 'files') {
+        await this.#sendFiles(ask.digests, () => say({ type: 'working', id }));
+        return say({ type: 'sent', id });
+      }
+      const { agents } = this.#options;
+      if (agents === undefined) throw new KilnError('NOT_FOUND', 'this client forwards no agent');
+      const answer = await agents(ask.agent, Buffer.from(ask.message, 'base64'));
       say({ type: 'answer', id, message: Buffer.from(answer).toString('base64') });
     } catch (thrown) {
       say({ type: 'failed', id, reason: messageOf(thrown).slice(0, 1_000) });
     } finally {
       this.#pending--;
+    }
+  }
+
+  async #sendFiles(digests: readonly Digest[], working: () => void): Promise<void> {
+    const { files, clock } = this.#options;
+    if (files === undefined) throw new KilnError('NOT_FOUND', 'this client has no files of the context');
+    const done = new AbortController();
+    const waiting = (async () => {
+      const signal = AbortSignal.any([done.signal, this.#closing.signal]);
+      for (;;) {
+        await clock.sleep(WORKING_MS, signal);
+        working();
+      }
+    })().catch(() => undefined);
+    try {
+      await files(digests, this.#closing.signal);
+    } finally {
+      done.abort();
+      await waiting;
     }
   }
 }

@@ -35,6 +35,8 @@ export interface Call {
   readonly answerMs?: number;
   /** between two pieces of the answer */
   readonly idleMs?: number;
+  /** of an answer in JSON; 32 MiB by default */
+  readonly maxBytes?: number;
 }
 
 export interface Answer {
@@ -46,7 +48,11 @@ export interface Answer {
 const ANSWER_MS = 30_000;
 const IDLE_MS = 60_000;
 const MAX_JSON_BYTES = 32 * 1024 * 1024;
-const RETRIES = { attempts: 4, firstDelayMs: 250, maxDelayMs: 2_000 };
+/** Of a farm that is there and cannot. */
+const ATTEMPTS = 4;
+/** Of one that was there, and starts anew: about half a minute. */
+const AWAY_ATTEMPTS = 16;
+const PAUSES = { firstDelayMs: 250, maxDelayMs: 2_000 };
 
 /** Why no connection came about, as people say it. */
 const unreachable: Readonly<Record<string, string>> = {
@@ -69,6 +75,8 @@ export class Connection {
   readonly clock: Clock;
   readonly #options: ConnectionOptions;
   readonly #own: Agent | undefined;
+  /** whether somebody ever was there */
+  #answered = false;
 
   constructor(options: ConnectionOptions) {
     this.#options = { ...options, baseUrl: options.baseUrl.replace(/\/+$/, '') };
@@ -97,6 +105,7 @@ export class Connection {
         ...(call.signal === undefined ? {} : { signal: call.signal }),
       }),
     );
+    this.#answered = true;
     const body = this.#chunks(answer.body, call.signal);
     if (answer.statusCode >= 400) throw await readProblem(answer.statusCode, body);
     return { status: answer.statusCode, headers: answer.headers, body };
@@ -106,7 +115,7 @@ export class Connection {
   async json<T>(schema: z.ZodType<T>, call: Call): Promise<T> {
     const once = async (): Promise<T> => {
       const { body } = await this.call(call);
-      const text = (await collect(body, MAX_JSON_BYTES)).toString();
+      const text = (await collect(body, call.maxBytes ?? MAX_JSON_BYTES)).toString();
       return parseAnswer(schema, text, call.path);
     };
     if ((call.method ?? 'GET') !== 'GET') return once();
@@ -122,16 +131,17 @@ export class Connection {
     });
   }
 
-  /** Runs what may be repeated, a few times with pauses, while the farm is away for a moment. */
+  /**
+   * Runs what may be repeated, a few times with pauses, while the farm is away for a moment. A farm that never answered is
+   * not there: that is told at once.
+   */
   retrying<T>(signal: AbortSignal | undefined, work: (attempt: number) => Promise<T>): Promise<T> {
-    // A farm that never answered is not there; one that broke off may be restarting.
-    let answered = false;
+    let failures = 0;
     const retryable = (thrown: unknown): boolean => {
-      if (isKilnError(thrown, 'FARM_UNREACHABLE')) return answered;
-      answered = true;
-      return isKilnError(thrown, 'UNAVAILABLE', 'RATE_LIMITED');
+      if (isKilnError(thrown, 'FARM_UNREACHABLE')) return this.#answered;
+      return isKilnError(thrown, 'UNAVAILABLE', 'RATE_LIMITED') && ++failures < ATTEMPTS;
     };
-    return retry({ ...RETRIES, clock: this.clock, retryable, signal }, work);
+    return retry({ ...PAUSES, attempts: AWAY_ATTEMPTS, clock: this.clock, retryable, signal }, work);
   }
 
   async close(): Promise<void> {
@@ -161,6 +171,7 @@ export class Connection {
       const code = systemCode(cause) ?? '';
       const reason = unreachable[code];
       if (reason === undefined) {
+        this.#answered = true;
         throw new KilnError('UNAVAILABLE', `the connection to the farm at ${baseUrl} broke (${messageOf(cause)})`, {
           hint: 'try again; if it stays, look at the farm',
           cause,

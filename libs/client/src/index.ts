@@ -1,7 +1,10 @@
-export { packContext, packFiles, type PackedContext, type WalkOptions } from '#context';
+export type { Digest } from '#oci';
+export { hashContext, type HashedContext, type HashOptions, hashPaths, ignoreFilesFor, StatCache } from '#context';
 export { AccessClient, type PageOptions } from './access-client.ts';
-export { type AgentAnswers, BuildSession } from './build-session.ts';
+export { BlobUploads } from './blob-uploads.ts';
+export { type AgentAnswers, BuildSession, type FileAnswers, type Lent } from './build-session.ts';
 export type { ConnectionOptions } from './connection.ts';
+export { ContextSender, type SentCount } from './context-sender.ts';
 export * from './docker-credentials.ts';
 export type { EventOptions } from './event-stream.ts';
 export * from './kiln-client.ts';

@@ -2,9 +2,10 @@ import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
+import { digestOf } from '#oci';
 import { type BuildView, StoredRequest } from '#protocol';
 import { type Bytes, type Clock, collect, KilnError, single } from '#std';
-import { KilnClient } from './kiln-client.ts';
+import { KilnClient, type SubmittedContexts } from './kiln-client.ts';
 
 let server: Server | undefined;
 afterEach(() => {
@@ -13,7 +14,9 @@ afterEach(() => {
   server = undefined;
 });
 
-const clock: Clock = { nowMs: () => 0, sleep: async () => {} };
+/** What happens while the client waits. */
+const pauses: (() => Promise<void>)[] = [];
+const clock: Clock = { nowMs: () => 0, sleep: async () => void (await pauses.shift()?.()) };
 
 async function clientOf(handle: (request: IncomingMessage, response: ServerResponse) => unknown): Promise<KilnClient> {
   server = createServer((request, response) => void handle(request, response));
@@ -40,6 +43,8 @@ const accept = (response: ServerResponse): void => void response.writeHead(202).
 const reject = (response: ServerResponse, status: number, problem: object): void =>
   void response.writeHead(status).end(JSON.stringify({ type: 'about:blank', title: 'x', status, ...problem }));
 
+const main = (open: () => Bytes): SubmittedContexts => ({ archives: [{ name: 'context', open }] });
+
 describe('submitBuild', () => {
   it('sends the request as JSON first, then the context as it is read', async () => {
     let body = '';
@@ -54,7 +59,7 @@ describe('submitBuild', () => {
       yield Buffer.from('first');
       yield Buffer.from('second');
     };
-    const build = await client.submitBuild({ tags: ['a/b:c'] }, context, {
+    const build = await client.submitBuild({ tags: ['a/b:c'] }, main(context), {
       idempotencyKey: 'k1',
       onSent: (bytes) => sent.push(bytes),
     });
@@ -91,7 +96,7 @@ describe('submitBuild', () => {
     const context = async function* (): Bytes {
       for (let i = 0; i < 64; i++) yield Buffer.alloc(65_536, 'x');
     };
-    await client.submitBuild({}, context, { idempotencyKey: 'k2' });
+    await client.submitBuild({}, main(context), { idempotencyKey: 'k2' });
     expect(keys).toEqual(['k2', 'k2']);
     expect(body.split('x').length - 1).toBeGreaterThanOrEqual(64 * 65_536);
     await client.close();
@@ -115,7 +120,7 @@ describe('submitBuild', () => {
       }
     };
     const controller = new AbortController();
-    const sending = client.submitBuild({}, context, { idempotencyKey: 'k3', signal: controller.signal });
+    const sending = client.submitBuild({}, main(context), { idempotencyKey: 'k3', signal: controller.signal });
     setTimeout(() => controller.abort(new Error('enough')), 300);
     await expect(sending).rejects.toThrow('enough');
     expect(taken).toBeLessThan(64);
@@ -137,7 +142,7 @@ describe('submitBuild', () => {
     const context = async function* (): Bytes {
       for (let i = 0; i < 200; i++) yield Buffer.alloc(65_536);
     };
-    await expect(client.submitBuild({}, context, { idempotencyKey: 'k4' })).rejects.toMatchObject({
+    await expect(client.submitBuild({}, main(context), { idempotencyKey: 'k4' })).rejects.toMatchObject({
       code: 'LIMIT_EXCEEDED',
       message: 'the context is too large',
       hint: 'use .dockerignore',
@@ -154,8 +159,54 @@ describe('submitBuild', () => {
       yield Buffer.from('x');
       throw failure;
     };
-    await expect(client.submitBuild({}, context, { idempotencyKey: 'k5' })).rejects.toBe(failure);
+    await expect(client.submitBuild({}, main(context), { idempotencyKey: 'k5' })).rejects.toBe(failure);
     expect(opened).toBe(1);
+    await client.close();
+  });
+
+  it('names contexts that were sent before, and needs no archive then', async () => {
+    let body = '';
+    const client = await clientOf(async (request, response) => {
+      body = (await collect(request, 1 << 20)).toString();
+      accept(response);
+    });
+    const references = { context: { digest: digestOf('manifest'), sentBytes: 7 } };
+    await client.submitBuild({}, { references }, { idempotencyKey: 'k7' });
+    expect(body.split('\r\n')).toEqual([
+      '--kiln-k7',
+      'content-disposition: form-data; name="request"',
+      'content-type: application/json',
+      '',
+      '{}',
+      '--kiln-k7',
+      'content-disposition: form-data; name="contexts"',
+      'content-type: application/json',
+      '',
+      JSON.stringify(references),
+      '--kiln-k7--',
+      '',
+    ]);
+    await client.close();
+  });
+
+  it('waits for a farm that was there and starts anew, but not for ever', async () => {
+    const client = await clientOf((_, response) => accept(response));
+    const { port } = server?.address() as AddressInfo;
+    const submit = (): Promise<BuildView> => client.submitBuild({}, {}, { idempotencyKey: 'k8' });
+    await submit();
+    const down = async (): Promise<void> => {
+      const closed = new Promise((resolve) => server?.close(resolve));
+      server?.closeAllConnections();
+      await closed;
+    };
+    await down();
+    await expect(submit()).rejects.toMatchObject({ code: 'FARM_UNREACHABLE' });
+    pauses.push(async () => {
+      server = createServer((_, response) => accept(response));
+      await new Promise<void>((resolve) => server?.listen(port, '127.0.0.1', resolve));
+    });
+    expect((await submit()).id).toBe('b1');
+    expect(pauses).toEqual([]);
     await client.close();
   });
 
@@ -167,7 +218,7 @@ describe('submitBuild', () => {
       opened += 1;
       return single('x');
     };
-    await expect(gone.submitBuild({}, context, { idempotencyKey: 'k6' })).rejects.toMatchObject({
+    await expect(gone.submitBuild({}, main(context), { idempotencyKey: 'k6' })).rejects.toMatchObject({
       code: 'FARM_UNREACHABLE',
       message: expect.stringMatching(
         /^cannot reach the farm at http:\/\/127\.0\.0\.1:\d+ \(connection refused\)$/,

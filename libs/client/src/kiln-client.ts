@@ -11,34 +11,51 @@ import {
   CacheStatistics,
   type CacheStatisticsQuery,
   CacheUsage,
+  CONTEXT_MANIFEST_TYPE,
+  type ContextReference,
+  ContextView,
   type NumberedEvent,
   type RetryRequestInput,
   StepList,
   type StepView,
 } from '#protocol';
+import { type ContextManifest, encodeManifest } from '#context';
 import { type Bytes, isKilnError } from '#std';
 import { AccessClient } from './access-client.ts';
-import { type AgentAnswers, BuildSession } from './build-session.ts';
+import { BlobUploads } from './blob-uploads.ts';
+import { BuildSession, type Lent } from './build-session.ts';
 import { Connection, type ConnectionOptions } from './connection.ts';
 import { type EventOptions, followEvents } from './event-stream.ts';
+import { compressed } from './file-pack.ts';
 import { multipartBody } from './multipart.ts';
 import { type ExpectedBytes, verifyBytes } from './verify-output.ts';
 
 export interface NamedArchive {
-  /** as in the request's `contexts` */
+  /** as in the request's `contexts`; `context` is the main one */
   readonly name: string;
-  /** called anew for every attempt */
+  /** a tar, plain or compressed; called anew for every attempt */
   readonly open: () => Bytes;
+}
+
+/** Where the contexts of a build are. One that the farm fetches is in neither. */
+export interface SubmittedContexts {
+  /** that the farm has taken, by name */
+  readonly references?: Readonly<Record<string, ContextReference>> | undefined;
+  readonly archives?: readonly NamedArchive[] | undefined;
 }
 
 export interface SubmitOptions {
   /** makes a repeated submission the same build */
   readonly idempotencyKey: string;
   readonly signal?: AbortSignal | undefined;
-  /** contexts that the request names, besides the main one */
-  readonly named?: readonly NamedArchive[] | undefined;
-  /** told how many bytes of the contexts have been sent, of this attempt */
+  /** told how many bytes of the archives have been sent, of this attempt */
   readonly onSent?: (bytes: number) => void;
+}
+
+/** A context that the farm has taken by its manifest. */
+export interface AnnouncedContext extends ContextView {
+  /** of the manifest, on the wire */
+  readonly sentBytes: number;
 }
 
 export type RetryOptions = Pick<SubmitOptions, 'idempotencyKey' | 'signal'>;
@@ -55,6 +72,10 @@ export interface LogOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Of a request that names several. */
+export const MAIN_CONTEXT = 'context';
+/** A digest for each file of the largest context. */
+const MAX_MISSING_BYTES = 256 * 1024 * 1024;
 /** The farm takes in and digests a whole context before it answers. */
 const SUBMIT_ANSWER_MS = 15 * 60_000;
 const LOG_IDLE_MS = 15 * 60_000;
@@ -77,34 +98,64 @@ export class KilnClient {
     this.access = new AccessClient(this.#connection);
   }
 
-  /** Sends a context (a tar, plain or compressed) with what to do with it. `open` is called anew for every attempt. */
-  submitBuild(request: BuildRequestInput, open: () => Bytes, options: SubmitOptions): Promise<BuildView> {
-    const json = JSON.stringify(request);
-    const boundary = `kiln-${options.idempotencyKey}`;
+  /** Announces a context by its manifest; the answer says which contents the project lacks. */
+  async announceContext(manifest: ContextManifest, signal?: AbortSignal): Promise<AnnouncedContext> {
+    const body = await compressed(encodeManifest(manifest));
+    const view = await this.#connection.retrying(signal, () =>
+      this.#connection.json(ContextView, {
+        method: 'POST',
+        path: '/v1/contexts',
+        headers: { 'content-type': CONTEXT_MANIFEST_TYPE },
+        body,
+        signal,
+        answerMs: SUBMIT_ANSWER_MS,
+        maxBytes: MAX_MISSING_BYTES,
+      }),
+    );
+    return { ...view, sentBytes: body.byteLength };
+  }
+
+  /** @param onWire told of bytes of files on the wire that the farm has taken */
+  uploads(onWire: (bytes: number) => void): BlobUploads {
+    return new BlobUploads({ connection: this.#connection, onWire });
+  }
+
+  /** Submits a build: what to do, and of which contexts. */
+  submitBuild(
+    request: BuildRequestInput,
+    { references = {}, archives = [] }: SubmittedContexts,
+    options: SubmitOptions,
+  ): Promise<BuildView> {
+    const { idempotencyKey, signal } = options;
+    const boundary = `kiln-${idempotencyKey}`;
+    const fields = [
+      { name: 'request', json: JSON.stringify(request) },
+      ...(Object.keys(references).length === 0 ? [] : [{ name: 'contexts', json: JSON.stringify(references) }]),
+    ];
     const attempt = async (): Promise<BuildView> => {
       const count = counter(options.onSent);
-      const named = (options.named ?? []).map(({ name, open: openNamed }) => ({
-        field: `context:${name}`,
-        tar: count(openNamed()),
+      const parts = archives.map(({ name, open }) => ({
+        field: name === MAIN_CONTEXT ? name : `context:${name}`,
+        tar: count(open()),
       }));
-      const body = multipartBody(json, [{ field: 'context', tar: count(open()) }, ...named], boundary);
+      const body = multipartBody(fields, parts, boundary);
       try {
         return await this.#connection.json(BuildView, {
           method: 'POST',
           path: '/v1/builds',
           headers: {
             'content-type': `multipart/form-data; boundary=${boundary}`,
-            'idempotency-key': options.idempotencyKey,
+            'idempotency-key': idempotencyKey,
           },
           body,
-          signal: options.signal,
+          signal,
           answerMs: SUBMIT_ANSWER_MS,
         });
       } finally {
         body.destroy();
       }
     };
-    return this.#connection.retrying(options.signal, attempt);
+    return this.#connection.retrying(signal, attempt);
   }
 
   build(id: string, signal?: AbortSignal): Promise<BuildView> {
@@ -216,10 +267,10 @@ export class KilnClient {
     yield* verifyBytes(body, expected);
   }
 
-  /** Answers for the agents that this client forwards to a build, until it is disposed of. */
-  session(id: string, answer: AgentAnswers): BuildSession {
+  /** Answers what a build asks of its client, until it is disposed of. */
+  session(id: string, lent: Lent): BuildSession {
     const { clock } = this.#connection;
-    return new BuildSession({ answer, clock, open: () => this.#connection.socket(buildPath(id, '/session')) });
+    return new BuildSession({ ...lent, clock, open: () => this.#connection.socket(buildPath(id, '/session')) });
   }
 
   /** Breaks what is still open. */

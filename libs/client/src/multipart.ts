@@ -11,17 +11,34 @@ export interface ContextPart {
   readonly tar: Bytes;
 }
 
+/** Another part of it. */
+export interface JsonPart {
+  readonly name: string;
+  readonly json: string;
+}
+
 /**
- * The body of a submission: the request as JSON, then each context as a tar, as it is read. FormData would want the
- * contexts' lengths beforehand.
+ * The body of a submission: what is JSON, then each context as a tar, as it is read. FormData would want the contexts'
+ * lengths beforehand.
  */
-export function multipartBody(request: string, contexts: readonly ContextPart[], boundary: string): Readable {
+export function multipartBody(
+  fields: readonly JsonPart[],
+  contexts: readonly ContextPart[],
+  boundary: string,
+): Readable {
   const chunks = async function* (): Bytes {
-    const request_ = part(boundary, 'form-data; name="request"', 'application/json');
-    yield Buffer.from(`${request_}${request}\r\n`);
-    for (const [index, { field, tar }] of contexts.entries()) {
-      const disposition = `form-data; name="${field}"; filename="context.tar"`;
-      yield Buffer.from(`${index === 0 ? '' : '\r\n'}${part(boundary, disposition, 'application/x-tar')}`);
+    let first = true;
+    const head = (disposition: string, type: string): Buffer => {
+      const text = `${first ? '' : '\r\n'}${part(boundary, disposition, type)}`;
+      first = false;
+      return Buffer.from(text);
+    };
+    for (const { name, json } of fields) {
+      yield head(`form-data; name="${name}"`, 'application/json');
+      yield Buffer.from(json);
+    }
+    for (const { field, tar } of contexts) {
+      yield head(`form-data; name="${field}"; filename="context.tar"`, 'application/x-tar');
       yield* tar;
     }
     yield Buffer.from(`\r\n--${boundary}--\r\n`);

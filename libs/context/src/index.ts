@@ -1,9 +1,11 @@
 export { decompress } from './decompress.ts';
+export * from './hash-context.ts';
 export * from './ignore.ts';
 export * from './ingest-tar.ts';
 export * from './listing-changes.ts';
 export * from './manifest.ts';
-export * from './pack-context.ts';
+export * from './local-file.ts';
+export * from './stat-cache.ts';
 export { hasWildcard, matchPattern } from './pattern.ts';
 export * from './select-sources.ts';
 export { indexOf } from './tree-index.ts';

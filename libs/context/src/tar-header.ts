@@ -2,18 +2,12 @@ import { decodePath } from '#content';
 import { KilnError } from '#std';
 import { z } from 'zod';
 
-/** PAX records of Kiln's own client: names that are not UTF-8, in base64, which PAX cannot hold (see POSIX pax, "path"). */
-export const RAW_PATH = 'KILN.path';
-export const RAW_LINK = 'KILN.linkpath';
-
 const MAX_NAME_BYTES = 255;
 
 const pax = z.looseObject({
   path: z.string().optional(),
   linkpath: z.string().optional(),
   mtime: z.string().optional(),
-  [RAW_PATH]: z.base64().optional(),
-  [RAW_LINK]: z.base64().optional(),
 });
 
 const header = z.object({
@@ -81,8 +75,7 @@ function contextPath(name: string, maxPathBytes: number): string {
 }
 
 /** tar-stream gives the bytes of a header one by one (latin1), but has decoded PAX records as UTF-8. */
-function decodeName(name: string, fromPax: string | undefined, raw: string | undefined): string {
-  if (raw !== undefined) return decodePath(Buffer.from(raw, 'base64'));
+function decodeName(name: string, fromPax: string | undefined): string {
   if (fromPax === undefined) return decodePath(Buffer.from(name, 'latin1'));
   if (!fromPax.includes('\ufffd')) return fromPax;
   throw invalidEntry(
@@ -103,13 +96,13 @@ export function readHeader(fields: unknown, maxPathBytes: number): ArchiveEntry 
     });
   }
   const { name, linkname, mode, mtime, size, pax: records } = parsed.data;
-  const text = decodeName(name, records?.path, records?.[RAW_PATH]);
+  const text = decodeName(name, records?.path);
   const type = entryType(text, parsed.data.type);
   if (records !== null && Object.keys(records).some((key) => key.startsWith('GNU.sparse.'))) {
     throw invalidEntry(text, 'is a sparse file', 'pack the context without --sparse');
   }
   const path = contextPath(text, maxPathBytes);
-  const target = decodeName(linkname ?? '', records?.linkpath, records?.[RAW_LINK]);
+  const target = decodeName(linkname ?? '', records?.linkpath);
   if (type === 'symlink' && (target === '' || target.includes('\0'))) throw invalidEntry(text, 'is a link to nothing');
   const seconds = Math.floor(records?.mtime === undefined ? mtime.getTime() / 1000 : Number(records.mtime));
   return {

@@ -1,7 +1,8 @@
-import { constants, lstatSync, readdirSync, readFileSync, readlinkSync, type Stats } from 'node:fs';
+import { type BigIntStats, constants, lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { setImmediate as turn } from 'node:timers/promises';
 import { decodePath, encodePath, joinPath, parentOf } from '#content';
 import { KilnError, messageOf, systemCode } from '#std';
+import { type FileStamp, stampOf } from './file-stamp.ts';
 import { type IgnoreRules, type IgnoreState, ignoreFilesFor, noRules, parseIgnore } from './ignore.ts';
 
 /** One file of a context on the client's disk. */
@@ -19,6 +20,7 @@ export interface ContextFile {
   readonly sizeBytes: number;
   /** symlink: its target; hardlink: the file's first name */
   readonly link: string;
+  readonly stamp: FileStamp;
 }
 
 export interface WalkOptions {
@@ -29,6 +31,7 @@ export interface WalkOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+const NS = 1_000_000_000n;
 const MAX_IGNORE_BYTES = 4 * 1024 * 1024;
 
 export function unreadable(path: string, cause: unknown): KilnError {
@@ -50,7 +53,7 @@ function look<T>(path: string, call: () => T): T | undefined {
   }
 }
 
-function typeOf(path: string, stats: Stats): ContextFile['type'] | 'socket' {
+function typeOf(path: string, stats: BigIntStats): ContextFile['type'] | 'socket' {
   if (stats.isFile()) return 'file';
   if (stats.isDirectory()) return 'dir';
   if (stats.isSymbolicLink()) return 'symlink';
@@ -61,13 +64,21 @@ function typeOf(path: string, stats: Stats): ContextFile['type'] | 'socket' {
   });
 }
 
-function describe(path: string, diskPath: Buffer, linked: Map<string, string>): ContextFile | undefined {
-  const stats = look(path, () => lstatSync(diskPath));
+/** Rounded down, before 1970 too. */
+function secondsOf(ns: bigint): number {
+  const seconds = ns / NS;
+  return Number(ns < seconds * NS ? seconds - 1n : seconds);
+}
+
+/** Looks at one file; undefined for what is not there (any more), and for sockets. */
+export function describe(path: string, diskPath: Buffer, linked = new Map<string, string>()): ContextFile | undefined {
+  const stats = look(path, () => lstatSync(diskPath, { bigint: true }));
   if (stats === undefined) return undefined;
   const type = typeOf(path, stats);
   if (type === 'socket') return undefined;
-  const common = { path, diskPath, mode: stats.mode & 0o7777, mtime: Math.floor(stats.mtimeMs / 1000) };
-  if (type === 'file' && stats.nlink > 1) {
+  const mode = Number(stats.mode & 0o7777n);
+  const common = { path, diskPath, mode, mtime: secondsOf(stats.mtimeNs), stamp: stampOf(stats) };
+  if (type === 'file' && stats.nlink > 1n) {
     const inode = `${stats.dev} ${stats.ino}`;
     const first = linked.get(inode);
     if (first !== undefined) return { ...common, type: 'hardlink', sizeBytes: 0, link: first };
@@ -76,7 +87,7 @@ function describe(path: string, diskPath: Buffer, linked: Map<string, string>): 
   return {
     ...common,
     type,
-    sizeBytes: type === 'file' ? stats.size : 0,
+    sizeBytes: type === 'file' ? Number(stats.size) : 0,
     link: type === 'symlink' ? decodePath(look(path, () => readlinkSync(diskPath, 'buffer')) ?? Buffer.alloc(0)) : '',
   };
 }

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, request as forward, type Server, type ServerResponse } from 'node:http';
+import { connect, type Socket } from 'node:net';
 
 export interface ProxiedRequest {
   readonly method: string;
@@ -37,6 +38,7 @@ export class FaultProxy implements AsyncDisposable {
   readonly requests: ProxiedRequest[] = [];
   readonly #rules: Rule[] = [];
   readonly #holds = new Set<(request: ProxiedRequest) => Promise<void> | undefined>();
+  readonly #joined = new Set<Socket>();
   readonly #server: Server;
   readonly #target: URL;
 
@@ -49,6 +51,9 @@ export class FaultProxy implements AsyncDisposable {
     const server = createServer();
     const proxy = new FaultProxy(server, new URL(target));
     server.on('request', (request, response) => void proxy.#serve(request, response));
+    server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) =>
+      proxy.#join(request, socket, head),
+    );
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
     return proxy;
@@ -97,6 +102,7 @@ export class FaultProxy implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#server.close();
     this.#server.closeAllConnections();
+    for (const socket of this.#joined) socket.destroy();
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -125,6 +131,28 @@ export class FaultProxy implements AsyncDisposable {
       case 'garble':
         return this.#forward(request, response, fault);
     }
+  }
+
+  /** A WebSocket: from here on nobody looks at what passes. */
+  #join(request: IncomingMessage, client: Socket, head: Buffer): void {
+    const { method = '', url: path = '', headers, rawHeaders } = request;
+    this.requests.push({ method, path, headers });
+    const upstream = connect(Number(this.#target.port), this.#target.hostname);
+    for (const [socket, peer] of [
+      [client, upstream],
+      [upstream, client],
+    ] as const) {
+      this.#joined.add(socket);
+      socket.on('error', () => {});
+      socket.on('close', () => {
+        this.#joined.delete(socket);
+        peer.destroy();
+      });
+    }
+    const lines = rawHeaders.flatMap((name, at) => (at % 2 === 0 ? [`${name}: ${rawHeaders[at + 1]}`] : []));
+    upstream.write(`${[`${method} ${path} HTTP/1.1`, ...lines].join('\r\n')}\r\n\r\n`);
+    upstream.write(head);
+    client.pipe(upstream).pipe(client);
   }
 
   #forward(request: IncomingMessage, response: ServerResponse, fault?: Fault): void {

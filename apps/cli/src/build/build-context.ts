@@ -1,9 +1,10 @@
 import { lstat, readFile, realpath, stat } from 'node:fs/promises';
 import { basename, isAbsolute, join, relative, resolve, sep } from 'node:path';
-import { packContext } from '#client';
-import { type Bytes, KilnError, single } from '#std';
+import { hashContext, ignoreFilesFor, type StatCache } from '#client';
+import { KilnError, single } from '#std';
 import type { ContextCount } from '../progress/client-event.ts';
 import { usageError } from '../usage.ts';
+import { digestsAt, type LocalContext } from './local-context.ts';
 import { whyUnreadable } from './unreadable.ts';
 import { type RemoteContext, remoteContext } from './remote-context.ts';
 import { type Input, readContextInput, readDockerfile } from './stdin.ts';
@@ -15,6 +16,7 @@ export interface ContextSource {
   readonly file: string | undefined;
   readonly cwd: string;
   readonly stdin: Input;
+  readonly cache: StatCache | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -29,7 +31,8 @@ export interface BuildContext extends AsyncDisposable {
   readonly text: string | undefined;
   /** where the farm finds it, when it does not come from here */
   readonly remote?: RemoteContext | undefined;
-  open(): Bytes;
+  /** what comes from here, if anything does */
+  readonly local?: LocalContext | undefined;
 }
 
 /** Two empty blocks: https://pubs.opengroup.org/onlinepubs/9799919799/utilities/pax.html */
@@ -39,7 +42,7 @@ const nothing = async (): Promise<void> => {};
 
 /**
  * The context that a command line means.
- * @throws KilnError INVALID_ARGUMENT for wrong use, such as a Dockerfile that is not there, what packing throws
+ * @throws KilnError INVALID_ARGUMENT for wrong use, such as a Dockerfile that is not there, what reading it throws
  */
 export async function openContext(source: ContextSource): Promise<BuildContext> {
   if (source.path === '-') return fromStandardInput(source);
@@ -62,25 +65,15 @@ export async function openContext(source: ContextSource): Promise<BuildContext> 
       'name the directory to build; -f names the Dockerfile',
     );
   const dockerfile = await findDockerfile(directory, source);
-  const pack = (): ReturnType<typeof packContext> =>
-    packContext(directory, { signal: source.signal, dockerfile: dockerfile.dockerfile });
-  const first = await pack();
-  let fresh: Bytes | undefined = first.tar;
-  const open = (): Bytes => {
-    const tar = fresh ?? again(pack);
-    fresh = undefined;
-    return tar;
-  };
+  const { cache, signal } = source;
+  const hashed = await hashContext(directory, { cache, signal, dockerfile: dockerfile.dockerfile });
+  const read = [dockerfile.dockerfile, ...ignoreFilesFor(dockerfile.dockerfile)];
   return {
     ...dockerfile,
-    count: { files: first.files, sizeBytes: first.sizeBytes },
-    open,
+    count: { files: hashed.count, sizeBytes: hashed.sizeBytes },
+    local: { kind: 'files', hashed, ahead: digestsAt(hashed, read) },
     [Symbol.asyncDispose]: nothing,
   };
-}
-
-async function* again(pack: () => ReturnType<typeof packContext>): Bytes {
-  yield* (await pack()).tar;
 }
 
 /** The farm fetches it; the Dockerfile is in it, or comes from standard input. */
@@ -92,7 +85,6 @@ async function fromElsewhere(remote: RemoteContext, { file, stdin }: ContextSour
     dockerfile: text === undefined ? (file ?? 'Dockerfile').replace(/^(?:\.?\/)+/, '') : 'Dockerfile',
     dockerfileText: text,
     text,
-    open: () => single(EMPTY_TAR),
     [Symbol.asyncDispose]: nothing,
   };
 }
@@ -108,7 +100,7 @@ async function fromStandardInput({ file, stdin }: ContextSource): Promise<BuildC
       dockerfile,
       dockerfileText: undefined,
       text: undefined,
-      open: () => archive.open(),
+      local: { kind: 'archive', open: () => archive.open() },
       [Symbol.asyncDispose]: () => archive[Symbol.asyncDispose](),
     };
   }
@@ -120,7 +112,7 @@ async function fromStandardInput({ file, stdin }: ContextSource): Promise<BuildC
     dockerfile: 'Dockerfile',
     dockerfileText: input.text,
     text: input.text,
-    open: () => single(EMPTY_TAR),
+    local: { kind: 'archive', open: () => single(EMPTY_TAR) },
     [Symbol.asyncDispose]: nothing,
   };
 }

@@ -3,6 +3,7 @@ import { type BuildEvent, isFinal } from '#protocol';
 import { KilnError, messageOf } from '#std';
 import { drained } from '../drained.ts';
 import type { Renderer } from '../progress/client-event.ts';
+import type { ContextProgress } from './context-progress.ts';
 import { onAbort } from './interrupt.ts';
 
 export type FinalEvent = Extract<BuildEvent, { readonly type: 'succeeded' | 'failed' | 'cancelled' }>;
@@ -11,6 +12,8 @@ export interface Following {
   readonly client: KilnClient;
   readonly buildId: string;
   readonly renderer: Renderer;
+  /** of what is sent meanwhile: told no more once the build has ended */
+  readonly progress?: Pick<ContextProgress, 'close'>;
   /** cancels the build */
   readonly interrupted: AbortSignal;
 }
@@ -22,7 +25,7 @@ const isFinalEvent = (event: BuildEvent): event is FinalEvent => isFinal(event);
 
 /** Shows a build to its end. Undefined when it was interrupted and has not ended in time. */
 export async function followBuild(following: Following): Promise<FinalEvent | undefined> {
-  const { client, buildId, renderer, interrupted } = following;
+  const { client, buildId, renderer, progress, interrupted } = following;
   const leaving = new AbortController();
   let timer: NodeJS.Timeout | undefined;
   using _ = onAbort(interrupted, () => {
@@ -34,6 +37,7 @@ export async function followBuild(following: Following): Promise<FinalEvent | un
   });
   try {
     for await (const { event } of client.events(buildId, { signal: leaving.signal })) {
+      if (isFinalEvent(event)) progress?.close();
       renderer.show(event);
       await drained(process.stderr);
       if (isFinalEvent(event)) return event;

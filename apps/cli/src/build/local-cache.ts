@@ -1,16 +1,17 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { type NamedArchive, packFiles } from '#client';
+import { hashPaths, type StatCache } from '#client';
 import { type CacheSource, NamedContext } from '#protocol';
 import { messageOf } from '#std';
 import { z } from 'zod';
 import type { GivenCache } from './caches.ts';
+import type { NamedLocalContext } from './local-context.ts';
 
 /** Caches, ready to be asked for; those in directories are sent as layouts. */
 export interface OpenedCaches {
   readonly requests: readonly CacheSource[];
   readonly contexts: Readonly<Record<string, NamedContext>>;
-  readonly archives: readonly NamedArchive[];
+  readonly local: readonly NamedLocalContext[];
 }
 
 const Entry = z.looseObject({ mediaType: z.string().optional(), digest: z.string() });
@@ -27,14 +28,21 @@ const REF_NAME = 'org.opencontainers.image.ref.name';
 const KILN = 'application/vnd.kiln.';
 const BUILDKIT_CONFIG = 'application/vnd.buildkit.cacheconfig.v0';
 
+interface CacheOptions {
+  readonly cwd: string;
+  readonly cache: StatCache | undefined;
+  readonly note: (text: string) => void;
+  readonly signal: AbortSignal;
+}
+
 /** A directory without a cache is told of and passed over, as docker buildx does: the first build of a job has none. */
 export async function openCaches(
   given: readonly GivenCache[],
-  { cwd, note }: { readonly cwd: string; readonly note: (text: string) => void },
+  { cwd, cache: statCache, note, signal }: CacheOptions,
 ): Promise<OpenedCaches> {
   const requests: CacheSource[] = [];
   const contexts: Record<string, NamedContext> = {};
-  const archives: NamedArchive[] = [];
+  const local: NamedLocalContext[] = [];
   for (const cache of given) {
     if (cache.type === 'registry') {
       requests.push(cache);
@@ -47,14 +55,16 @@ export async function openCaches(
       const context = `cache-from:${requests.length}:${cache.path.replaceAll(/[^\w./-]/g, '_').slice(-128)}`;
       const layout = NamedContext.parse({ type: 'ociLayout', digest });
       if (layout.type !== 'ociLayout') continue;
+      const hashed = await hashPaths(directory, files, { cache: statCache, signal });
       contexts[context] = layout;
-      archives.push({ name: context, open: () => packFiles(directory, files) });
+      local.push({ kind: 'files', name: context, hashed, ahead: [] });
       requests.push({ type: 'local', context, digest: layout.digest });
     } catch (thrown) {
+      signal.throwIfAborted();
       note(`--cache-from ${cache.path} is not used: ${messageOf(thrown)}`);
     }
   }
-  return { requests, contexts, archives };
+  return { requests, contexts, local };
 }
 
 async function digestIn(directory: string, tag: string): Promise<string> {

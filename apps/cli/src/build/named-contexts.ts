@@ -1,10 +1,11 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { type NamedArchive, packContext, type WalkOptions } from '#client';
+import { hashContext, type StatCache } from '#client';
 import { NamedContext } from '#protocol';
-import { type Bytes, messageOf } from '#std';
+import { messageOf } from '#std';
 import { z } from 'zod';
 import { usageError } from '../usage.ts';
+import { digestsAt, type NamedLocalContext } from './local-context.ts';
 import { whyUnreadable } from './unreadable.ts';
 import { remoteContext } from './remote-context.ts';
 
@@ -17,7 +18,7 @@ export type GivenContext =
 /** Named contexts, ready to be sent. */
 export interface NamedContexts {
   readonly requests: Readonly<Record<string, NamedContext>>;
-  readonly archives: readonly NamedArchive[];
+  readonly local: readonly NamedLocalContext[];
 }
 
 const NAME = /^[a-z0-9][a-z0-9._/:@-]*$/;
@@ -63,13 +64,19 @@ function readValue(value: string): GivenContext {
   }
 }
 
-/** Walks the directories; their contents are read as they are sent. @throws KilnError INVALID_ARGUMENT, CONTEXT_INVALID */
+interface NamedOptions {
+  readonly cwd: string;
+  readonly cache: StatCache | undefined;
+  readonly signal: AbortSignal;
+}
+
+/** Walks the directories and digests their files. @throws KilnError INVALID_ARGUMENT, CONTEXT_INVALID */
 export async function openNamedContexts(
   given: ReadonlyMap<string, GivenContext>,
-  { cwd, signal }: { readonly cwd: string; readonly signal: AbortSignal },
+  { cwd, cache, signal }: NamedOptions,
 ): Promise<NamedContexts> {
   const requests: Record<string, NamedContext> = {};
-  const archives: NamedArchive[] = [];
+  const local: NamedLocalContext[] = [];
   for (const [name, context] of given) {
     if (context.type === 'elsewhere') {
       requests[name] = context.request;
@@ -81,22 +88,11 @@ export async function openNamedContexts(
     requests[name] = layout
       ? NamedContext.parse({ type: 'ociLayout', digest: await layoutDigest(name, directory, context) })
       : { type: 'local' };
-    const open = await packed(directory, { signal, ignoreFiles: layout ? [] : ['.dockerignore'] });
-    archives.push({ name, open });
+    const ignoreFiles = layout ? [] : ['.dockerignore'];
+    const hashed = await hashContext(directory, { cache, signal, ignoreFiles });
+    local.push({ kind: 'files', name, hashed, ahead: digestsAt(hashed, ignoreFiles) });
   }
-  return { requests, archives };
-}
-
-async function packed(directory: string, options: WalkOptions): Promise<() => Bytes> {
-  let fresh: Bytes | undefined = (await packContext(directory, options)).tar;
-  const again = async function* (): Bytes {
-    yield* (await packContext(directory, options)).tar;
-  };
-  return () => {
-    const tar = fresh ?? again();
-    fresh = undefined;
-    return tar;
-  };
+  return { requests, local };
 }
 
 async function checkDirectory(name: string, directory: string): Promise<void> {

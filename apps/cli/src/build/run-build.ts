@@ -17,6 +17,7 @@ import { Interrupt } from './interrupt.ts';
 import { openCaches } from './local-cache.ts';
 import { imageId, metadataOf } from './metadata.ts';
 import { findLoadTarget } from './load-target.ts';
+import { statCacheIn } from './local-context.ts';
 import { readSecrets } from './secrets.ts';
 import type { AgentSurroundings, SshAgents } from './ssh-agents.ts';
 import { openNamedContexts } from './named-contexts.ts';
@@ -56,9 +57,10 @@ export async function runBuild(options: BuildOptions, config: Config, around: Bu
     const outside = { cwd: around.cwd, environment: around.environment };
     await using agents = await openAgents(options, outside);
     const secrets = await readSecrets(options.run.secrets, { ...outside, note });
-    await using context = await openContext({ ...options, ...around, signal: interrupt.signal });
-    const named = await openNamedContexts(options.buildContexts, { cwd: around.cwd, signal: interrupt.signal });
-    const caches = await openCaches(options.cacheFrom, { cwd: around.cwd, note });
+    const reading = { cwd: around.cwd, cache: statCacheIn(config.contextCacheDir), signal: interrupt.signal };
+    await using context = await openContext({ ...options, ...around, ...reading });
+    const named = await openNamedContexts(options.buildContexts, reading);
+    const caches = await openCaches(options.cacheFrom, { ...reading, note });
     const start = (): Promise<void> => startEmbedded(options, config, around, interrupt.signal);
     const submission: Submission = {
       config,
@@ -73,14 +75,15 @@ export async function runBuild(options: BuildOptions, config: Config, around: Bu
       interrupted: interrupt.signal,
       startFarm: start,
     };
-    const { client, build } = await submit(submission);
+    const { client, build, files, progress } = await submit(submission);
     await using _ = client;
-    await using _session = agents === undefined ? undefined : client.session(build.id, agents.answer);
+    const asked = agents !== undefined || files !== undefined;
+    await using _session = asked ? client.session(build.id, { agents: agents?.answer, files }) : undefined;
     const farm = { url: new URL(build.url).origin, embedded: config.farm === undefined };
     renderer.show({ type: 'accepted', atMs: around.nowMs(), build, farm });
     if (targets.buildId !== undefined) await replaceWithText(targets.buildId, `${build.id}\n`);
     if (options.detach && !interrupt.signal.aborted) return detach(build, renderer, around);
-    const end = await followBuild({ client, buildId: build.id, renderer, interrupted: interrupt.signal });
+    const end = await followBuild({ client, buildId: build.id, renderer, progress, interrupted: interrupt.signal });
     renderer.close();
     if (interrupt.signal.aborted) return 130;
     if (end?.type !== 'succeeded') return 1;

@@ -1,14 +1,17 @@
 import { randomBytes } from 'node:crypto';
-import { dockerCredentials, type KilnClient } from '#client';
+import { dockerCredentials, type FileAnswers, type KilnClient, MAIN_CONTEXT } from '#client';
 import type { BuildRequestInput, BuildView } from '#protocol';
-import { type Bytes, isKilnError } from '#std';
+import { isKilnError } from '#std';
 import type { Config } from '../config.ts';
 import { clientFor } from '../farm/connect.ts';
 import { isOutdated, readFarmFile } from '../farm/farm-file.ts';
 import type { Renderer } from '../progress/client-event.ts';
 import type { BuildContext } from './build-context.ts';
 import type { BuildOptions } from './build-flags.ts';
+import { ContextProgress } from './context-progress.ts';
+import { ContextTransfer } from './context-transfer.ts';
 import type { OpenedCaches } from './local-cache.ts';
+import type { NamedLocalContext } from './local-context.ts';
 import type { NamedContexts } from './named-contexts.ts';
 import { onAbort } from './interrupt.ts';
 import { registryHosts } from './registry-hosts.ts';
@@ -33,12 +36,13 @@ export interface Submission {
 export interface Submitted {
   readonly client: KilnClient;
   readonly build: BuildView;
+  /** sends what the build asks for; undefined where it will not ask */
+  readonly files: FileAnswers | undefined;
+  readonly progress: ContextProgress;
 }
 
 /** How long an interrupted submission that is with the farm already may take, so that its build can be cancelled. */
 const GRACE_MS = 5_000;
-/** How often a large context tells how far it is. */
-const TELL_MS = 200;
 
 /** Sends the build, to an embedded farm that is started if nobody answers. */
 export async function submit(submission: Submission): Promise<Submitted> {
@@ -47,7 +51,7 @@ export async function submit(submission: Submission): Promise<Submitted> {
   const idempotencyKey = randomBytes(16).toString('hex');
   const send = async (client: KilnClient): Promise<Submitted> => {
     try {
-      return { client, build: await sendOnce(submission, { client, request, idempotencyKey }) };
+      return { client, ...(await sendOnce(submission, { client, request, idempotencyKey })) };
     } catch (thrown) {
       await client.close();
       throw thrown;
@@ -118,50 +122,47 @@ interface Sending {
   readonly idempotencyKey: string;
 }
 
+function localContexts({ context, named, caches }: Submission): readonly NamedLocalContext[] {
+  const main = context.local === undefined ? [] : [{ ...context.local, name: MAIN_CONTEXT }];
+  return [...main, ...named.local, ...caches.local];
+}
+
 async function sendOnce(
-  { context, named, caches, renderer, nowMs, interrupted }: Submission,
+  submission: Submission,
   { client, request, idempotencyKey }: Sending,
-): Promise<BuildView> {
-  const beganMs = nowMs();
-  let sentBytes = 0;
-  let toldMs = beganMs;
-  let whole = false;
-  const sent = [...named.archives, ...caches.archives];
-  const open = async function* (): Bytes {
-    whole = false;
-    yield* context.open();
-    whole = sent.length === 0;
-  };
-  const archives = sent.map(({ name, open: openNamed }, index) => ({
+): Promise<Omit<Submitted, 'client'>> {
+  const { context, options, renderer, nowMs, interrupted } = submission;
+  const contexts = localContexts(submission);
+  const archives = contexts.filter((each) => each.kind === 'archive');
+  const progress = new ContextProgress({ context: context.count, renderer, nowMs });
+  const transfer = new ContextTransfer({ client, contexts, progress, leaves: options.detach });
+  // An archive that is with the farm in whole may be a build already, and so may what goes without one.
+  let left = archives.length;
+  let submitting = false;
+  const counted = archives.map(({ name, open }, index) => ({
     name,
-    open: async function* (): Bytes {
-      yield* openNamed();
-      whole = index === sent.length - 1;
+    open: async function* () {
+      left = archives.length - index;
+      yield* open();
+      left--;
     },
   }));
   const sending = new AbortController();
+  const { signal } = sending;
   let timer: NodeJS.Timeout | undefined;
   using _ = onAbort(interrupted, () => {
-    // What the farm has in whole may be a build already: wait for its name, to cancel it.
-    if (!whole) sending.abort(interrupted.reason);
+    // Then wait for its name, to cancel it.
+    if (!submitting || left > 0) sending.abort(interrupted.reason);
     else timer = setTimeout(() => sending.abort(interrupted.reason), GRACE_MS);
   });
   try {
-    renderer.show({ type: 'sending', atMs: beganMs, context: context.count, sentBytes });
-    const build = await client.submitBuild(request, open, {
-      idempotencyKey,
-      named: archives,
-      signal: sending.signal,
-      onSent: (bytes) => {
-        sentBytes = bytes;
-        if (nowMs() - toldMs < TELL_MS) return;
-        toldMs = nowMs();
-        renderer.show({ type: 'sending', atMs: toldMs, context: context.count, sentBytes });
-      },
+    const build = await progress.during(async () => {
+      const references = await transfer.announce(signal);
+      submitting = true;
+      const onSent = (bytes: number): void => progress.archives(bytes);
+      return await client.submitBuild(request, { references, archives: counted }, { idempotencyKey, signal, onSent });
     });
-    const atMs = nowMs();
-    renderer.show({ type: 'sent', atMs, context: context.count, sentBytes, durationMs: atMs - beganMs });
-    return build;
+    return { build, files: transfer.answers, progress };
   } finally {
     clearTimeout(timer);
   }

@@ -50,7 +50,7 @@ export async function retry(id: string, flags: RetryFlags): Promise<void> {
     await using agents = await SshAgents.open(sources, around);
     const idempotencyKey = randomBytes(16).toString('hex');
     const build = await client.retry(id, { secrets, credentials }, { idempotencyKey, signal });
-    await using _session = sources.length === 0 ? undefined : client.session(build.id, agents.answer);
+    await using _session = sources.length === 0 ? undefined : client.session(build.id, { agents: agents.answer });
     const farm = { url: new URL(build.url).origin, embedded: config.farm === undefined };
     renderer.show({ type: 'accepted', atMs: Date.now(), build, farm });
     if (flags.detach === true && !signal.aborted) {

@@ -2,15 +2,18 @@ import type { BuildEvent, BuildView } from '#protocol';
 
 /** What the client itself does, told among the farm's events. */
 export type ClientEvent =
-  | { readonly type: 'sending'; readonly atMs: number; readonly context: ContextCount; readonly sentBytes: number }
-  | {
-      readonly type: 'sent';
-      readonly atMs: number;
-      readonly context: ContextCount;
-      readonly sentBytes: number;
-      readonly durationMs: number;
-    }
+  | ({ readonly type: 'sending'; readonly atMs: number } & Sent)
+  | ({ readonly type: 'sent'; readonly atMs: number; readonly durationMs: number } & Sent)
   | { readonly type: 'accepted'; readonly atMs: number; readonly build: BuildView; readonly farm: FarmName };
+
+/** What of a build's contexts has been sent. */
+export interface Sent {
+  readonly context: ContextCount;
+  /** on the wire */
+  readonly sentBytes: number;
+  /** files that the farm lacked; undefined for what travels as an archive */
+  readonly sentFiles?: { readonly files: number; readonly sizeBytes: number };
+}
 
 export interface ContextCount {
   /** undefined for an archive that came on standard input */

@@ -30,3 +30,15 @@ export function size(bytes: number): string {
 export function count(value: number): string {
   return value.toLocaleString('en-US');
 }
+
+/** `1,204 files, 18.3 MB`; the size alone where nobody counted. */
+export function filesText({
+  files,
+  sizeBytes,
+}: {
+  readonly files: number | undefined;
+  readonly sizeBytes: number;
+}): string {
+  const counted = files === undefined ? '' : `${count(files)} ${files === 1 ? 'file' : 'files'}, `;
+  return `${counted}${size(sizeBytes)}`;
+}

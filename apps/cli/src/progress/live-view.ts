@@ -1,5 +1,5 @@
 import { partsOf } from '#protocol';
-import { count, shortDuration, size } from './duration.ts';
+import { count, filesText, shortDuration, size } from './duration.ts';
 import { fit, pad } from './fit.ts';
 import { cleanLine, lastState } from './log-text.ts';
 import { type BuildModel, type ContextState, isContextVertex, type TaskState, type VertexState } from './model.ts';
@@ -43,6 +43,7 @@ export function viewRows(model: BuildModel, options: ViewOptions): Row[] {
   for (const vertex of model.vertices.values()) {
     if (!isContextVertex(vertex.name)) rows.push(vertexRow(vertex, options));
   }
+  if (model.context?.againAtMs !== undefined) rows.push(sendingRow(model.context, model.context.againAtMs, options));
   for (const task of model.tasks.values()) if (task.endedAtMs === undefined) rows.push(taskRow(task, options));
   return rows;
 }
@@ -79,16 +80,28 @@ function line({ mark, label, text, status = '', right = '' }: Cells, { columns }
 }
 
 function contextRow(context: ContextState, options: ViewOptions): Row {
-  const { files, sizeBytes, sentBytes, startedAtMs, durationMs } = context;
-  const what = [
-    ...(files === undefined ? [] : [`${count(files)} ${files === 1 ? 'file' : 'files'}`]),
-    size(sizeBytes),
-  ].join(', ');
+  const { sentBytes, sentFiles, startedAtMs, durationMs } = context;
   const settled = durationMs !== undefined;
-  const sent = settled ? `(${size(sentBytes)} sent)` : `(${size(sentBytes)} sent so far)`;
+  const fresh = sentFiles === undefined ? '' : ` · ${count(sentFiles.files)} new`;
+  const sent = `${fresh} (${size(sentBytes)} ${settled ? 'sent' : 'sent so far'})`;
   const right = shortDuration(durationMs ?? options.nowMs - startedAtMs);
   const mark = settled ? ' ' : options.paint.busy('▸');
-  return { id: 'context', lines: [line({ mark, label: 'context', text: `${what} ${sent}`, right }, options)], settled };
+  return {
+    id: 'context',
+    lines: [line({ mark, label: 'context', text: `${filesText(context)}${sent}`, right }, options)],
+    settled,
+  };
+}
+
+/** While the build waits for more: the row of the context stands above long since. */
+function sendingRow({ sentFiles, sizeBytes }: ContextState, sinceMs: number, options: ViewOptions): Row {
+  const text = `sending ${filesText(sentFiles ?? { files: 0, sizeBytes: 0 })} (of ${size(sizeBytes)})`;
+  const right = shortDuration(options.nowMs - sinceMs);
+  return {
+    id: 'sending',
+    lines: [line({ mark: options.paint.busy('▸'), label: 'context', text, right }, options)],
+    settled: false,
+  };
 }
 
 function vertexRow(vertex: VertexState, options: ViewOptions): Row {

@@ -1,5 +1,5 @@
 import type { BuildEvent, BuildFailure, BuildResult, HitSource, PlannedVertex } from '#protocol';
-import type { ContextCount, FarmName, ProgressEvent } from './client-event.ts';
+import type { ContextCount, FarmName, ProgressEvent, Sent } from './client-event.ts';
 import { cutLines } from './log-text.ts';
 
 /** One vertex of the plan, as far as it has come. */
@@ -36,11 +36,12 @@ export interface Progress {
   readonly unit: 'bytes' | 'items';
 }
 
-export interface ContextState extends ContextCount {
-  readonly sentBytes: number;
+export interface ContextState extends ContextCount, Omit<Sent, 'context'> {
   readonly startedAtMs: number;
   /** undefined while it is being sent */
   readonly durationMs?: number;
+  /** since when more is sent, which the build has asked for */
+  readonly againAtMs?: number;
 }
 
 export type Ending =
@@ -116,9 +117,12 @@ export function warningText({ message, line }: Of<'warning'>): string {
 type Of<T extends ProgressEvent['type']> = Extract<ProgressEvent, { readonly type: T }>;
 
 function foldContext(known: ContextState | undefined, event: Of<'sending' | 'sent'>): ContextState {
-  const { context, sentBytes, atMs } = event;
+  const { context, sentBytes, sentFiles, atMs } = event;
   const startedAtMs = known?.startedAtMs ?? atMs;
-  return { ...context, sentBytes, startedAtMs, ...(event.type === 'sent' ? { durationMs: event.durationMs } : {}) };
+  const sent = { ...context, sentBytes, startedAtMs, ...(sentFiles === undefined ? {} : { sentFiles }) };
+  if (event.type === 'sent') return { ...sent, durationMs: event.durationMs };
+  if (known?.durationMs === undefined) return sent;
+  return { ...sent, durationMs: known.durationMs, againAtMs: known.againAtMs ?? atMs };
 }
 
 function plan(planned: readonly PlannedVertex[]): ReadonlyMap<string, VertexState> {

@@ -115,7 +115,7 @@ describe('plain progress', () => {
       { type: 'succeeded', atMs: 8800, result: result({ names: ['r/a:b'], pushed: 210_000, savedMs: 21_000 }) },
     ]);
     expect(text).toBe(`#1 [internal] load build context
-#1 transferring context: 1,204 files, 18.9 MB 0.2s done
+#1 transferring context: 1,204 files, 18.3 MB (18.9 MB sent) 0.2s done
 #1 DONE 0.2s
 
 #2 [1/4] FROM node:20-slim
@@ -144,6 +144,31 @@ describe('plain progress', () => {
 pushed r/a:b
 digest ${config}  210 kB sent
 done in 8.8s · 1 of 3 steps from the cache · 21s saved · http://127.0.0.1:8420/b/7k3m
+`);
+  });
+
+  it('tells what is sent while the build runs: what takes long, and the sum', () => {
+    const files = (count: number): { files: number; sizeBytes: number } => ({ files: count, sizeBytes: count * 1_000 });
+    const text = shown([
+      ...before,
+      { type: 'sending', atMs: 300, context, sentBytes: 900, sentFiles: files(0) },
+      { type: 'sent', atMs: 400, context, sentBytes: 1_900, sentFiles: files(1), durationMs: 300 },
+      { type: 'sending', atMs: 500, context, sentBytes: 1_900, sentFiles: files(1) },
+      { type: 'sending', atMs: 1_500, context, sentBytes: 300_900, sentFiles: files(300) },
+      { type: 'sent', atMs: 1_600, context, sentBytes: 310_900, sentFiles: files(310), durationMs: 1_400 },
+    ]);
+    expect(text).toBe(`#1 [internal] load build context
+#1 transferring context: 1,204 files, 18.3 MB (18.9 MB sent) 0.2s done
+#1 DONE 0.2s
+
+#1 [internal] load build context
+#1 transferring context: 1,204 files, 18.3 MB (1.9 kB sent) 0.3s done
+#1 DONE 0.3s
+
+#1 [internal] load build context
+#1 sending context: 300 files, 300 kB (of 18.3 MB)
+#1 transferring context: 1,204 files, 18.3 MB (311 kB sent) 1.4s done
+#1 DONE 1.4s
 `);
   });
 

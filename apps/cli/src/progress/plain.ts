@@ -1,6 +1,6 @@
 import type { BuildFailure } from '#protocol';
 import type { ProgressEvent, Renderer } from './client-event.ts';
-import { count, plainDuration, size } from './duration.ts';
+import { filesText, plainDuration, size } from './duration.ts';
 import { failureLines, findingLines, resultRows, summaryLine } from './ending-text.ts';
 import { cleanLine, cutLines } from './log-text.ts';
 import { type BuildModel, emptyModel, fold, isContextVertex, type VertexState, warningText } from './model.ts';
@@ -16,6 +16,8 @@ export interface PlainOptions {
 const CONTEXT = 'context';
 /** Pushes tell of their bytes every few seconds. */
 const PROGRESS_MS = 5_000;
+/** And so does the context. */
+const CONTEXT_MS = 1_000;
 
 /** A build as lines that are only ever added, in the manner of BuildKit's plain progress. */
 export class PlainRenderer implements Renderer {
@@ -36,7 +38,7 @@ export class PlainRenderer implements Renderer {
     this.#model = fold(before, event);
     switch (event.type) {
       case 'sending':
-        return this.#say(CONTEXT, '[internal] load build context', [], event.atMs);
+        return this.#sending(event);
       case 'sent':
         return this.#sent(event);
       case 'accepted':
@@ -77,10 +79,18 @@ export class PlainRenderer implements Renderer {
     this.#mux.add({ id, name, lines, atMs, end });
   }
 
+  #sending({ context, sentBytes, sentFiles, atMs }: Extract<ProgressEvent, { type: 'sending' }>): void {
+    const saidAtMs = this.#toldAtMs.get(CONTEXT);
+    // What the build asks for later is told when it has come, or takes long.
+    if (saidAtMs !== undefined && atMs - saidAtMs < CONTEXT_MS) return;
+    this.#toldAtMs.set(CONTEXT, atMs);
+    const sent = sentFiles === undefined ? size(sentBytes) : filesText(sentFiles);
+    const lines = saidAtMs === undefined ? [] : [`sending context: ${sent} (of ${size(context.sizeBytes)})`];
+    this.#say(CONTEXT, '[internal] load build context', lines, atMs);
+  }
+
   #sent({ context, sentBytes, durationMs, atMs }: Extract<ProgressEvent, { type: 'sent' }>): void {
-    const files =
-      context.files === undefined ? '' : `${count(context.files)} ${context.files === 1 ? 'file' : 'files'}, `;
-    const line = `transferring context: ${files}${size(sentBytes)} ${plainDuration(durationMs)} done`;
+    const line = `transferring context: ${filesText(context)} (${size(sentBytes)} sent) ${plainDuration(durationMs)} done`;
     this.#say(CONTEXT, '[internal] load build context', [line], atMs, `DONE ${plainDuration(durationMs)}`);
   }
 

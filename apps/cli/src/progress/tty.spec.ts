@@ -141,6 +141,17 @@ describe('the live view', () => {
     expect([screen.cursorHidden, screen.listening, vi.getTimerCount()]).toEqual([false, 0, 0]);
   });
 
+  it('shows what is sent while the build waits for it', () => {
+    const { at } = start();
+    const sentFiles = { files: 310, sizeBytes: 2_100_000 };
+    at(200, ...begin);
+    const busy = at(800, { type: 'sending', atMs: 500, context, sentBytes: 19_900_000, sentFiles });
+    expect(busy).toMatch(/▸ context {5}sending 310 files, 2\.1 MB \(of 18\.3 MB\)/);
+    const idle = at(1000, { type: 'sent', atMs: 1000, context, sentBytes: 19_900_000, sentFiles, durationMs: 700 });
+    expect(idle).not.toContain('sending');
+    expect(idle).toContain('context     1,204 files, 18.3 MB (18.9 MB sent)');
+  });
+
   it('shows a failure with the step’s output, the Dockerfile and the command for the log', () => {
     const { at } = start();
     const message = 'process "make" did not complete successfully: exit code: 2';

@@ -1,31 +1,28 @@
 import {
-  linkSync,
+  appendFileSync,
   chmodSync,
-  closeSync,
+  linkSync,
   mkdirSync,
   mkdtempSync,
-  openSync,
-  readdirSync,
   rmSync,
   symlinkSync,
   truncateSync,
   utimesSync,
   writeFileSync,
-  writeSync,
 } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { encodePath, parentOf, type TreeEntry } from '#content';
 import { digestOf } from '#oci';
-import { type Bytes, collect } from '#std';
-import { MemoryContentStore, treeEntries } from '#testing';
+import { systemClock } from '#std';
+import { treeEntries } from '#testing';
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
 import { parseIgnore } from './ignore.ts';
-import { ingestTar } from './ingest-tar.ts';
 import { filterManifest, makeManifest } from './manifest.ts';
-import { packContext } from './pack-context.ts';
+import { hashContext, hashPaths } from './hash-context.ts';
+import { type LocalFile, readLocalFile } from './local-file.ts';
 import { type ContextFile, walkContext } from './walk-context.ts';
 
 const folders: string[] = [];
@@ -38,7 +35,6 @@ afterEach(() => {
   for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
 });
 
-const limits = { maxFiles: 10_000, maxBytes: 1024 ** 3, maxPathBytes: 4096 };
 const atSeconds = 1_700_000_000;
 const onDisk = (folder: string, path: string): Buffer => Buffer.concat([Buffer.from(`${folder}/`), encodePath(path)]);
 
@@ -58,11 +54,8 @@ async function walked(folder: string, dockerfile?: string): Promise<readonly str
   for await (const entry of walkContext(folder, dockerfile === undefined ? {} : { dockerfile })) files.push(entry);
   return files.map(({ path }) => path);
 }
-async function packed(folder: string): Promise<Buffer> {
-  return collect((await packContext(folder)).tar, 1024 ** 3);
-}
-async function throughTar(folder: string): Promise<readonly TreeEntry[]> {
-  return (await ingestTar((await packContext(folder)).tar, new MemoryContentStore(), limits)).manifest.entries;
+async function hashed(folder: string): Promise<readonly TreeEntry[]> {
+  return (await hashContext(folder)).manifest.entries;
 }
 const told = (code: string, text: string): unknown =>
   expect.objectContaining({ code, message: expect.stringContaining(text) as unknown });
@@ -145,12 +138,12 @@ describe('walkContext', () => {
   it('stops when it is cancelled', async () => {
     const folder = makeFolder();
     write(folder, { 'a/b': '' });
-    await expect(packContext(folder, { signal: AbortSignal.abort(new Error('enough')) })).rejects.toThrow('enough');
+    await expect(hashContext(folder, { signal: AbortSignal.abort(new Error('enough')) })).rejects.toThrow('enough');
   });
 });
 
-describe('packContext', () => {
-  it('comes out of the tar as it lay on the disk', async () => {
+describe('hashContext', () => {
+  it('describes what lies on the disk', async () => {
     const folder = makeFolder();
     const long = `${'d'.repeat(200)}/${'f'.repeat(200)}`;
     const names = {
@@ -171,7 +164,7 @@ describe('packContext', () => {
     chmodSync(`${folder}/dir`, 0o1777);
     for (const path of ['plain.txt', 'big.bin']) utimesSync(`${folder}/${path}`, atSeconds, atSeconds);
     utimesSync(`${folder}/dir`, 5_000_000_000, 5_000_000_000);
-    const entries = new Map((await throughTar(folder)).map((entry) => [entry.path, entry]));
+    const entries = new Map((await hashed(folder)).map((entry) => [entry.path, entry]));
     for (const [path, text] of Object.entries(names)) {
       const entry = entries.get(path.replace(/\/$/, ''));
       if (text.startsWith('->')) expect(entry).toMatchObject({ type: 'symlink', link: text.slice(2) });
@@ -195,7 +188,7 @@ describe('packContext', () => {
     write(folder, { a: 'one', 'b/c': 'two', '.dockerignore': 'a' });
     linkSync(`${folder}/a`, `${folder}/b/d`);
     linkSync(`${folder}/a`, `${folder}/e`);
-    const links = (await throughTar(folder))
+    const links = (await hashed(folder))
       .filter(({ type }) => type === 'file')
       .map(({ path, hardlink }) => [path, hardlink]);
     expect(links).toEqual([
@@ -206,21 +199,46 @@ describe('packContext', () => {
     ]);
   });
 
-  it('is the same bytes for the same files, and says how much it is', async () => {
+  it('is the same for the same files, and says how much it is', async () => {
     const [a, b] = [makeFolder(), makeFolder()];
-    const files = { 'b/c': '1', 'a/x': '22', z: '333' };
+    const files = { 'b/c': '1', 'a/x': '22', z: '333', y: '333' };
     write(a, files);
     write(b, Object.fromEntries(Object.entries(files).reverse()));
     for (const folder of [a, b]) {
-      for (const path of ['b/c', 'a/x', 'z', 'a', 'b']) utimesSync(`${folder}/${path}`, atSeconds, atSeconds);
+      for (const path of ['b/c', 'a/x', 'z', 'y', 'a', 'b']) utimesSync(`${folder}/${path}`, atSeconds, atSeconds);
     }
-    expect(await packed(a)).toEqual(await packed(b));
-    const { tar, ...sizes } = await packContext(a);
-    expect(sizes).toEqual({ files: 5, sizeBytes: 6 });
-    for await (const _ of tar) break;
+    expect(await hashed(a)).toEqual(await hashed(b));
+    const { manifest: _, files: byDigest, ...sizes } = await hashContext(a);
+    expect(sizes).toMatchObject({ count: 4, sizeBytes: 9, hashedBytes: 9 });
+    expect([...byDigest.keys()].toSorted()).toEqual(['1', '22', '333'].map((text) => digestOf(text)).toSorted());
   });
 
-  it('brings every tree to the farm as it is', async () => {
+  it('digests much in threads as it does little here', async () => {
+    const folder = makeFolder();
+    const textOf = (index: number): Buffer => Buffer.alloc(7 * 1024 * 1024 + index, `${index}`);
+    for (let index = 0; index < 6; index++) writeFileSync(`${folder}/f${index}`, textOf(index));
+    const entries = new Map((await hashed(folder)).map(({ path, digest }) => [path, digest]));
+    for (let index = 0; index < 6; index++) expect(entries.get(`f${index}`)).toBe(digestOf(textOf(index)));
+    const stop = new AbortController();
+    // Asked for the time, the threads are about to start.
+    const nowMs = (): number => {
+      queueMicrotask(() => stop.abort(new Error('enough')));
+      return 0;
+    };
+    const { signal } = stop;
+    await expect(hashContext(folder, { signal, clock: { ...systemClock, nowMs } })).rejects.toThrow('enough');
+  });
+
+  it('takes single files, and what they lie in', async () => {
+    const folder = makeFolder();
+    write(folder, { 'a/b/c': '1', 'a/d': '2', e: '3' });
+    const { manifest } = await hashPaths(folder, ['a/b/c', 'e']);
+    expect(manifest.entries.map(({ path }) => path)).toEqual(['a', 'a/b', 'a/b/c', 'e']);
+    await expect(hashPaths(folder, ['a'])).rejects.toThrow(told('CONTEXT_INVALID', '"a"'));
+    await expect(hashPaths(folder, ['x'])).rejects.toThrow(told('CONTEXT_INVALID', '"x"'));
+  });
+
+  it('describes every tree as it is', async () => {
     await fc.assert(
       fc.asyncProperty(treeEntries, async (entries) => {
         const folder = makeFolder();
@@ -241,49 +259,41 @@ describe('packContext', () => {
             mode: entry.type === 'symlink' ? 0o777 : entry.mode | 0o700,
           })),
         ).entries;
-        expect((await throughTar(folder)).map((entry) => ({ ...entry, mtime: 0 }))).toEqual(expected);
+        expect((await hashed(folder)).map((entry) => ({ ...entry, mtime: 0 }))).toEqual(expected);
       }),
       { numRuns: 60 },
     );
   });
+});
 
-  it.each([
-    ['small', 10],
-    ['large', 3_000_000],
-  ])('names a %s file that changes while it is read', async (_, size) => {
-    for (const change of ['grows', 'shrinks', 'goes']) {
-      const folder = makeFolder();
-      write(folder, { busy: 'x'.repeat(size) });
-      const { tar } = await packContext(folder);
-      if (change === 'goes') rmSync(`${folder}/busy`);
-      else if (change === 'shrinks') truncateSync(`${folder}/busy`, size - 1);
-      else {
-        const descriptor = openSync(`${folder}/busy`, 'a');
-        writeSync(descriptor, 'y');
-        closeSync(descriptor);
-      }
-      await expect(collect(tar, 1024 ** 3), change).rejects.toThrow(told('CONTEXT_INVALID', '"busy"'));
+describe('readLocalFile', () => {
+  async function local(folder: string, path: string): Promise<LocalFile> {
+    const found = [...(await hashContext(folder)).files.values()].find((file) => file.path === path);
+    if (found === undefined) throw new Error(`no ${path}`);
+    return found;
+  }
+
+  it('gives a file whole, or a part of it', async () => {
+    const folder = makeFolder();
+    write(folder, { file: '0123456789' });
+    const file = await local(folder, 'file');
+    expect((await readLocalFile(file)).toString()).toBe('0123456789');
+    expect((await readLocalFile(file, 8, 4)).toString()).toBe('89');
+  });
+
+  it.each(['grows', 'shrinks', 'goes', 'is written anew', 'is a link'])('refuses one that %s', async (change) => {
+    const folder = makeFolder();
+    write(folder, { busy: 'x'.repeat(100), other: 'x'.repeat(100) });
+    utimesSync(`${folder}/busy`, atSeconds, atSeconds);
+    const file = await local(folder, 'busy');
+    if (change === 'goes') rmSync(`${folder}/busy`);
+    else if (change === 'shrinks') truncateSync(`${folder}/busy`, 99);
+    else if (change === 'grows') appendFileSync(`${folder}/busy`, 'y');
+    else if (change === 'is written anew') writeFileSync(`${folder}/busy`, 'y'.repeat(100));
+    else {
+      rmSync(`${folder}/busy`);
+      symlinkSync('other', `${folder}/busy`);
     }
-  });
-
-  it('does not follow a link that takes a file’s place', async () => {
-    const folder = makeFolder();
-    write(folder, { victim: 'x', 'elsewhere/secret': 'y' });
-    const { tar } = await packContext(folder);
-    rmSync(`${folder}/victim`);
-    symlinkSync('elsewhere/secret', `${folder}/victim`);
-    await expect(collect(tar, 1024 ** 3)).rejects.toThrow(told('CONTEXT_INVALID', '"victim"'));
-  });
-
-  it('closes its files when the reader leaves', async () => {
-    const folder = makeFolder();
-    write(folder, { big: 'x'.repeat(30_000_000) });
-    const open = (): number => readdirSync('/proc/self/fd').length;
-    const before = open();
-    const leave = async (tar: Bytes): Promise<void> => {
-      for await (const _ of tar) break;
-    };
-    for (let round = 0; round < 5; round++) await leave((await packContext(folder)).tar);
-    expect(open()).toBe(before);
+    await expect(readLocalFile(file)).rejects.toThrow(told('CONTEXT_INVALID', '"busy"'));
   });
 });
