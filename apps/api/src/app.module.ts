@@ -2,6 +2,7 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import { APP_FILTER, APP_GUARD, APP_PIPE, DiscoveryModule } from '@nestjs/core';
 import { StandardSchemaValidationPipe } from '@nestjs/common';
 import { AuditController } from './access/audit.controller.ts';
+import { MeController } from './access/me.controller.ts';
 import { MembersController } from './access/members.controller.ts';
 import { OidcController } from './access/oidc.controller.ts';
 import { ProjectsController } from './access/projects.controller.ts';
@@ -47,6 +48,7 @@ export class AppModule {
         ProjectsController,
         ScopesController,
         MembersController,
+        MeController,
         TrustRulesController,
         OidcController,
         AuditController,

@@ -12,6 +12,7 @@ import type { Environment } from './infrastructure.module.ts';
 import { answerProblem, refuse } from './http/answer-problem.ts';
 import { tagAnswers } from './http/entity-tags.ts';
 import { checkRequests } from './http/check-requests.ts';
+import { tellVersion } from './http/tell-version.ts';
 import { SHUTDOWN } from './tokens.ts';
 
 const DRAIN_MS = 5_000;
@@ -45,6 +46,7 @@ export async function createApp(environment: Environment): Promise<NestFastifyAp
   });
   tagAnswers(adapter.getInstance());
   checkRequests(adapter.getInstance());
+  tellVersion(adapter.getInstance());
   const app = await NestFactory.create<NestFastifyApplication>(AppModule.for(environment), adapter, {
     logger: nestLogger(environment.logger),
     abortOnError: false,

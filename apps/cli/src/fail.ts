@@ -10,12 +10,16 @@ export class Exit extends Error {
   }
 }
 
-/** What a person reads of a failure, and the exit code. */
-export function describeFailure(thrown: unknown): { readonly text: string; readonly code: number } {
+/**
+ * What a person reads of a failure, and the exit code.
+ * @param debug where in the program it happened is told too
+ */
+export function describeFailure(thrown: unknown, debug = false): { readonly text: string; readonly code: number } {
   if (thrown instanceof Exit) return { text: '', code: thrown.code };
   if (!isKilnError(thrown)) {
-    const detail = thrown instanceof Error ? (thrown.stack ?? thrown.message) : messageOf(thrown);
-    return { text: `an error in kiln itself: ${detail}\n`, code: 1 };
+    const detail = debug && thrown instanceof Error ? (thrown.stack ?? thrown.message) : messageOf(thrown);
+    const hint = debug ? '' : 'KILN_DEBUG=1 shows where; kiln --version is worth telling with it\n';
+    return { text: `an error in kiln itself: ${detail}\n${hint}`, code: 1 };
   }
   const where = thrown.field === undefined || thrown.message.includes(thrown.field) ? '' : `${thrown.field}: `;
   const hint = thrown.hint === undefined ? '' : `${thrown.hint}\n`;

@@ -19,9 +19,11 @@ First steps:
   kiln builds                   what was built; kiln logs BUILD tells how
   kiln explain BUILD            why its steps hit or missed the cache
   kiln down                     end the farm; its data stays
+  kiln login URL                use the farm of a team from now on
 
 Environment:
   KILN_URL, KILN_TOKEN          the farm of a team, instead of one on this machine
+  KILN_CONTEXT                  one that kiln context ls shows
   KILN_DATA                     data directory of the farm on this machine (~/.kiln)
 `;
 

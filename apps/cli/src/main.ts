@@ -14,7 +14,7 @@ try {
   await runProgram(process.argv.slice(2));
 } catch (thrown) {
   const { describeFailure } = await import('./fail.ts');
-  const { text, code } = describeFailure(thrown);
+  const { text, code } = describeFailure(thrown, (process.env['KILN_DEBUG'] ?? '') !== '');
   process.stderr.write(text);
   process.exitCode = code;
 }

@@ -1,5 +1,5 @@
-import { existsSync, readFileSync } from 'node:fs';
 import { Argument, Command, CommanderError, Option } from 'commander';
+import { kilnVersion } from '#std';
 import type { BuildSurroundings } from './build/run-build.ts';
 import type { BuildCommandFlags } from './commands/build.ts';
 import type { DisownFlags } from './commands/cache-disown.ts';
@@ -11,6 +11,7 @@ import type { ExplainFlags } from './commands/explain.ts';
 import type { DownFlags, StatusFlags, UpFlags } from './commands/farm.ts';
 import type { LogsFlags } from './commands/logs.ts';
 import { addAccess } from './commands/access.ts';
+import { addContexts } from './commands/contexts.ts';
 import type { RetryFlags } from './commands/retry.ts';
 import type { SummaryFlags } from './commands/summary.ts';
 import { idleFlags, unsupportedFlags } from './build/unsupported-flags.ts';
@@ -18,21 +19,13 @@ import { buildExamples, ciHelp, explainHelp, firstSteps, summaryHelp } from './h
 import { progressModes } from './progress/choose-renderer.ts';
 import { type CiService, ciServices } from './ci/ci-service.ts';
 import { summaryFormats } from './summary/formats.ts';
+import { complaint } from './complaint.ts';
+import { addExamples } from './help-examples.ts';
 import { usageError } from './usage.ts';
 
 const collect = (value: string, known: readonly string[] = []): string[] => [...known, value];
 const list = (flags: string, description: string): Option => new Option(flags, description).argParser(collect);
 const DATA = ['--data <dir>', 'data directory of the embedded farm (KILN_DATA, ~/.kiln)'] as const;
-
-/** Of this checkout; compiled, this file lies one directory deeper than its source. */
-function version(): string {
-  for (const up of ['../../../package.json', '../../../../package.json']) {
-    const file = new URL(up, import.meta.url);
-    const found = existsSync(file) ? /"version": "([^"]+)"/.exec(readFileSync(file, 'utf8')) : null;
-    if (found?.[1] !== undefined) return found[1];
-  }
-  return 'unknown';
-}
 
 /**
  * Everything `kiln` understands. What a command does is loaded when it is called: help has to be quick.
@@ -41,9 +34,11 @@ function version(): string {
 export function createProgram(around?: BuildSurroundings): Command {
   const program = new Command('kiln')
     .description('Builds container images on a farm, with one cache for the whole team.')
-    .version(`kiln ${version()}`, '-v, --version', 'print the version')
+    .version(`kiln ${kilnVersion()}`, '-v, --version', 'print the version')
     .helpCommand('help [command]', 'show the flags of a command')
     .addHelpText('after', firstSteps)
+    .option('--context <name>', 'the farm to use: a name that kiln context ls shows')
+    .configureHelp({ showGlobalOptions: true })
     .showSuggestionAfterError(true)
     .exitOverride()
     .configureOutput({ outputError: () => {} });
@@ -52,6 +47,13 @@ export function createProgram(around?: BuildSurroundings): Command {
   addBuilds(program);
   addCache(program);
   addAccess(program);
+  addContexts(program);
+  // For every command alike: the flag stands for the variables, and wins.
+  program.hook('preAction', () => {
+    const { context } = program.opts<{ readonly context?: string }>();
+    if (context !== undefined) useContext(context);
+  });
+  addExamples(program);
   // What docker's users type.
   program.command('version', { hidden: true }).action(() => void process.stdout.write(`${program.version() ?? ''}\n`));
   return program;
@@ -107,6 +109,16 @@ function addBuild(program: Command, around: BuildSurroundings | undefined): void
       list('--cache-to <spec>', 'a cache for others: type=registry,ref=IMAGE, type=local,dest=DIR or type=inline'),
     )
     .option('--pull', 'ask the registries anew what tags stand for')
+    .optionsGroup('What it is of, and when (from the CI job or the git checkout, unless it is said):')
+    .option('--branch <name>', 'branch that is built')
+    .option('--commit <digits>', 'commit that is built, in full')
+    .option('--author <name>', 'who made the commit')
+    .option('--pull-request <number>', 'pull request that is built')
+    .option('--source-repository <url>', 'where the code is')
+    .option('--source-message <text>', 'first line of the commit’s message')
+    .option('--source-url <url>', 'page of the job that builds')
+    .option('--priority <priority>', 'low, normal or high, among the queued builds of the project', 'normal')
+    .option('--supersede', 'cancel what is still built of other commits of the branch')
     .optionsGroup('What is told:')
     .option('--progress <mode>', 'auto, plain, tty, rawjson or quiet', 'auto')
     .option('-q, --quiet', 'print nothing but the digest')
@@ -259,9 +271,26 @@ function addCache(program: Command): void {
     .action(async (flags: CacheStatsFlags) => (await import('./commands/cache-stats.ts')).cacheStats(flags));
 }
 
+function useContext(name: string): void {
+  delete process.env['KILN_URL'];
+  delete process.env['KILN_TOKEN'];
+  process.env['KILN_CONTEXT'] = name;
+}
+
 /** Flags that docker takes as `--flag=true` too. */
 const switches = new Set([
-  ...['--push', '--load', '--pull', '--no-cache', '--quiet', '--detach', '--check', '--debug', '--squash'],
+  ...[
+    '--push',
+    '--load',
+    '--pull',
+    '--no-cache',
+    '--quiet',
+    '--detach',
+    '--check',
+    '--debug',
+    '--squash',
+    '--supersede',
+  ],
   ...idleFlags,
 ]);
 
@@ -281,42 +310,23 @@ export function plainSwitches(args: readonly string[]): string[] {
 /** Runs a command line (without node and script). Commander's complaints come out as wrong use. */
 export async function runProgram(args: readonly string[], around?: BuildSurroundings): Promise<void> {
   const program = createProgram(around);
+  // Its words are those of another command line.
+  if (args[0] === '__complete') return await completeWords(program, args.slice(1));
   try {
     await program.parseAsync(plainSwitches(args), { from: 'user' });
   } catch (thrown) {
     if (!(thrown instanceof CommanderError)) throw thrown;
     if (thrown.exitCode === 0) return;
     // `kiln` alone: commander has shown the help.
-    if (thrown.code === 'commander.help') throw usageError('a command is missing', 'kiln --help lists them', thrown);
-    throw complaint(thrown, args);
+    if (thrown.code === 'commander.help')
+      throw usageError('a command is missing', `kiln ${[...args, '--help'].join(' ')} lists them`, thrown);
+    throw complaint(thrown, program, args);
   }
 }
 
-/** `unknown flag --platfrom; did you mean --platform?` */
-function complaint(thrown: CommanderError, [name = '']: readonly string[]): Error {
-  const known = createProgram().commands.some((command) => command.name() === name);
-  const [first = '', suggestion = ''] = thrown.message.split('\n');
-  const what = first
-    .replace(/^error: /, '')
-    .replace(/^unknown option '(.*)'$/, 'unknown flag $1')
-    .replace(/^unknown command '(.*)'$/, 'unknown command $1')
-    .replace(/^option '([^']*)' argument missing$/, 'flag $1 needs a value')
-    .replace(/^missing required argument '(.*)'$/, 'missing: $1')
-    .replace(/^too many arguments for '(.*)'\. Expected (\d+).* but got (\d+)\.$/, '$1 takes $2, not $3 arguments');
-  const meant = /Did you mean (?:one of )?(.*)\?/i.exec(suggestion)?.[1]?.replaceAll(', ', ' or ');
-  const see = `see kiln ${known ? `${name} ` : ''}--help`;
-  const next = thrown.code === 'commander.missingArgument' ? `${examples[name] ?? ''}${see}` : see;
-  return usageError(
-    meant === undefined ? what : `${what}; did you mean ${meant}?`,
-    meant === undefined ? next : undefined,
-    thrown,
-  );
+async function completeWords(program: Command, words: readonly string[]): Promise<void> {
+  const { complete, valueOf } = await import('./commands/completion.ts');
+  const context = valueOf(words, '--context');
+  if (context !== undefined) useContext(context);
+  await complete(program, words);
 }
-
-/** What to write where an argument is missing. */
-const examples: Readonly<Record<string, string>> = {
-  build: 'name the directory to build, as in kiln build . – or ',
-  logs: 'kiln builds lists them; ',
-  explain: 'kiln builds lists them; ',
-  cancel: 'kiln builds lists them; ',
-};

@@ -5,6 +5,7 @@ import {
   MemberList,
   type MemberRequest,
   MemberView,
+  MeView,
   ProjectList,
   ProjectView,
   RegistryList,
@@ -38,6 +39,11 @@ export class AccessClient {
 
   constructor(connection: Connection) {
     this.#connection = connection;
+  }
+
+  /** What the own token stands for. */
+  me(signal?: AbortSignal): Promise<MeView> {
+    return this.#connection.json(MeView, { path: path('me'), signal });
   }
 
   /** The one answer that has the token itself. */

@@ -1,16 +1,19 @@
-import { Agent, type Dispatcher, request, WebSocket } from 'undici';
+import { type Dispatcher, request, WebSocket } from 'undici';
 import type { z } from 'zod';
 import {
   type Bytes,
   collect,
   isKilnError,
   KilnError,
+  kilnVersion,
   messageOf,
   retry,
   systemClock,
   systemCode,
   type Clock,
+  VERSION_HEADER,
 } from '#std';
+import { type ProxySettings, type Way, wayTo } from './farm-dispatcher.ts';
 import { readProblem } from './problem.ts';
 
 export interface ConnectionOptions {
@@ -18,10 +21,14 @@ export interface ConnectionOptions {
   readonly baseUrl: string;
   readonly token?: string | undefined;
   readonly clock?: Clock | undefined;
-  /** how requests travel: proxies, certificates, fakes */
+  /** how requests travel: certificates, fakes */
   readonly dispatcher?: Dispatcher | undefined;
+  /** on the way to any farm that is not on this machine */
+  readonly proxy?: ProxySettings | undefined;
   /** what to do when nobody answers; by default to check KILN_URL */
   readonly unreachableHint?: string | undefined;
+  /** what to do when the farm does not know the token; by default what it says itself */
+  readonly unauthenticatedHint?: string | undefined;
 }
 
 export interface Call {
@@ -63,6 +70,14 @@ const unreachable: Readonly<Record<string, string>> = {
   ENETUNREACH: 'the network is unreachable',
   ETIMEDOUT: 'no answer',
   UND_ERR_CONNECT_TIMEOUT: 'no answer',
+  EPROTO: 'it does not speak TLS; write http:// if that is meant',
+  ERR_SSL_WRONG_VERSION_NUMBER: 'it does not speak TLS; write http:// if that is meant',
+  ERR_SSL_PACKET_LENGTH_TOO_LONG: 'it does not speak TLS; write http:// if that is meant',
+  ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION: 'its version of TLS is too old or too new',
+  ERR_TLS_PROTOCOL_VERSION_CONFLICT: 'its version of TLS is too old or too new',
+  CERT_NOT_YET_VALID: 'its certificate is not valid yet; is the clock right?',
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'its certificate is not trusted; NODE_EXTRA_CA_CERTS names more authorities',
+  HPE_INVALID_CONSTANT: 'what answers there does not speak HTTP; write https:// if that is meant',
   ERR_TLS_CERT_ALTNAME_INVALID: 'its certificate is for another name',
   CERT_HAS_EXPIRED: 'its certificate has expired',
   DEPTH_ZERO_SELF_SIGNED_CERT: 'its certificate is not trusted; NODE_EXTRA_CA_CERTS names more authorities',
@@ -74,14 +89,14 @@ const unreachable: Readonly<Record<string, string>> = {
 export class Connection {
   readonly clock: Clock;
   readonly #options: ConnectionOptions;
-  readonly #own: Agent | undefined;
+  readonly #own: Way | undefined;
   /** whether somebody ever was there */
   #answered = false;
 
   constructor(options: ConnectionOptions) {
     this.#options = { ...options, baseUrl: options.baseUrl.replace(/\/+$/, '') };
     this.clock = options.clock ?? systemClock;
-    this.#own = options.dispatcher === undefined ? new Agent() : undefined;
+    this.#own = options.dispatcher === undefined ? wayTo(options.baseUrl, options.proxy) : undefined;
   }
 
   /**
@@ -89,7 +104,7 @@ export class Connection {
    * @throws KilnError FARM_UNREACHABLE, UNAVAILABLE when the connection breaks; what the farm's problem document says
    */
   async call(call: Call): Promise<Answer> {
-    const { baseUrl, token, dispatcher = this.#own } = this.#options;
+    const { baseUrl, token, dispatcher = this.#own?.dispatcher } = this.#options;
     const answer = await this.#named(call.signal, () =>
       request(`${baseUrl}${call.path}`, {
         method: call.method ?? 'GET',
@@ -105,18 +120,22 @@ export class Connection {
         ...(call.signal === undefined ? {} : { signal: call.signal }),
       }),
     );
+    if (isRedirect(answer.statusCode)) {
+      await answer.body.dump();
+      throw this.#redirected(answer.headers['location']);
+    }
     this.#answered = true;
     const body = this.#chunks(answer.body, call.signal);
-    if (answer.statusCode >= 400) throw await readProblem(answer.statusCode, body);
+    if (answer.statusCode >= 400) throw this.#hinted(await readProblem(answer.statusCode, body), answer.headers);
     return { status: answer.statusCode, headers: answer.headers, body };
   }
 
   /** An answer in JSON; GETs are tried again while the farm is away for a moment. */
   async json<T>(schema: z.ZodType<T>, call: Call): Promise<T> {
     const once = async (): Promise<T> => {
-      const { body } = await this.call(call);
+      const { body, headers } = await this.call(call);
       const text = (await collect(body, call.maxBytes ?? MAX_JSON_BYTES)).toString();
-      return parseAnswer(schema, text, call.path);
+      return parseAnswer(schema, text, call.path, versionHint(headers));
     };
     if ((call.method ?? 'GET') !== 'GET') return once();
     return this.retrying(call.signal, once);
@@ -124,7 +143,7 @@ export class Connection {
 
   /** A WebSocket at a path below the farm's URL. */
   socket(path: string): WebSocket {
-    const { baseUrl, token, dispatcher = this.#own } = this.#options;
+    const { baseUrl, token, dispatcher = this.#own?.dispatcher } = this.#options;
     return new WebSocket(`${baseUrl.replace(/^http/, 'ws')}${path}`, {
       ...(token === undefined ? {} : { headers: { authorization: `Bearer ${token}` } }),
       ...(dispatcher === undefined ? {} : { dispatcher }),
@@ -145,7 +164,25 @@ export class Connection {
   }
 
   async close(): Promise<void> {
-    await this.#own?.destroy();
+    await this.#own?.dispatcher.destroy();
+  }
+
+  #hinted(error: KilnError, headers: Answer['headers']): KilnError {
+    const { unauthenticatedHint } = this.#options;
+    const hint = error.code === 'UNAUTHENTICATED' ? (unauthenticatedHint ?? error.hint) : error.hint;
+    // Another version may not know what is asked.
+    const version = isKilnError(error, 'INVALID_ARGUMENT', 'NOT_FOUND') ? versionHint(headers) : undefined;
+    const hints = [hint, version].filter((each) => each !== undefined);
+    if (hints.join('\n') === (error.hint ?? '')) return error;
+    return new KilnError(error.code, error.message, { hint: hints.join('\n'), field: error.field, cause: error });
+  }
+
+  /** Never followed: whoever answers there might get the token. */
+  #redirected(location: string | string[] | undefined): KilnError {
+    const to = URL.parse([location].flat()[0] ?? '', this.#options.baseUrl)?.origin ?? 'somewhere else';
+    return new KilnError('FARM_UNREACHABLE', `${this.#options.baseUrl} is no farm: it redirects to ${to}`, {
+      hint: 'if that is the farm, name that address; a redirect is not followed, since the token would go along',
+    });
   }
 
   async *#chunks(body: AsyncIterable<Uint8Array>, signal: AbortSignal | undefined): Bytes {
@@ -169,7 +206,7 @@ export class Connection {
       if (isKilnError(cause)) throw cause;
       const { baseUrl, unreachableHint } = this.#options;
       const code = systemCode(cause) ?? '';
-      const reason = unreachable[code];
+      const reason = refusalOf(cause) ?? unreachable[code];
       if (reason === undefined) {
         this.#answered = true;
         throw new KilnError('UNAVAILABLE', `the connection to the farm at ${baseUrl} broke (${messageOf(cause)})`, {
@@ -177,21 +214,27 @@ export class Connection {
           cause,
         });
       }
-      throw new KilnError('FARM_UNREACHABLE', `cannot reach the farm at ${baseUrl} (${reason})`, {
-        hint: unreachableHint ?? 'check KILN_URL, or run without it to use an embedded farm',
-        cause,
-      });
+      throw new KilnError(
+        'FARM_UNREACHABLE',
+        `cannot reach the farm at ${baseUrl}${this.#own?.proxy === undefined ? '' : ` through the proxy ${this.#own.proxy}`} (${reason})`,
+        {
+          hint: unreachableHint ?? 'check KILN_URL, or run without it to use an embedded farm',
+          cause,
+        },
+      );
     }
   }
 }
 
+const isRedirect = (status: number): boolean => status >= 300 && status < 400 && status !== 304;
+
 /** @throws KilnError INTERNAL when the farm's answer is not what its API promises */
-export function parseAnswer<T>(schema: z.ZodType<T>, text: string, path: string): T {
+export function parseAnswer<T>(schema: z.ZodType<T>, text: string, path: string, hint = wrongFarm): T {
   let json: unknown;
   try {
     json = JSON.parse(text);
   } catch (cause) {
-    throw new KilnError('INTERNAL', `the farm's answer to ${path} is not JSON`, { hint: wrongFarm, cause });
+    throw new KilnError('INTERNAL', `the farm's answer to ${path} is not JSON`, { hint, cause });
   }
   const parsed = schema.safeParse(json);
   if (parsed.success) return parsed.data;
@@ -199,8 +242,23 @@ export function parseAnswer<T>(schema: z.ZodType<T>, text: string, path: string)
   throw new KilnError(
     'INTERNAL',
     `the farm's answer to ${path} cannot be understood: ${issue?.path.join('.') ?? ''} ${issue?.message ?? ''}`,
-    { hint: wrongFarm, cause: parsed.error },
+    { hint, cause: parsed.error },
   );
+}
+
+/** What a proxy says instead of letting us through. */
+function refusalOf(cause: unknown): string | undefined {
+  const [, status] = /^Proxy response \((\d+)\)/.exec(messageOf(cause)) ?? [];
+  return status === undefined ? undefined : `the proxy answered ${status}`;
+}
+
+const own = kilnVersion();
+
+/** Undefined for a farm of this version, and for one that does not say. */
+function versionHint(headers: Answer['headers']): string | undefined {
+  const theirs = [headers[VERSION_HEADER]].flat()[0];
+  if (theirs === undefined || theirs === own) return undefined;
+  return `the farm is Kiln ${theirs} and this is Kiln ${own}: use the same version`;
 }
 
 const wrongFarm = 'check that KILN_URL is a Kiln farm of the same version';

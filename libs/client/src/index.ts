@@ -10,3 +10,7 @@ export type { EventOptions } from './event-stream.ts';
 export * from './kiln-client.ts';
 export type { ExpectedBytes } from './verify-output.ts';
 export { unpackFiles, type UnpackOptions } from './unpack-files.ts';
+export { type CiEnvironment, ciEnvironment, ciProvider, type CiProvider, type ReadText } from './ci-environment.ts';
+export { isLoopback, type ProxySettings } from './farm-dispatcher.ts';
+export { ciIdToken, type IdTokenOptions } from './ci-id-token.ts';
+export { gitCheckout } from './git-checkout.ts';

@@ -16,6 +16,7 @@ export * from './explanation.ts';
 export * from './step-name.ts';
 export * from './run-values.ts';
 export * from './token-view.ts';
+export * from './me-view.ts';
 export * from './audit-view.ts';
 export * from './team-view.ts';
 export * from './trust-rule-view.ts';

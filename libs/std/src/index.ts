@@ -8,6 +8,7 @@ export * from './clock.ts';
 export * from './comma-list.ts';
 export * from './csv-fields.ts';
 export * from './errors.ts';
+export * from './kiln-version.ts';
 export * from './logger.ts';
 export * from './once.ts';
 export * from './random.ts';

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { CreatedToken, Permission, TokenList, TokenQuery, TokenRequest } from '#protocol';
+import type { CreatedToken, MeView, Permission, TokenList, TokenQuery, TokenRequest } from '#protocol';
 import { type Clock, KilnError, type Random, randomId, systemClock, systemRandom } from '#std';
 import { z } from 'zod';
 import { audit } from './audit-log.ts';
@@ -200,6 +200,24 @@ export class TokenStore {
       permissions: member === null ? row.permissions : withinRole(member.role, row.trust, row.permissions),
       member,
       expiresAt: row.expires_at,
+    };
+  }
+
+  /** What the caller's token stands for, for people. @throws KilnError UNAUTHENTICATED when it is gone meanwhile */
+  async me({ tokenId, permissions, member }: Principal): Promise<MeView> {
+    const [row] = await this.#db.query(
+      TokenRow.extend({ team: z.string() }),
+      `SELECT ${tokenColumns}, team.name AS team FROM ${tokenTables} JOIN teams team ON team.id = p.team_id WHERE t.id = $1`,
+      [tokenId],
+    );
+    if (row === undefined) throw new KilnError('UNAUTHENTICATED', 'the token is gone');
+    const { id, name, team, project, scope, trust, subject, expires_at: expiresAt } = row;
+    return {
+      kind: subject === null ? (member === null ? 'project' : 'member') : 'ci',
+      token: { id, name },
+      ...{ team, project, scope, trust, permissions: [...permissions], subject },
+      member: member === null ? null : { name: member.name, role: member.role },
+      expiresAt: expiresAt?.toISOString() ?? null,
     };
   }
 

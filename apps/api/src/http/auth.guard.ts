@@ -16,6 +16,9 @@ import { TOKENS } from '../tokens.ts';
 
 const PUBLIC = Symbol('public');
 const NEEDS = Symbol('needs');
+/** What a route may need that any token is good for. */
+export const ANY = 'any';
+export type Need = Permission | typeof ANY;
 const principals = new WeakMap<FastifyRequest, Principal>();
 
 /** A route for everyone: health and documentation, nothing of a project. */
@@ -24,15 +27,18 @@ export const Public = (): CustomDecorator<symbol> => SetMetadata(PUBLIC, true);
 /** A route for who may this; without it, what only reads needs `read`, and all else `build`. */
 export const Needs = (permission: Permission): CustomDecorator<symbol> => SetMetadata(NEEDS, permission);
 
+/** A route for whoever has a token. */
+export const AnyToken = (): CustomDecorator<symbol> => SetMetadata(NEEDS, ANY);
+
 /** What a token must be good for, for the handler and the class of a route; undefined for one that is for everyone. */
 export function neededFor(
   reflector: Reflector,
   method: string,
   ...targets: Parameters<Reflector['getAllAndOverride']>[1]
-): Permission | undefined {
+): Need | undefined {
   if (isPublic(reflector, ...targets)) return undefined;
   const usual = method === 'GET' || method === 'HEAD' ? 'read' : 'build';
-  return reflector.getAllAndOverride<Permission | undefined>(NEEDS, targets) ?? usual;
+  return reflector.getAllAndOverride<Need | undefined>(NEEDS, targets) ?? usual;
 }
 
 function isPublic(reflector: Reflector, ...targets: Parameters<Reflector['getAllAndOverride']>[1]): boolean {
@@ -62,7 +68,7 @@ export class AuthGuard implements CanActivate {
     const needed = neededFor(this.#reflector, request.method, context.getHandler(), context.getClass());
     if (needed === undefined) return true;
     const principal = await this.#tokens.verify(bearerOf(request.headers.authorization));
-    checkPermission(principal, needed);
+    if (needed !== ANY) checkPermission(principal, needed);
     principals.set(request, principal);
     return true;
   }
@@ -71,7 +77,9 @@ export class AuthGuard implements CanActivate {
 /** @throws KilnError PERMISSION_DENIED */
 export function checkPermission({ permissions }: Principal, needed: Permission): void {
   if (permissions.includes(needed)) return;
-  throw new KilnError('PERMISSION_DENIED', `this token may not do that: it lacks ${needed}`);
+  throw new KilnError('PERMISSION_DENIED', `this token may not do that: it lacks ${needed}`, {
+    hint: 'kiln whoami shows what it may; use one that may do this',
+  });
 }
 
 /** The token of a request. @throws KilnError UNAUTHENTICATED */

@@ -51,7 +51,9 @@ const mediaCells = (content: NonNullable<Operation['requestBody']>['content'] = 
 
 function needs(security: Operation['security']): string {
   const [one] = security;
-  return one === undefined ? ' Needs no token.' : ` Needs a token with ${one.token[0]}.`;
+  if (one === undefined) return ' Needs no token.';
+  const [permission] = one.token;
+  return permission === undefined ? ' Needs any token.' : ` Needs a token with ${permission}.`;
 }
 
 function operationHtml(path: string, method: string, operation: Operation): string {

@@ -1,6 +1,7 @@
 import { type Permission, Problem } from '#protocol';
 import { type ErrorCode, errorTraits } from '#std';
 import { z } from 'zod';
+import { ANY } from '../http/auth.guard.ts';
 import { Components, type JsonSchema } from './components.ts';
 import type { Content } from './described.ts';
 import type { Route } from './read-routes.ts';
@@ -19,8 +20,8 @@ export interface Operation {
   readonly summary: string;
   readonly description?: string;
   readonly tags: readonly string[];
-  /** what the token must be good for; none for everyone */
-  readonly security: readonly { readonly token: readonly [Permission] }[];
+  /** what the token must be good for, nothing for any; none for everyone */
+  readonly security: readonly { readonly token: readonly Permission[] }[];
   readonly 'x-websocket'?: true;
   readonly parameters: readonly Parameter[];
   readonly requestBody?: { readonly required: true; readonly content: Media };
@@ -62,6 +63,11 @@ export function openApi(routes: readonly Route[]): OpenApi {
   };
 }
 
+function securityOf({ needs }: Route): Operation['security'] {
+  if (needs === undefined) return [];
+  return [{ token: needs === ANY ? [] : [needs] }];
+}
+
 function operation(route: Route, components: Components): Operation {
   const { method, path, description, websocket } = route;
   const { summary, detail, body = route.body === undefined ? undefined : { [JSON_TYPE]: route.body } } = description;
@@ -70,7 +76,7 @@ function operation(route: Route, components: Components): Operation {
     summary,
     ...(detail === undefined ? {} : { description: detail }),
     tags: [path.split('/').find((segment) => segment !== '' && segment !== 'v1') ?? 'kiln'],
-    security: route.needs === undefined ? [] : [{ token: [route.needs] }],
+    security: securityOf(route),
     ...(websocket === true ? { 'x-websocket': true } : {}),
     parameters: parametersOf(route, components),
     ...(body === undefined ? {} : { requestBody: { required: true, content: contentOf(body, 'input', components) } }),
@@ -122,7 +128,8 @@ function problemsOf(route: Route, components: Components): Operation['responses'
   const sends = route.method !== 'GET';
   const codes = new Set<ErrorCode>([
     'INVALID_ARGUMENT',
-    ...(route.needs === undefined ? [] : (['UNAUTHENTICATED', 'PERMISSION_DENIED'] as const)),
+    ...(route.needs === undefined ? [] : (['UNAUTHENTICATED'] as const)),
+    ...(route.needs === undefined || route.needs === ANY ? [] : (['PERMISSION_DENIED'] as const)),
     ...(route.path.includes(':') ? (['NOT_FOUND'] as const) : []),
     ...(sends ? (['LIMIT_EXCEEDED'] as const) : []),
     'INTERNAL',

@@ -2,9 +2,8 @@ import { RequestMethod } from '@nestjs/common';
 import { HTTP_CODE_METADATA, METHOD_METADATA, PATH_METADATA, ROUTE_ARGS_METADATA } from '@nestjs/common/constants.js';
 import { RouteParamtypes } from '@nestjs/common/enums/route-paramtypes.enum.js';
 import type { DiscoveryService, MetadataScanner, Reflector } from '@nestjs/core';
-import type { Permission } from '#protocol';
 import { z } from 'zod';
-import { neededFor } from '../http/auth.guard.ts';
+import { type Need, neededFor } from '../http/auth.guard.ts';
 import { type Description, DESCRIPTION } from './described.ts';
 
 /** A route of the API, as its decorators have it. */
@@ -14,7 +13,7 @@ export interface Route {
   readonly path: string;
   readonly status: number;
   /** what a token must be good for; undefined for a route that needs none */
-  readonly needs: Permission | undefined;
+  readonly needs: Need | undefined;
   readonly description: Description;
   readonly query?: z.ZodType | undefined;
   readonly params?: z.ZodType | undefined;

@@ -8,10 +8,11 @@ import { type CacheTargets, type GivenCache, readCacheSources, readCacheTargets 
 import { type GivenContext, readBuildContexts } from './named-contexts.ts';
 import { hasTag, type Outputs, parseOutputs } from './outputs.ts';
 import { isBySsh } from './remote-context.ts';
+import { type OrderFlags, type OrderOptions, readOrderFlags } from './order-flags.ts';
 import { readRunFlags, type RunFlags, type RunOptions } from './run-flags.ts';
 
 /** The flags of `kiln build` as commander gives them. */
-export interface BuildFlags extends RunFlags {
+export interface BuildFlags extends RunFlags, OrderFlags {
   readonly file?: string;
   readonly tag?: readonly string[];
   readonly push?: boolean;
@@ -59,6 +60,8 @@ export interface BuildOptions {
   readonly pull: boolean;
   /** what its RUN steps get */
   readonly run: RunOptions;
+  /** what it is of, and its place among the others */
+  readonly order: OrderOptions;
   readonly outputs: Outputs;
   readonly cacheFrom: readonly GivenCache[];
   readonly cacheTo: CacheTargets;
@@ -109,6 +112,7 @@ export function checkFlags(
     noCacheFilter: (flags.cacheFilter ?? []).flatMap((value) => value.split(',')).filter((stage) => stage !== ''),
     pull: flags.pull === true,
     run,
+    order: readOrderFlags(flags),
     outputs,
     cacheFrom: call === undefined ? cacheFrom : [],
     cacheTo,

@@ -106,6 +106,7 @@ async function requestOf(submission: Submission): Promise<BuildRequestInput> {
     noCacheFilter: [...options.noCacheFilter],
     pull: options.pull,
     ...options.run.request,
+    ...options.order,
     ssh: [...agents],
     secrets: { ...secrets },
     keyedSecrets: options.run.secrets.flatMap(({ id, keyed }) => (keyed === true ? [id] : [])),

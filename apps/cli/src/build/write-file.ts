@@ -19,8 +19,9 @@ async function replaceFile(path: string, write: (beside: string) => Promise<unkn
   }
 }
 
-export function replaceWithText(path: string, text: string): Promise<void> {
-  return replaceFile(path, (beside) => writeFile(beside, text));
+/** @param mode of the file; as the umask has it when it is not said */
+export function replaceWithText(path: string, text: string, mode?: number): Promise<void> {
+  return replaceFile(path, (beside) => writeFile(beside, text, mode === undefined ? {} : { mode, flag: 'wx' }));
 }
 
 export function replaceWithBytes(path: string, bytes: Bytes): Promise<void> {

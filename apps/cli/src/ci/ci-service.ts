@@ -6,23 +6,6 @@ export type CiService = (typeof ciServices)[number];
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Variables that a CI sets for every job. Woodpecker sets those of Drone as well: it comes first. */
-const marks: readonly (readonly [string, CiService])[] = [
-  ['GITHUB_ACTIONS', 'github'],
-  ['GITLAB_CI', 'gitlab'],
-  ['BUILDKITE', 'buildkite'],
-  ['CIRCLECI', 'circleci'],
-  ['JENKINS_URL', 'jenkins'],
-  ['CI_PIPELINE_FORGE_URL', 'woodpecker'],
-  ['DRONE', 'drone'],
-];
-
-/** The CI whose job this is. */
-export function detectCi(environment: Environment): CiService | undefined {
-  if (environment['CI'] === 'woodpecker') return 'woodpecker';
-  return marks.find(([name]) => (environment[name] ?? '') !== '' && environment[name] !== 'false')?.[1];
-}
-
 /** How a CI hands settings to a step: all of them by environment. */
 export function settingsOf(service: CiService, environment: Environment): GetSetting {
   switch (service) {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import fc from 'fast-check';
-import { detectCi, settingsOf } from './ci-service.ts';
+import { ciProvider } from '#client';
+import { settingsOf } from './ci-service.ts';
 import { readList } from './lists.ts';
 import { readSettings } from './settings.ts';
 
@@ -90,7 +91,7 @@ describe('a CI', () => {
     [{ CI: 'true' }, undefined],
     [{ GITHUB_ACTIONS: '' }, undefined],
   ] as const)('is known by its environment: %j', (environment, service) => {
-    expect(detectCi(environment)).toBe(service);
+    expect(ciProvider(environment)).toBe(service);
   });
 
   it('hands settings on under names of its own', () => {

@@ -5,10 +5,11 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { ciProvider } from '#client';
 import { messageOf } from '#std';
 import type { BuildSurroundings } from '../build/run-build.ts';
 import { ownSurroundings } from '../build/surroundings.ts';
-import { type CiService, ciServices, detectCi, settingsOf } from '../ci/ci-service.ts';
+import { type CiService, ciServices, settingsOf } from '../ci/ci-service.ts';
 import { type Asked, readSettings } from '../ci/settings.ts';
 import { type Outcome, type Outside, pageOf, tellCi } from '../ci/tell.ts';
 import { readConfig } from '../config.ts';
@@ -29,7 +30,7 @@ export type RunBuild = (args: readonly string[], around: BuildSurroundings) => P
  */
 export async function ci(named: CiService | undefined, runBuild: RunBuild): Promise<void> {
   const own = ownSurroundings();
-  const service = named ?? detectCi(own.environment);
+  const service = named ?? ciProvider(own.environment);
   if (service === undefined)
     throw usageError('this is no CI that is known', `name it: kiln ci ${ciServices.join('|')}`);
   const dir = await mkdtemp(join(tmpdir(), 'kiln-ci-'));
@@ -61,8 +62,11 @@ async function settingsFor(
 ): Promise<readonly [Asked, undefined] | readonly [undefined, string]> {
   try {
     const asked = readSettings(settingsOf(service, environment));
-    if ((asked.environment['KILN_URL'] ?? environment['KILN_URL'] ?? '') === '')
-      throw usageError('no farm is named', 'set the setting url, or KILN_URL, to the address of the farm');
+    if (readConfig({ ...environment, ...asked.environment }).farm === undefined)
+      throw usageError(
+        'no farm is named',
+        'set the setting url, or KILN_URL, to the address of the farm, or log in first',
+      );
     return [asked, undefined];
   } catch (thrown) {
     const { text } = describeFailure(thrown);

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readConfig } from '../config.ts';
+import { readLocalConfig } from '../config.ts';
 import { Exit } from '../fail.ts';
 import { readFarmFile } from '../farm/farm-file.ts';
 import { startFarm, supervisorMain } from '../farm/start-farm.ts';
@@ -23,7 +23,7 @@ export interface StatusFlags extends DownFlags {
 
 /** `kiln up`: returns when all is ready. */
 export async function up(flags: UpFlags): Promise<void> {
-  const config = readConfig(process.env, flags.data);
+  const config = readLocalConfig(process.env, flags.data);
   if (flags.builders !== undefined && !/^[1-9]\d{0,2}$/.test(flags.builders)) {
     throw usageError(`--builders is no number of builders: ${JSON.stringify(flags.builders)}`, 'give a number from 1');
   }
@@ -66,7 +66,7 @@ export function status(flags: StatusFlags): Promise<void> {
 
 /** The supervisor's own command, with this process' streams and its exit code. */
 async function relay(command: 'down' | 'status', flags: DownFlags, args: readonly string[]): Promise<void> {
-  const { dataDir } = readConfig(process.env, flags.data);
+  const { dataDir } = readLocalConfig(process.env, flags.data);
   const child = spawn(process.execPath, [supervisorMain, command, '--data', dataDir, ...args], { stdio: 'inherit' });
   const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
   if (code !== 0) throw new Exit(code ?? (signal === 'SIGINT' ? 130 : 1));

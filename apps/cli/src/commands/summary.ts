@@ -15,6 +15,8 @@ export interface SummaryFlags {
 /** `kiln summary BUILD`: a build on a page, or its findings as a CI shows them. Waits for the build's end. */
 export async function summary(id: string, { format, file, data }: SummaryFlags): Promise<void> {
   await using client = await connect(readConfig(process.env, data));
+  // Following is patient with a farm that is away; one that never was there is told at once.
+  await client.build(id);
   const story = await readStory(client, id);
   const dockerfile = file ?? story.build.failure?.excerpt?.file ?? story.build.request.dockerfile;
   const findings = findingsOf(story, dockerfile);

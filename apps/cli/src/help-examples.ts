@@ -1,0 +1,105 @@
+import type { Command } from 'commander';
+
+/** Below the flags of each command: what one types, and what comes of it. */
+const examples: Readonly<Record<string, readonly (readonly [line: string, what?: string])[]>> = {
+  up: [
+    ['kiln up', 'start the farm of this machine'],
+    ['kiln up --builders 4', 'the same with four builders; a farm that runs is changed'],
+  ],
+  down: [['kiln down', 'end it; what it has stays for the next kiln up']],
+  status: [['kiln status'], ["kiln status --json | jq -r '.registry.address'", 'where images can be pushed to']],
+  builds: [
+    ['kiln builds'],
+    ['kiln builds --filter state=failed --filter since=24h', 'what failed since yesterday'],
+    ['kiln builds --filter branch=main --filter image=acme/app -n 1', 'the last one of an image on main'],
+    ["kiln builds --json | jq -r '.builds[].id'"],
+  ],
+  logs: [
+    ['kiln logs 2jakgbtjphytqyff17x3', 'so far'],
+    ['kiln logs -f 2jakgbtjphytqyff17x3', 'to the end of the build'],
+    ['kiln logs 2jakgbtjphytqyff17x3 --step 4', 'the step that is shown as [4/6]'],
+  ],
+  retry: [
+    ['kiln retry 2jakgbtjphytqyff17x3'],
+    ['kiln retry 2jakgbtjphytqyff17x3 --secret id=npmrc,src=.npmrc', 'secrets went with the build’s end'],
+  ],
+  cancel: [['kiln cancel 2jakgbtjphytqyff17x3']],
+  cache: [
+    ['kiln cache stats', 'what the cache was good for'],
+    ['kiln cache du', 'what takes room'],
+  ],
+  'cache du': [['kiln cache du'], ['kiln cache du --json | jq .cacheBytes']],
+  'cache prune': [
+    ['kiln cache prune --dry-run', 'what would go, and why'],
+    ['kiln cache prune --keep-storage 10gb', 'until no more than that is left'],
+    ['kiln cache prune --filter until=720h -f', 'what was not used for 30 days'],
+  ],
+  'cache disown': [
+    ['kiln cache disown 2jakgbtjphytqyff17x3 --dry-run', 'what would go, and who used it'],
+    ['kiln cache disown 2jakgbtjphytqyff17x3 --step 4 --reason "a poisoned mirror"'],
+  ],
+  'cache stats': [
+    ['kiln cache stats', 'why steps ran in the last week'],
+    ['kiln cache stats --by step --days 30', 'which steps cost most'],
+  ],
+  token: [['kiln token create ci --expires 30d'], ['kiln token ls']],
+  'token create': [
+    ['kiln token create ci --expires 30d', 'builds and reads, in the own scope'],
+    ['kiln token create dashboard --permission read'],
+    ['kiln token create ada --member ada --scope dev > token', 'the token alone goes to standard output'],
+  ],
+  'token ls': [['kiln token ls'], ['kiln token ls --all --json', 'with those that have ended']],
+  'token revoke': [['kiln token revoke 5h2m8wq4t1z0c9vb', 'the id as kiln token ls shows it']],
+  project: [['kiln project create web'], ['kiln project ls']],
+  'project create': [
+    ['kiln project create web'],
+    ['kiln project create web --scope trunk', 'its default branch is trunk'],
+  ],
+  'project ls': [['kiln project ls'], ["kiln project ls --json | jq -r '.projects[].name'"]],
+  login: [
+    ['kiln login https://kiln.example.com', 'asks for the token, and does not show it'],
+    ['kiln login https://kiln.example.com --token-stdin < token', 'for scripts'],
+    ['kiln login https://kiln.example.com --oidc --project web', 'in a CI job, without a stored token'],
+    ['kiln login --context staging', 'a new token for a farm that is known'],
+  ],
+  logout: [['kiln logout'], ['kiln logout --context staging']],
+  whoami: [['kiln whoami'], ["kiln whoami --json | jq -r '.permissions[]'"]],
+  completion: [
+    ['source <(kiln completion bash)', 'in ~/.bashrc'],
+    ['kiln completion zsh > "${fpath[1]}/_kiln"', 'once'],
+    ['kiln completion fish > ~/.config/fish/completions/kiln.fish', 'once'],
+  ],
+  context: [
+    ['kiln context ls'],
+    ['kiln context use default', 'the farm of this machine again'],
+    ['kiln --context staging builds', 'another farm, for one command'],
+  ],
+  'context ls': [['kiln context ls'], ["kiln context ls --json | jq -r '.contexts[].url'"]],
+  'context show': [['kiln context show']],
+  'context use': [['kiln context use staging'], ['kiln context use default', 'the farm of this machine']],
+  'context create': [['kiln context create staging --url https://kiln.staging.example.com']],
+  'context update': [['kiln context update staging --url https://kiln2.staging.example.com']],
+  'context rm': [['kiln context rm staging'], ['kiln context rm -f staging old']],
+};
+
+/** Puts its examples below each command's flags. */
+export function addExamples(program: Command): void {
+  for (const command of everyCommand(program)) {
+    const lines = examples[pathOf(command)];
+    if (lines === undefined) continue;
+    const width = Math.max(...lines.map(([line, what]) => (what === undefined ? 0 : line.length)));
+    const shown = lines.map(([line, what]) =>
+      what === undefined ? `  ${line}\n` : `  ${line.padEnd(width)}   ${what}\n`,
+    );
+    command.addHelpText('after', `\n${lines.length === 1 ? 'Example' : 'Examples'}:\n${shown.join('')}`);
+  }
+}
+
+/** A command and all below it. */
+export function everyCommand(command: Command): readonly Command[] {
+  return [command, ...command.commands.flatMap(everyCommand)];
+}
+
+/** `cache prune`; of the program itself nothing. */
+export const pathOf = (command: Command): string =>
+  command.parent === null ? '' : `${pathOf(command.parent)} ${command.name()}`.trim();
