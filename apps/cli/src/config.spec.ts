@@ -25,3 +25,16 @@ describe('the settings of the command line', () => {
     expect(readConfig({ ...env, KILN_OIDC: '1', KILN_PROJECT: 'web' }).exchange).toMatchObject({ project: 'web' });
   });
 });
+
+describe('where digests of contexts are kept', () => {
+  it.each([
+    [{ HOME: '/home/me' }, '/home/me/.cache/kiln/contexts'],
+    [{ HOME: '/home/me', XDG_CACHE_HOME: '/fast' }, '/fast/kiln/contexts'],
+    [{ HOME: '/home/me', XDG_CACHE_HOME: 'relative' }, '/home/me/.cache/kiln/contexts'],
+    [{ HOME: '/home/me', XDG_CACHE_HOME: '' }, '/home/me/.cache/kiln/contexts'],
+    [{}, undefined],
+    [{ HOME: '' }, undefined],
+  ])('follows from %o', (environment, directory) => {
+    expect(readLocalConfig(environment).contextCacheDir).toBe(directory);
+  });
+});
