@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseAction } from '@actions/workflow-parser/actions/action-parser';
 import { NoOperationTraceWriter } from '@actions/workflow-parser/templates/trace-writer';
-import { Permission, ProjectStore, TokenStore } from '#storage';
+import { BuildView } from '#protocol';
+import { idTokenClaims, OidcIssuer, WebServer } from '#testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { settingNames } from '../../apps/cli/src/ci/settings.ts';
@@ -28,6 +29,7 @@ let farm: Farm;
 let bin: string;
 beforeAll(async () => {
   farm = await Farm.start();
+  await farm.startApi({ KILN_OIDC_EGRESS_ALLOW: '127.0.0.0/8' });
   bin = join(farm.dir, 'bin');
   await mkdir(bin);
   const main = fileURLToPath(new URL('../../dist/apps/cli/src/main.js', import.meta.url));
@@ -167,17 +169,58 @@ describe('the GitHub Action', () => {
     expect(await job.text('.summary')).toContain('### ❌ No build');
   });
 
-  it('builds a pull request of a fork in a scope of its own, whose results main does not read', async () => {
-    const ids = await new ProjectStore(farm.db).ensure('default', 'pr-7', { parent: 'main', trust: 'fork' });
-    const fork = await new TokenStore(farm.db).create({ ...ids, permissions: Permission.options });
+  it('builds a pull request of a fork without a stored token, in a scope of its own that main does not read', async () => {
+    await using issuer = await OidcIssuer.start();
+    await using runtime = await WebServer.start();
+    const rule = { name: 'forks', issuer: issuer.url, audience: 'kiln', claims: { repository: 'acme/web' } };
+    const made = await fetch(`${farm.url}/v1/trust-rules`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${farm.token}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ ...rule, scope: 'gh/{ref}', parent: 'main', trust: 'fork' }),
+    });
+    expect([made.status, await made.text()]).toEqual([201, expect.anything()]);
+    const claims = { ...idTokenClaims.github, ref: 'refs/pull/7/merge', aud: 'kiln' };
+    // The runner's own endpoint: https://docs.github.com/en/actions/reference/security/oidc
+    runtime.files.set('/token', { body: JSON.stringify({ value: await issuer.sign(claims) }) });
     const job = await Job.checkOut(GOOD);
-    const build = async (of: string): Promise<string> => {
-      expect(await job.run(await script({ url: farm.url, token: of }), runner(job))).toMatchObject({ code: 0 });
-      return await job.text('.summary');
+    const event = join(job.dir, '.event.json');
+    const head = { sha: 'a'.repeat(40), ref: 'their-branch', repo: { full_name: 'them/web' } };
+    const pull = { number: 7, title: 'more', user: { login: 'them' }, head, base: { repo: { full_name: 'acme/web' } } };
+    await writeFile(event, JSON.stringify({ pull_request: pull }));
+    const build = async (inputs: Readonly<Record<string, string>>): Promise<string> => {
+      const ran = await job.run(await script({ url: farm.url, ...inputs }), {
+        ...runner(job),
+        GITHUB_EVENT_PATH: event,
+        GITHUB_REPOSITORY: 'acme/web',
+        GITHUB_SERVER_URL: 'https://github.example',
+        ACTIONS_ID_TOKEN_REQUEST_URL: `http://${runtime.host}/token?api-version=2.0`,
+        ACTIONS_ID_TOKEN_REQUEST_TOKEN: 'of the runner',
+      });
+      expect(ran).toMatchObject({ code: 0 });
+      return (await job.text('.summary')).split('### ').at(-1) ?? '';
     };
+    const fork = { project: 'default', audience: 'kiln' };
     expect(await build(fork)).toContain('0 of 1 steps from the cache');
-    expect((await build(farm.token)).split('### ').at(-1)).toContain('0 of 1 steps from the cache');
-    expect((await build(fork)).split('### ').at(-1)).toContain('1 of 1 steps from the cache');
+    expect(await build({ token: farm.token })).toContain('0 of 1 steps from the cache');
+    expect(await build(fork)).toContain('1 of 1 steps from the cache');
+    const { 'build-id': id } = await outputs(job);
+    const headers = { authorization: `Bearer ${farm.token}` };
+    const view = BuildView.parse(await (await fetch(`${farm.url}/v1/builds/${id}`, { headers })).json());
+    expect(view).toMatchObject({
+      scope: 'gh/refs/pull/7/merge',
+      request: { source: { branch: 'their-branch', commit: 'a'.repeat(40), author: 'them', pullRequest: '7' } },
+    });
+    // Its id token is of no rule: refused, in the job's own way.
+    runtime.files.set('/token', {
+      body: JSON.stringify({ value: await issuer.sign({ ...claims, repository: 'evil/web' }) }),
+    });
+    const refused = await job.run(await script({ url: farm.url, ...fork }), {
+      ...runner(job),
+      ACTIONS_ID_TOKEN_REQUEST_URL: `http://${runtime.host}/token?x`,
+      ACTIONS_ID_TOKEN_REQUEST_TOKEN: 'of the runner',
+    });
+    expect(refused.code).toBe(3);
+    expect(refused.output).toMatch(/^::error title=kiln%3A no build::/m);
   });
 });
 

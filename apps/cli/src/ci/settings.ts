@@ -31,6 +31,7 @@ const flags: Readonly<Record<string, readonly [flag: string, kind: Kind]>> = {
   'no-cache-filters': ['--no-cache-filter', 'commas'],
   outputs: ['--output', 'lines'],
   platforms: ['--platform', 'commas'],
+  priority: ['--priority', 'text'],
   provenance: ['--provenance', 'text'],
   pull: ['--pull', 'switch'],
   push: ['--push', 'switch'],
@@ -39,15 +40,26 @@ const flags: Readonly<Record<string, readonly [flag: string, kind: Kind]>> = {
   'secret-files': ['--secret', 'pairs'],
   'shm-size': ['--shm-size', 'text'],
   ssh: ['--ssh', 'lines'],
+  supersede: ['--supersede', 'switch'],
   tags: ['--tag', 'commas'],
   target: ['--target', 'text'],
   ulimit: ['--ulimit', 'commas'],
 };
 
-const others = ['context', 'secrets', 'github-token', 'url', 'token', 'metadata-file', 'summary-file'];
+const others = [
+  ...['context', 'secrets', 'github-token', 'metadata-file', 'summary-file'],
+  ...['url', 'token', 'project', 'audience'],
+];
 
 /** All that a CI job may set. */
 export const settingNames: readonly string[] = [...Object.keys(flags), ...others].toSorted();
+
+const farmVariables = {
+  url: 'KILN_URL',
+  token: 'KILN_TOKEN',
+  project: 'KILN_PROJECT',
+  audience: 'KILN_OIDC_AUDIENCE',
+};
 
 /** What a CI job asks for. */
 export interface Asked {
@@ -84,9 +96,12 @@ export function readSettings(get: GetSetting): Asked {
     environment['KILN_CI_GIT_TOKEN'] = token;
     args.push('--secret=id=GIT_AUTH_TOKEN,env=KILN_CI_GIT_TOKEN');
   }
-  const [url, farmToken] = [textOf(get, 'url'), textOf(get, 'token')];
-  if (url !== undefined) environment['KILN_URL'] = url;
-  if (farmToken !== undefined) environment['KILN_TOKEN'] = farmToken;
+  for (const [name, variable] of Object.entries(farmVariables)) {
+    const value = textOf(get, name);
+    if (value !== undefined) environment[variable] = value;
+  }
+  // Whoever names a project has no token stored: the job's id token is exchanged for one.
+  if (environment['KILN_PROJECT'] !== undefined) environment['KILN_OIDC'] = '1';
   const context = textOf(get, 'context') ?? '.';
   return {
     // A context that begins with a dash is a name, not a flag.

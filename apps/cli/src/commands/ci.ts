@@ -14,7 +14,7 @@ import { type Asked, readSettings } from '../ci/settings.ts';
 import { type Outcome, type Outside, pageOf, tellCi } from '../ci/tell.ts';
 import { readConfig } from '../config.ts';
 import { describeFailure, Exit } from '../fail.ts';
-import { connect } from '../farm/connect.ts';
+import { authorized, connect } from '../farm/connect.ts';
 import { type BuildStory, readStory } from '../summary/build-story.ts';
 import { usageError } from '../usage.ts';
 
@@ -35,9 +35,9 @@ export async function ci(named: CiService | undefined, runBuild: RunBuild): Prom
     throw usageError('this is no CI that is known', `name it: kiln ci ${ciServices.join('|')}`);
   const dir = await mkdtemp(join(tmpdir(), 'kiln-ci-'));
   try {
-    const [asked, refused] = await settingsFor(service, own);
+    const [asked, wrong] = await settingsFor(service, own);
     const around = { ...own, environment: { ...own.environment, ...asked?.environment } };
-    const attempt = asked === undefined ? { refused, code: 2, id: '' } : await build(asked, { dir, around, runBuild });
+    const attempt = asked === undefined ? { ...wrong, id: '' } : await build(asked, { dir, around, runBuild });
     // Who interrupts a job waits for nothing.
     if (attempt.code === 130) throw new Exit(130);
     const outcome: Outcome = {
@@ -59,19 +59,22 @@ export async function ci(named: CiService | undefined, runBuild: RunBuild): Prom
 async function settingsFor(
   service: CiService,
   { environment, writeError }: BuildSurroundings,
-): Promise<readonly [Asked, undefined] | readonly [undefined, string]> {
+): Promise<readonly [Asked, undefined] | readonly [undefined, Omit<Attempt, 'id'>]> {
   try {
     const asked = readSettings(settingsOf(service, environment));
-    if (readConfig({ ...environment, ...asked.environment }).farm === undefined)
+    // Once for the job: an id token may have expired when the build has ended.
+    const { farm } = await authorized(readConfig({ ...environment, ...asked.environment }));
+    if (farm === undefined)
       throw usageError(
         'no farm is named',
         'set the setting url, or KILN_URL, to the address of the farm, or log in first',
       );
-    return [asked, undefined];
+    const token = farm.token === undefined ? {} : { KILN_TOKEN: farm.token };
+    return [{ ...asked, environment: { ...asked.environment, KILN_URL: farm.url, ...token } }, undefined];
   } catch (thrown) {
-    const { text } = describeFailure(thrown);
+    const { text, code } = describeFailure(thrown);
     writeError(text);
-    return [undefined, text];
+    return [undefined, { refused: text, code }];
   }
 }
 

@@ -51,11 +51,14 @@ export async function connect(config: Config): Promise<KilnClient> {
   return clientFor(await authorized(config), undefined);
 }
 
+// By itself: the compiler leaves the name of an import as it is in a function with `await using`.
+const loadExchange = () => import('../contexts/exchange.ts');
+
 /** The same, with a token of the farm for the CI job's id token where one is wanted. @throws KilnError as exchangeIdToken does */
 export async function authorized(config: Config): Promise<Config> {
   const { farm, exchange } = config;
   if (farm === undefined || farm.token !== undefined || exchange === undefined) return config;
-  const { exchangeIdToken } = await import('../contexts/exchange.ts');
+  const { exchangeIdToken } = await loadExchange();
   await using client = clientOf(farm, config);
   const { access_token: token } = await exchangeIdToken(client, farm, exchange);
   return { ...config, farm: { ...farm, token } };
