@@ -52,7 +52,7 @@ describe('what a build is of', () => {
     [{ commit: 'HEAD' }, 'source.commit'],
     [{ repository: 'https://user:secret@git.example/x' }, 'source.repository'],
     [{ url: 'javascript:alert(1)' }, 'source.url'],
-    [{ name: 'x' }, 'source'],
+    [{ name: 'x' }, 'source.name'],
   ])('has to make sense: %j', async (source, field) => {
     const answer = await post(farm.tokens.mine, { source });
     expect(answer.body).toMatchObject({ status: 400, field: `request.${field}` });
