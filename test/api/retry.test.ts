@@ -114,4 +114,20 @@ describe('a retry', () => {
     const answer = await retry(id);
     expect(answer.body).toMatchObject({ status: 409, code: 'CONFLICT', hint: 'submit the build again' });
   });
+
+  it('stays accepted when it is asked for again, whatever has gone since', async () => {
+    const { id } = await ended();
+    const once = await retry(id).set('idempotency-key', 'for-ever');
+    await farm.db.execute('DELETE FROM contexts');
+    const twice = await retry(id).set('idempotency-key', 'for-ever');
+    expect([twice.status, twice.body]).toMatchObject([202, { id: BuildView.parse(once.body).id }]);
+  });
+
+  it('keeps the files of its context from being collected', async () => {
+    const { id } = await ended();
+    await farm.db.execute("UPDATE blobs SET kept_at = now() - interval '10 days'");
+    expect((await retry(id)).status).toBe(202);
+    const stale = await farm.db.execute("SELECT 1 FROM blobs WHERE kept_at < now() - interval '1 day'");
+    expect(stale).toBe(0);
+  });
 });

@@ -210,6 +210,15 @@ describe('a build that supersedes', () => {
     expect(await stateOf('s', next.id)).toEqual({ state: 'queued', supersededBy: undefined });
   });
 
+  it('finds room where those that it ends have waited', async () => {
+    await storage.projects.ensure('crammed', 'main');
+    await storage.projects.limit('crammed', { maxRunning: null, maxQueued: 1 });
+    const old = await submit('crammed', of('a'));
+    await expect(submit('crammed', of('b'))).rejects.toMatchObject({ code: 'RATE_LIMITED' });
+    const next = await submit('crammed', of('b', { supersede: true }));
+    expect(await stateOf('crammed', old.id)).toEqual({ state: 'cancelled', supersededBy: next.id });
+  });
+
   it.each<[string, Partial<StoredRequest>, string?]>([
     ['of the same commit', of('c', { buildArgs: { NODE: '20' } })],
     ['of another branch', of('a', { source: { branch: 'x', commit: commit('a') } })],

@@ -57,10 +57,12 @@ export class BuildLedger {
   readonly #parts: BuildParts;
   readonly #wakeups: Wakeups;
   readonly #clock: Clock;
+  readonly #logger: Logger;
 
   constructor({ db, redis, clock = systemClock, logger = silentLogger }: LedgerOptions) {
     this.#db = db;
     this.#clock = clock;
+    this.#logger = logger;
     this.#wakeups = new Wakeups(redis, logger);
     this.#parts = new BuildParts(db);
     this.#claims = new BuildClaims(db, this.#wakeups);
@@ -82,12 +84,13 @@ export class BuildLedger {
       await sql.execute('SELECT FROM projects WHERE id = $1 FOR NO KEY UPDATE', [build.projectId]);
       const inserted = await this.#insert(sql, build);
       if (inserted === undefined) return { created: false, ...(await this.#existing(sql, build)), superseded: [] };
-      await checkRoom(sql, build.projectId);
       const superseded = await supersede(sql, build);
       for (const old of superseded) if (old.state === 'queued') await this.#endQueued(sql, old.id, build.id);
+      // Those make room.
+      await checkRoom(sql, build.projectId);
       return { created: true, ...inserted, superseded };
     });
-    for (const old of superseded) await this.#tellCancelled(build.projectId, old.id);
+    for (const old of superseded) await this.#hurry(build.projectId, old.id);
     return { build: await this.get(build.projectId, id), created, turn };
   }
 
@@ -148,6 +151,15 @@ export class BuildLedger {
     });
     await this.#tellCancelled(projectId, id);
     return await this.get(projectId, id);
+  }
+
+  /** The build is accepted, whatever fails now: builders hear of a cancellation by their heartbeats, and its parts are found. */
+  async #hurry(projectId: string, id: string): Promise<void> {
+    try {
+      await this.#tellCancelled(projectId, id);
+    } catch (error) {
+      this.#logger.warn('a superseded build hears of its end later', { buildId: id, error });
+    }
   }
 
   async #tellCancelled(projectId: string, id: string): Promise<void> {
@@ -270,18 +282,42 @@ export class BuildLedger {
     return inserted;
   }
 
-  async #existing(sql: Sql, { projectId, idempotencyKey, fingerprint }: NewBuild): Promise<z.infer<typeof Inserted>> {
-    const [row] = await sql.query(
-      Existing,
-      'SELECT id, turn, fingerprint FROM builds WHERE project_id = $1 AND idempotency_key = $2',
-      [projectId, idempotencyKey],
-    );
-    if (row?.fingerprint === fingerprint) return { id: row.id, turn: row.turn };
-    throw new KilnError('CONFLICT', 'another build was asked for under this idempotency key', {
-      field: 'Idempotency-Key',
-      hint: 'use a new key for a new build',
-    });
+  /**
+   * The build that was accepted under a key before.
+   * @throws KilnError CONFLICT when that one asked for something else
+   */
+  async repeated(
+    projectId: string,
+    { idempotencyKey, fingerprint }: Pick<NewBuild, 'idempotencyKey' | 'fingerprint'>,
+  ): Promise<StoredBuild | undefined> {
+    if (idempotencyKey === undefined) return undefined;
+    const found = await findRepeated(this.#db, { projectId, idempotencyKey, fingerprint });
+    return found === undefined ? undefined : await this.get(projectId, found.id);
   }
+
+  async #existing(sql: Sql, build: NewBuild): Promise<z.infer<typeof Inserted>> {
+    const found = await findRepeated(sql, build);
+    if (found !== undefined) return found;
+    throw new KilnError('INTERNAL', 'a build was neither inserted nor there');
+  }
+}
+
+/** @throws KilnError CONFLICT when what was accepted under the key is something else */
+async function findRepeated(
+  sql: Pick<Sql, 'query'>,
+  { projectId, idempotencyKey, fingerprint }: Pick<NewBuild, 'projectId' | 'idempotencyKey' | 'fingerprint'>,
+): Promise<z.infer<typeof Inserted> | undefined> {
+  const [row] = await sql.query(
+    Existing,
+    'SELECT id, turn, fingerprint FROM builds WHERE project_id = $1 AND idempotency_key = $2',
+    [projectId, idempotencyKey],
+  );
+  if (row === undefined) return undefined;
+  if (row.fingerprint === fingerprint) return { id: row.id, turn: row.turn };
+  throw new KilnError('CONFLICT', 'another build was asked for under this idempotency key', {
+    field: 'Idempotency-Key',
+    hint: 'use a new key for a new build',
+  });
 }
 
 /** @throws KilnError RATE_LIMITED */

@@ -30,12 +30,13 @@ export async function supersede(
     Candidate,
     `SELECT id, state, request FROM builds
      WHERE project_id = $1 AND scope_id = $2 AND source_branch = $3 AND id <> $4 AND parent_id IS NULL
+       AND source_commit IS DISTINCT FROM $5
        AND state IN ('queued', 'running') AND cancel_requested_at IS NULL AND result IS NULL
      ORDER BY id LIMIT ${MAX_CANDIDATES} FOR UPDATE`,
-    [projectId, scopeId, branch, id],
+    [projectId, scopeId, branch, id, commit],
   );
   const subject = subjectOf(request);
-  const old = candidates.filter((each) => each.request.source.commit !== commit && subjectOf(each.request) === subject);
+  const old = candidates.filter((each) => subjectOf(each.request) === subject);
   await sql.execute('UPDATE builds SET cancel_requested_at = now(), superseded_by = $2 WHERE id = ANY ($1)', [
     old.map((each) => each.id),
     id,

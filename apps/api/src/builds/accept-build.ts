@@ -85,12 +85,17 @@ export class AcceptBuild {
   ): Promise<StoredBuild> {
     await this.#ledger.checkReach(caller, retryOf);
     const { build, context, namedContexts } = await this.#ledger.sent(caller.projectId, retryOf);
+    const request = asStored({ ...build.request, supersede: false }, parts);
+    const asked = { request, retryOf, context, namedContexts, idempotencyKey };
+    // What was accepted stays so, whatever has become of the first build since.
+    const fingerprint = fingerprintOf(caller, asked);
+    const before = await this.#ledger.repeated(caller.projectId, { idempotencyKey, fingerprint });
+    if (before !== undefined) return before;
     checkRepeatable(build, parts);
     for (const { digest } of [context, ...namedContexts]) await this.#keepAgain(caller.projectId, build.id, digest);
     const id = randomId(this.#random, ID_LENGTH);
-    const request = asStored({ ...build.request, supersede: false }, parts);
     const sealed = this.#seal(id, parts);
-    return await this.#create(caller, { id, retryOf, request, context, namedContexts, sealed, idempotencyKey });
+    return await this.#create(caller, { ...asked, id, sealed });
   }
 
   async #create(caller: Principal, accepted: Accepted): Promise<StoredBuild> {
@@ -103,7 +108,7 @@ export class AcceptBuild {
 
   async #keepAgain(projectId: string, buildId: string, digest: Digest): Promise<void> {
     try {
-      await this.#taken.known(projectId, digest, 'context');
+      await this.#taken.again(projectId, digest);
     } catch (cause) {
       if (!isKilnError(cause, 'NOT_FOUND')) throw cause;
       throw new KilnError('CONFLICT', `the context of the build ${buildId} is not kept any more`, {
@@ -143,6 +148,7 @@ export class AcceptBuild {
 }
 
 type Accepted = Omit<NewBuild, 'projectId' | 'scopeId' | 'fingerprint'>;
+type Asked = Pick<Accepted, 'request' | 'retryOf' | 'context' | 'namedContexts'>;
 
 /** What came, without its values. */
 function asStored(request: StoredRequest, { credentials, secrets }: SealedParts): StoredRequest {
@@ -174,7 +180,7 @@ function checkRepeatable({ id, state, request }: StoredBuild, { credentials, sec
 }
 
 /** Two requests under one idempotency key are the same when they ask for the same; credentials may have been renewed. */
-function fingerprintOf({ scopeId }: Principal, { request, retryOf, context, namedContexts = [] }: Accepted): string {
+function fingerprintOf({ scopeId }: Principal, { request, retryOf, context, namedContexts = [] }: Asked): string {
   const { credentialHosts: _, cpus, ...rest } = request;
   // Canonical JSON has whole numbers only.
   const asked = cpus === undefined ? rest : { ...rest, cpus: String(cpus) };

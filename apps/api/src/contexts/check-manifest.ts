@@ -3,6 +3,8 @@ import type { Digest } from '#oci';
 import { KilnError } from '#std';
 
 export const MAX_PATH_BYTES = 4_096;
+/** A manifest is held in memory: a line has some 200 bytes. */
+export const MAX_MANIFEST_BYTES = 256 * 1024 * 1024;
 
 /**
  * The contents that a manifest's files claim to have, with their sizes.

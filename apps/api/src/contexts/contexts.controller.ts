@@ -9,10 +9,8 @@ import { Caller } from '../http/auth.guard.ts';
 import { clientSignal, drain } from '../http/leaving.ts';
 import { Described } from '../openapi/described.ts';
 import { CONFIG, SHUTDOWN } from '../tokens.ts';
+import { MAX_MANIFEST_BYTES } from './check-manifest.ts';
 import { TakeContext } from './take-context.ts';
-
-/** A manifest is held in memory: a line has some 200 bytes. */
-const MAX_MANIFEST_BYTES = 256 * 1024 * 1024;
 
 @Controller('v1/contexts')
 export class ContextsController {

@@ -1,13 +1,13 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { ContentStore } from '#content';
-import { type ContextManifest, encodeManifest } from '#context';
+import { type ContextManifest, decodeManifest, encodeManifest } from '#context';
 import { type Digest, digestOf } from '#oci';
 import type { ContextView } from '#protocol';
-import { KilnError, single } from '#std';
+import { collect, KilnError, single } from '#std';
 import type { BlobIndex, ContextStore, KnownContext, SizedBlob } from '#storage';
 import type { ApiConfig } from '../config.ts';
 import * as tokens from '../tokens.ts';
-import { claimedFiles } from './check-manifest.ts';
+import { claimedFiles, MAX_MANIFEST_BYTES } from './check-manifest.ts';
 
 /** Takes contexts for a project: with their files, or by their manifests alone. */
 @Injectable()
@@ -75,6 +75,17 @@ export class TakeContext {
       field,
       hint: 'send its manifest to /v1/contexts first',
     });
+  }
+
+  /**
+   * One that a build had, for another: its files are kept as long as they are there. Those that no build ever asked for
+   * never came.
+   * @throws KilnError NOT_FOUND when the context itself is gone
+   */
+  async again(projectId: string, digest: Digest): Promise<void> {
+    await this.known(projectId, digest, 'context');
+    const { entries } = decodeManifest(await collect(this.#content.get(digest), MAX_MANIFEST_BYTES));
+    await this.#blobs.renew(projectId, [...new Set(entries.flatMap((entry) => entry.digest ?? []))]);
   }
 
   /** Blobs that were just put are the project's. @throws KilnError UNAVAILABLE when the collector was quicker */
