@@ -127,6 +127,7 @@ describe('a submission', () => {
       ],
       ...[
         ['build-context', 'base=docker-image://busybox:1'],
+        ['build-context', 'Made=target:build'],
         ['cache-from', 'acme/cache'],
         ['network', 'none'],
       ],
@@ -161,7 +162,7 @@ describe('a submission', () => {
       shmSizeBytes: 64 * 1024 ** 2,
       memoryBytes: 1024 ** 3,
       cpus: 0.5,
-      contexts: { base: { type: 'image', reference: 'busybox:1' } },
+      contexts: { base: { type: 'image', reference: 'busybox:1' }, made: { type: 'target', stage: 'build' } },
       cacheFrom: [{ type: 'registry', ref: 'acme/cache' }],
       network: 'none',
       source: { branch: 'main', commit: 'a'.repeat(40), author: 'someone', pullRequest: '7' },

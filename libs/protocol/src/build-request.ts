@@ -124,6 +124,8 @@ export const NamedContext = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('local') }),
   /** `docker-image://…` */
   z.strictObject({ type: z.literal('image'), reference: ImageName }),
+  /** `target:…`: a stage of the same Dockerfile */
+  z.strictObject({ type: z.literal('target'), stage: name }),
   /** `oci-layout://…`: the layout comes as a tree in the part `context:NAME`; the digest is that of an index or manifest in it */
   z.strictObject({ type: z.literal('ociLayout'), digest: DigestSchema }),
   /** a git repository: URL with `#ref:subdirectory` */

@@ -98,8 +98,14 @@ function pairs(field: string, values: readonly string[] = []): Record<string, st
 
 function contextOf([name, value]: readonly [string, string]): [string, NamedContext] {
   const image = /^docker-image:\/\/(.+)$/.exec(value)?.[1];
+  const stage = /^target:(.+)$/.exec(value)?.[1];
   if (image !== undefined) return [name.toLowerCase(), { type: 'image', reference: image }];
-  throw wrong('build-context', `${name} is no docker-image://`, 'send other contexts as parts, with a request in JSON');
+  if (stage !== undefined) return [name.toLowerCase(), { type: 'target', stage }];
+  throw wrong(
+    'build-context',
+    `${name} is neither docker-image:// nor target:`,
+    'send other contexts as parts, with a request in JSON',
+  );
 }
 
 function wrong(field: string, message: string, hint: string): KilnError {

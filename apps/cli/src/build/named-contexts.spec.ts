@@ -14,6 +14,7 @@ describe('--build-context', () => {
       `exact=oci-layout://layout@${digest}`,
       'repo=https://host/x.git#main',
       'page=https://host/page',
+      'base=target:Build',
       'host:5000/a/b:1=.',
     ]);
     expect(Object.fromEntries(given)).toEqual({
@@ -25,6 +26,7 @@ describe('--build-context', () => {
       exact: { type: 'layout', path: 'layout', tag: '', digest },
       repo: { type: 'elsewhere', request: { type: 'git', url: 'https://host/x.git#main' } },
       page: { type: 'elsewhere', request: { type: 'http', url: 'https://host/page' } },
+      base: { type: 'elsewhere', request: { type: 'target', stage: 'Build' } },
       'host:5000/a/b:1': { type: 'directory', path: '.' },
     });
   });

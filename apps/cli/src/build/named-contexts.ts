@@ -23,7 +23,8 @@ export interface NamedContexts {
 
 const NAME = /^[a-z0-9][a-z0-9._/:@-]*$/;
 const FLAG = '--build-context';
-const FORMS = 'write name=directory, name=docker-image://image, name=oci-layout://directory[:tag], or name=URL';
+const FORMS =
+  'write name=directory, name=docker-image://image, name=oci-layout://directory[:tag], name=target:stage, or name=URL';
 
 /** @throws KilnError INVALID_ARGUMENT */
 export function readBuildContexts(values: readonly string[]): ReadonlyMap<string, GivenContext> {
@@ -44,6 +45,8 @@ export function readBuildContexts(values: readonly string[]): ReadonlyMap<string
 }
 
 function readValue(value: string): GivenContext {
+  const stage = /^target:(?!\/\/)(.+)$/i.exec(value)?.[1];
+  if (stage !== undefined) return { type: 'elsewhere', request: { type: 'target', stage } };
   const [, scheme = '', rest = ''] = /^([a-z][a-z0-9-]*):\/\/(.*)$/i.exec(value) ?? [];
   switch (scheme.toLowerCase()) {
     case 'docker-image':
@@ -54,7 +57,7 @@ function readValue(value: string): GivenContext {
     }
     case 'target':
     case 'input':
-      throw usageError(`${FLAG}: ${scheme}:// is not supported`, 'name the stage in the Dockerfile');
+      throw usageError(`${FLAG}: ${scheme}:// is not supported`, 'write target:STAGE for a stage of the Dockerfile');
     default: {
       const remote = remoteContext(value);
       if (remote !== undefined) return { type: 'elsewhere', request: remote };

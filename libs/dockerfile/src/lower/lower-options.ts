@@ -7,6 +7,8 @@ export type NamedContext =
   /** a tree that the client sent: the LocalOp `context:NAME` */
   | { readonly type: 'local' }
   | { readonly type: 'image'; readonly reference: string }
+  /** a stage of the same file */
+  | { readonly type: 'target'; readonly stage: string }
   /** an image in a layout that the client sent */
   | { readonly type: 'ociLayout'; readonly digest: Digest }
   | { readonly type: 'git' | 'http'; readonly url: string };

@@ -2,7 +2,7 @@ import { familiarReference, formatReference, parseReference, type Platform } fro
 import { isKilnError } from '#std';
 import { invalid } from '../invalid.ts';
 import type { LowerOptions, NamedContext } from './lower-options.ts';
-import type { Source } from './stage-plan.ts';
+import type { Source, StagePlan } from './stage-plan.ts';
 
 /** They mean something else. */
 const reserved = ['scratch', 'context'];
@@ -19,12 +19,24 @@ export class NamedContexts {
     this.#byName = new Map(named.map(([name, context]) => [canonical(name), { name, context }]));
   }
 
+  /** The stage that stands for a name, if one does. */
+  target(name: string): string | undefined {
+    const context = this.#byName.get(canonical(name))?.context;
+    return context?.type === 'target' ? context.stage : undefined;
+  }
+
   /**
    * What stands for a stage or an image; undefined where nothing does.
    * @param line of what names it
+   * @param stage finds the stage that a context may name, as far as it can be named there
    * @throws KilnError DOCKERFILE_INVALID
    */
-  find(name: string, platform: Platform, line: number): Source | undefined {
+  find(
+    name: string,
+    platform: Platform,
+    line: number,
+    stage: (name: string) => StagePlan | undefined,
+  ): Source | undefined {
     if (this.#byName.size === 0 || reserved.includes(name.toLowerCase())) return undefined;
     const found = this.#byName.get(canonical(name));
     if (found === undefined) return undefined;
@@ -36,6 +48,13 @@ export class NamedContexts {
         return { kind: 'context', name: found.name, context, line };
       case 'image':
         return imageSource(context.reference, platform, line);
+      case 'target': {
+        const plan = stage(context.stage.toLowerCase());
+        if (plan !== undefined) return { kind: 'stage', plan };
+        throw invalid(`the build context ${found.name} is the target ${context.stage}, which is no stage before this`, {
+          hint: 'target:NAME names a stage of the same Dockerfile: FROM … AS NAME',
+        });
+      }
       case 'ociLayout': {
         const { tag: _, ...named } = parseReference(canonical(found.name));
         const reference = formatReference({ ...named, digest: context.digest });

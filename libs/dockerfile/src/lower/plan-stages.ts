@@ -83,7 +83,7 @@ export class StagePlanner {
     const platform = stagePlatform(from, this.#file, this.#scope, this.#options);
     const { name } = from;
     const target = platform ?? this.#options.platform;
-    const instead = name === undefined ? undefined : this.#contexts.find(name, target, from.line);
+    const instead = name === undefined ? undefined : this.#context(name, target, from.line);
     const base = instead ?? this.#named(value, target, from.line);
     const { noCache, noCacheFilter } = this.#options;
     const filtered = !noCache && noCacheFilter.some((each) => each.toLowerCase() === (name ?? ''));
@@ -140,7 +140,11 @@ export class StagePlanner {
   #named(name: string, platform: Platform, line: number): Source {
     const plan = this.#byName.get(name.toLowerCase());
     if (plan !== undefined) return { kind: 'stage', plan };
-    return this.#contexts.find(name, platform, line) ?? imageSource(name, platform, line);
+    return this.#context(name, platform, line) ?? imageSource(name, platform, line);
+  }
+
+  #context(name: string, platform: Platform, line: number): Source | undefined {
+    return this.#contexts.find(name, platform, line, (stage) => this.#byName.get(stage));
   }
 }
 

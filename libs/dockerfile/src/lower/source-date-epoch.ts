@@ -64,13 +64,15 @@ async function secondsOf(text: string, question: EpochQuestion): Promise<number 
 
 function sourceOf(text: string, { file, options, scope }: EpochQuestion): TimedSource | 'timeless' | undefined {
   if (text === 'context') return { kind: 'context' };
-  const named = new NamedContexts(options).find(text, options.platform, 0);
+  const contexts = new NamedContexts(options);
+  const target = contexts.target(text);
+  const named = target === undefined ? contexts.find(text, options.platform, 0, () => undefined) : undefined;
   if (named !== undefined) {
     if (named.kind !== 'context' || named.context.type === 'local') return 'timeless';
     const { type, url } = named.context;
     const source = type === 'git' ? gitSource(url) : undefined;
     return source === undefined ? { kind: 'file', query: { url, checksum: undefined } } : { kind: 'git', source };
   }
-  const stage = file.stages.find(({ from }) => from.name === text.toLowerCase());
+  const stage = file.stages.find(({ from }) => from.name === (target ?? text).toLowerCase());
   return stage === undefined ? undefined : epochStageSource(stage, { file, options, scope, own: NAME });
 }

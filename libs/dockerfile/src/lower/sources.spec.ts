@@ -167,6 +167,20 @@ describe('named contexts', () => {
     expect(lowered.base).toBeUndefined();
   });
 
+  it('are stages of the same file that come before', async () => {
+    const made = 'FROM scratch AS made\nCOPY a /\n';
+    const contexts = (stage: string) => ({ contexts: { alpine: { type: 'target' as const, stage } } });
+    const named = await lower(`${made}FROM alpine\nCOPY --from=Alpine:latest /a /b\n`, contexts('Made'));
+    expect(ops(named)).toEqual(ops(await lower(`${made}FROM made\nCOPY --from=made /a /b\n`)));
+    const replaced = await lower(`${made}FROM busybox AS alpine\nRUN never\nFROM alpine\nCOPY b /\n`, contexts('made'));
+    expect(ops(replaced)).toEqual(ops(await lower(`${made}FROM made\nCOPY b /\n`)));
+    for (const stage of ['later', 'nobody', 'alpine'])
+      await expect(lower(`${made}FROM alpine\nFROM made AS later\n`, contexts(stage))).rejects.toMatchObject({
+        code: 'DOCKERFILE_INVALID',
+        message: expect.stringContaining(`the target ${stage}, which is no stage before this`) as string,
+      });
+  });
+
   it('are images of a layout', async () => {
     expect(await asked('FROM layout\nRUN x\n')).toEqual([`layout layout ${digestOf('layout')} linux/amd64`]);
   });
