@@ -225,7 +225,7 @@ async function run(node: EngineNode, job: BuildJobInput, opened: Opened): Promis
   return result;
 }
 
-/** The project may see layers of its images once they are there; those of a base need never be. */
+/** The project may see layers that its steps stand for once they are there. */
 async function grantStored(
   layers: readonly Descriptor[],
   { content, job }: { readonly content: ContentStore; readonly job: BuildJobInput },

@@ -2,7 +2,7 @@ import { type CacheEntry, inlineCache } from '#cache-manifest';
 import { type Assembled, assembleImage, type AssembledImage, assembleIndex, imagesOf, topOf } from '#exporter';
 import type { StoredLayer } from '#cache';
 import type { Lowered } from '#graph';
-import type { Descriptor, Layer } from '#oci';
+import type { Descriptor, Digest, Layer } from '#oci';
 import { KilnError, single } from '#std';
 import pLimit from 'p-limit';
 import { annotationsOf, checkAnnotations } from './annotation-rules.ts';
@@ -34,6 +34,8 @@ export class ImageBuilder {
   readonly #options: ImageBuilderOptions;
   readonly #images = new Map<string, Promise<Assembled>>();
   readonly #late: Descriptor[] = [];
+  /** layers that steps of this build stand for, or that were made of others here */
+  readonly #own = new Set<Digest>();
   /** results that the last image of each platform has in it */
   readonly #inline = new Map<PlatformResult, number>();
 
@@ -94,6 +96,8 @@ export class ImageBuilder {
     const upTo = clampTo(lowered.epochSeconds);
     const epoch = form.rewriteTimestamp ? lowered.epochSeconds : undefined;
     const finalLayers = await this.#layers(layers, ofBase, { ...form, epoch });
+    for (const [at, { descriptor }] of finalLayers.entries())
+      if (at >= ofBase || descriptor.digest !== layers[at]?.descriptor.digest) this.#own.add(descriptor.digest);
     const inline = inlineCache(this.#options.cached ?? [], finalLayers);
     this.#inline.set(result, inline?.results ?? 0);
     return assembleImage({
@@ -123,7 +127,10 @@ export class ImageBuilder {
     return await Promise.all(converted);
   }
 
-  /** Configs, manifests and index in the content store, and everything granted to the project. */
+  /**
+   * Configs, manifests and index in the content store, and granted to the project as are the layers that it made. Those of a
+   * base are its own once they were pulled: a base's manifest may name any blob of the farm.
+   */
   async #keep(image: Assembled): Promise<void> {
     const { node, job } = this.#options;
     const { signal } = job;
@@ -138,8 +145,9 @@ export class ImageBuilder {
     for (const [{ digest }, bytes] of documents) {
       if (absent.has(digest)) await node.content.put(single(bytes), digest, signal);
     }
-    await job.grants.grant([...documents.keys(), ...layers.filter(({ digest }) => !absent.has(digest))], signal);
-    this.#late.push(...layers.filter(({ digest }) => absent.has(digest)));
+    const own = layers.filter(({ digest }) => this.#own.has(digest));
+    await job.grants.grant([...documents.keys(), ...own.filter(({ digest }) => !absent.has(digest))], signal);
+    this.#late.push(...own.filter(({ digest }) => absent.has(digest)));
   }
 
   #staysHere(): boolean {

@@ -12,8 +12,10 @@ import {
   type Platform,
 } from '#oci';
 import type { BuildEvent } from '#protocol';
-import type { RegistryClient } from '#registry';
+import type { RegistryClient, Source } from '#registry';
 import { type Bytes, type Clock, KilnError } from '#std';
+import pLimit from 'p-limit';
+import type { BlobGrants } from './job.ts';
 
 /** A pinned image: what its registry said. */
 export interface PinnedImage {
@@ -43,6 +45,7 @@ export interface ImagesOptions {
   readonly registry: RegistryClient;
   readonly tags: TagCache;
   readonly content: ContentStore;
+  readonly grants: Pick<BlobGrants, 'grant' | 'missing'>;
   readonly clock: Clock;
   /** how long a tag is taken to stand for what it stood for */
   readonly tagTtlMs: number;
@@ -55,6 +58,8 @@ export interface ImagesOptions {
 }
 
 const TELL_MS = 500;
+/** Questions for rights at a time. */
+const PROOFS = 4;
 
 /** A pinned image, and where its blobs are. */
 export interface KnownImage {
@@ -67,6 +72,8 @@ export interface KnownImage {
 export class Images implements ImageResolver {
   readonly #pins = new Map<string, Promise<PinnedImage>>();
   readonly #byDigest = new Map<Digest, KnownImage>();
+  /** blobs that the project may have, as this build knows */
+  readonly #proven = new Set<Digest>();
 
   constructor(readonly options: ImagesOptions) {}
 
@@ -119,24 +126,75 @@ export class Images implements ImageResolver {
     yield* this.options.content.get(descriptor.digest, signal);
   }
 
-  /** Brings those of an image's blobs into the content store that are not there. */
+  /** Brings those of an image's blobs into the content store that are not there. @throws KilnError as {@link checkRights} */
   async ensure(image: Digest, descriptors: readonly Descriptor[], signal: AbortSignal): Promise<void> {
-    const { content, registry, onPulled } = this.options;
-    const missing = await content.findMissing(new Set(descriptors.map((descriptor) => descriptor.digest)), signal);
-    if (missing.size === 0) return;
-    const { reference, image: pinned } = this.known(image);
-    if (reference === undefined) throw lostLayout(image, missing);
-    const { registry: host, repository } = parseReference(reference);
-    const { standIn } = pinned;
-    for (const descriptor of descriptors.filter(({ digest }) => missing.has(digest))) {
-      const source = { registry: host, repository, standIn };
-      const told = this.#telling(`${host}/${repository}`, descriptor);
+    const { content, grants, registry, onPulled } = this.options;
+    const missing = await content.findMissing(new Set(descriptors.map(({ digest }) => digest)), signal);
+    const absent = descriptors.filter(({ digest }) => missing.has(digest));
+    await this.checkRights(
+      image,
+      descriptors.filter(({ digest }) => !missing.has(digest)),
+      signal,
+    );
+    if (absent.length === 0) return;
+    const { source, name } = this.#sourceOf(image, missing);
+    for (const descriptor of absent) {
+      const told = this.#telling(name, descriptor);
       const onBytes = (bytes: number): void => {
         onPulled(bytes);
         told.add(bytes);
       };
       await registry.copyBlob(source, descriptor, { into: content, onBytes }, signal);
       told.end();
+    }
+    await grants.grant(absent, signal);
+  }
+
+  /**
+   * A manifest may name any digest: what the farm has of one, or has made of it, is this project's once its registry lets this
+   * build have the blob.
+   * @throws KilnError as the registry does where it does not; BLOB_MISSING for what no registry has
+   */
+  async checkRights(image: Digest, descriptors: readonly Descriptor[], signal: AbortSignal): Promise<void> {
+    const { content, grants } = this.options;
+    const asked = descriptors.filter(({ digest }) => !this.#proven.has(digest));
+    if (asked.length === 0) return;
+    const unproven = await grants.missing(
+      asked.map(({ digest }) => digest),
+      signal,
+    );
+    for (const { digest } of asked) if (!unproven.has(digest)) this.#proven.add(digest);
+    if (unproven.size === 0) return;
+    const { source } = this.#sourceOf(image, unproven);
+    const limit = pLimit(PROOFS);
+    const doubtful = asked.filter(({ digest }) => unproven.has(digest));
+    const proofs = doubtful.map((descriptor) => limit(() => this.#prove(source, descriptor, signal)));
+    await Promise.allSettled(proofs);
+    await Promise.all(proofs);
+    const absent = await content.findMissing(unproven, signal);
+    await grants.grant(
+      doubtful.filter(({ digest }) => !absent.has(digest)),
+      signal,
+    );
+    for (const digest of unproven) this.#proven.add(digest);
+  }
+
+  #sourceOf(image: Digest, wanted: ReadonlySet<Digest>): { readonly source: Source; readonly name: string } {
+    const { reference, image: pinned } = this.known(image);
+    if (reference === undefined) throw lostLayout(image, wanted);
+    const { registry, repository } = parseReference(reference);
+    return { source: { registry, repository, standIn: pinned.standIn }, name: `${registry}/${repository}` };
+  }
+
+  /** @throws KilnError when the registry does not give this build the blob */
+  async #prove(source: Source, descriptor: Descriptor, signal: AbortSignal): Promise<void> {
+    const { registry, onPulled } = this.options;
+    try {
+      await registry.checkBlob(source, descriptor, signal);
+    } catch {
+      signal.throwIfAborted();
+      // Not every registry answers HEAD as it answers GET; what it refuses to give fails here by its own words.
+      for await (const chunk of registry.fetchBlob(source, descriptor, signal)) onPulled(chunk.byteLength);
     }
   }
 

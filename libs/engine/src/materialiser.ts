@@ -24,8 +24,13 @@ export class Materialiser {
     readonly shift: IdShift,
   ) {}
 
-  /** The committed snapshot with exactly these layers; what is missing is unpacked on top of what is there. */
-  async snapshot(layers: readonly Layer[], open: OpenLayer, signal: AbortSignal): Promise<string> {
+  /**
+   * The committed snapshot with exactly these layers; what is missing is unpacked on top of what is there.
+   * @param claimed only somebody's config says that the blobs are of these diffIDs: a blob that was never unpacked as such a
+   * layer here is read once, whatever this node has by that chainID
+   * @throws KilnError BLOB_CORRUPT for a blob that is another layer
+   */
+  async snapshot(layers: readonly Layer[], open: OpenLayer, signal: AbortSignal, claimed = false): Promise<string> {
     const chain = chainIds(layers.map((layer) => layer.diffId));
     let name = await this.empty();
     for (const [index, layer] of layers.entries()) {
@@ -34,6 +39,7 @@ export class Materialiser {
       const parent = name;
       const known = await this.find(id);
       name = known ?? (await this.#flights.join(id, signal, (shared) => this.#unpack(id, parent, layer, open, shared)));
+      if (claimed) await this.#verify(layer, open, signal);
     }
     return name;
   }
@@ -80,10 +86,12 @@ export class Materialiser {
       const snapshot = await readText(join(chains, name));
       if (snapshot === undefined || !this.snapshotter.has(snapshot)) await rm(join(chains, name), { force: true });
     }
-    const deltas = join(this.workspace.dir, 'deltas');
-    for (const name of await readdir(deltas)) {
-      const { mtimeMs } = await stat(join(deltas, name));
-      if (mtimeMs < nowMs - DELTA_AGE_MS) await rm(join(deltas, name), { force: true });
+    for (const kind of ['deltas', 'pairs']) {
+      const folder = join(this.workspace.dir, kind);
+      for (const name of await readdir(folder)) {
+        const { mtimeMs } = await stat(join(folder, name));
+        if (mtimeMs < nowMs - DELTA_AGE_MS) await rm(join(folder, name), { force: true });
+      }
     }
   }
 
@@ -97,6 +105,16 @@ export class Materialiser {
     return name;
   }
 
+  async #verify(layer: Layer, open: OpenLayer, signal: AbortSignal): Promise<void> {
+    const file = this.#pairFile(layer);
+    if ((await readText(file)) !== undefined) return;
+    await this.#flights.join(`pair ${file}`, signal, async (shared) => {
+      for await (const _ of layerTar(layer, open(layer, shared)));
+      await this.#write(file, '');
+      return file;
+    });
+  }
+
   async #unpack(id: Digest, parent: string, layer: Layer, open: OpenLayer, signal: AbortSignal): Promise<string> {
     const key = this.workspace.name('u');
     const mounts = await this.snapshotter.prepare(key, parent);
@@ -105,6 +123,7 @@ export class Materialiser {
       const tar = layerTar(layer, open(layer, signal));
       const delta = await applyLayer({ tar, root: mounted.path, shift: this.shift });
       await this.#write(this.#deltaFile(layer.diffId), encodeDelta(delta));
+      await this.#write(this.#pairFile(layer), '');
     } catch (thrown) {
       await this.snapshotter.remove(key);
       if (isKilnError(thrown)) throw thrown;
@@ -120,6 +139,10 @@ export class Materialiser {
 
   #chainFile(chainId: Digest): string {
     return join(this.workspace.dir, 'chains', hexOf(chainId));
+  }
+
+  #pairFile({ descriptor, diffId }: Layer): string {
+    return join(this.workspace.dir, 'pairs', `${hexOf(descriptor.digest)}-${hexOf(diffId)}`);
   }
 
   #deltaFile(diffId: Digest): string {

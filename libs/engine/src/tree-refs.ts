@@ -49,15 +49,16 @@ export class TreeRefs {
   image(op: ImageOp): TreeRef {
     const open = (layer: Layer, signal: AbortSignal) => this.images.open(op.digest, layer.descriptor, signal);
     const bare = this.images.layersOf(op.digest);
-    const snapshot = once(() => this.materialiser.snapshot(bare, open, this.signal));
+    const descriptors = bare.map((layer) => layer.descriptor);
+    const snapshot = once(async () => {
+      // Snapshots are found by what the image's config says of its layers.
+      await this.images.checkRights(op.digest, descriptors, this.signal);
+      return await this.materialiser.snapshot(bare, open, this.signal, true);
+    });
     const layers = once(async () => {
       await snapshot();
       // A record that stands on this image is whole only with these.
-      await this.images.ensure(
-        op.digest,
-        bare.map((layer) => layer.descriptor),
-        this.signal,
-      );
+      await this.images.ensure(op.digest, descriptors, this.signal);
       return this.#withDeltas(bare, () => this.materialiser.restoreDeltas(bare, open, this.signal));
     });
     return { ...this.#ref(imageResultId(op.digest), layers, snapshot), descriptors: () => Promise.resolve(bare) };

@@ -13,7 +13,8 @@ export class Workspace {
   static async open(dir: string, random: Random): Promise<Workspace> {
     // Mounts died with the last process' mount namespace; what is left are empty directories.
     for (const name of ['mnt', 'agents']) await rm(join(dir, name), { recursive: true, force: true });
-    for (const name of ['chains', 'deltas', 'tmp']) await mkdir(join(dir, name), { recursive: true, mode: 0o700 });
+    for (const name of ['chains', 'deltas', 'pairs', 'tmp'])
+      await mkdir(join(dir, name), { recursive: true, mode: 0o700 });
     // Steps are nobody here, and have to reach what is mounted from these.
     for (const name of ['mnt', 'agents']) {
       await mkdir(join(dir, name));

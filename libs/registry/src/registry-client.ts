@@ -3,6 +3,7 @@ import { type Descriptor, type Digest, digestOf, type Platform, type Reference }
 import { type Bytes, KilnError, type Random, systemRandom } from '#std';
 import { Authorizer } from './authorizer.ts';
 import { type BlobStreamOptions, streamBlob } from './blob-stream.ts';
+import { checkBlob } from './check-blob.ts';
 import { copyBlob } from './copy-blob.ts';
 import { lookupBySystem } from './connector.ts';
 import { type Endpoint, mirrorEndpoints, parseMirrorUrl, registryEndpoint } from './endpoint.ts';
@@ -111,6 +112,13 @@ export class RegistryClient implements AsyncDisposable {
     signal?: AbortSignal,
   ): Promise<void> {
     return copyBlob({ ...this.#stream(source, descriptor, signal), ...options });
+  }
+
+  /** Whether this build may read a blob of a repository: asks whoever would be asked for its bytes. */
+  async checkBlob(source: Source, descriptor: Descriptor, signal?: AbortSignal): Promise<void> {
+    await this.#reader.read(source, { signal }, (endpoint) =>
+      checkBlob({ requests: this.#requests, endpoint, descriptor, signal }),
+    );
   }
 
   /** Size in bytes of a blob that the registry itself has in this repository, or null. */
