@@ -126,7 +126,7 @@ describe('a named context', () => {
     for (const [value, message] of [
       ['nothing', /not name=value/],
       ['a=/does/not/exist', /cannot be read/],
-      ['a=target:x', /cannot be read|not supported/],
+      ['a=target://x', /not supported/],
       ['scratch=.', /scratch cannot be replaced/],
       ['A B=.', /no name of a stage/],
       ['a=ftp://x', /not known/],
