@@ -14,6 +14,7 @@ const doors = {
   executor: ['std', 'oci'],
   registry: ['std', 'oci', 'content'],
   identity: ['std', 'protocol', 'registry'],
+  webhooks: ['std', 'protocol', 'registry'],
   remote: ['std', 'oci', 'content', 'context', 'graph', 'registry'],
   exporter: ['std', 'oci', 'content', 'registry', 'tar'],
   'cache-manifest': ['std', 'oci', 'cache'],
@@ -42,7 +43,7 @@ const doors = {
   client: ['std', 'oci', 'protocol', 'context', 'tar'],
 };
 const apps = {
-  api: ['std', 'oci', 'protocol', 'identity', 'storage', 'dispatch', 'content', 'context'],
+  api: ['std', 'oci', 'protocol', 'identity', 'webhooks', 'storage', 'dispatch', 'content', 'context'],
   builder: [
     'std',
     'oci',

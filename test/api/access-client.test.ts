@@ -37,6 +37,19 @@ describe('the client', () => {
     expect((await access.audit({ limit: 1 })).entries).toMatchObject([{ action: 'registry.remove' }]);
   });
 
+  it('has webhooks', async () => {
+    const { access } = client;
+    const { project } = await access.me();
+    const { id } = await access.createWebhook(project, { url: 'https://hooks.invalid' });
+    expect(await access.changeWebhook(project, id, { events: ['build.failed'] })).toMatchObject({ id });
+    expect(await access.webhooks(project)).toMatchObject([{ id, events: ['build.failed'], enabled: true }]);
+    const ping = await access.pingWebhook(project, id);
+    expect((await access.webhookDeliveries(project, id, { limit: 1 })).deliveries[0]?.id).toBe(ping.id);
+    expect(await access.redeliverWebhook(project, id, ping.id)).toMatchObject({ id: ping.id, state: 'pending' });
+    await access.removeWebhook(project, id);
+    expect(await access.webhooks(project)).toEqual([]);
+  });
+
   it('exchanges id tokens', async () => {
     await using issuer = await OidcIssuer.start();
     const request = { name: 'ci', issuer: issuer.url, audience: 'kiln', scope: 'main', trust: 'protected' } as const;
@@ -83,6 +96,18 @@ describe('the command line', () => {
     expect(await kiln('token', 'ls')).not.toContain('deploy');
     expect(await kiln('token', 'ls', '--all')).toMatch(/deploy .* revoked/);
     expect(JSON.parse(await kiln('token', 'create', 'x', '--json'))).toMatchObject({ name: 'x', project: 'mine' });
+  });
+
+  it('makes, lists, tries and removes webhooks', async () => {
+    const url = 'https://hooks.invalid/kiln';
+    const secret = (await kiln('webhook', 'create', url, '--event', 'build.failed', '--name', 'chat')).trim();
+    expect(secret).toMatch(/^whsec_/);
+    const [, id = ''] = /^(\S+) +chat +\S+ +build\.failed +enabled/m.exec(await kiln('webhook', 'ls')) ?? [];
+    const [, ping = ''] = /^(\S+) is on its way\n$/.exec(await kiln('webhook', 'ping', id)) ?? [];
+    expect(await kiln('webhook', 'deliveries', id)).toMatch(new RegExp(`^${ping} +ping +– +pending`, 'm'));
+    expect(JSON.parse(await kiln('webhook', 'redeliver', id, ping, '--json'))).toMatchObject({ id: ping });
+    expect(await kiln('webhook', 'rm', id)).toBe(`${id} is removed\n`);
+    expect(JSON.parse(await kiln('webhook', 'ls', '--json'))).toEqual({ webhooks: [] });
   });
 
   it('makes and lists projects', async () => {

@@ -1,7 +1,7 @@
 import request, { type Test } from 'supertest';
 import type { Farm } from './farm.ts';
 
-type Method = 'get' | 'post' | 'put' | 'delete';
+type Method = 'get' | 'post' | 'put' | 'patch' | 'delete';
 
 /** One request with a token, `''` for none. */
 export function asker(farm: () => Farm) {

@@ -28,6 +28,8 @@ import { type Environment, InfrastructureModule } from './infrastructure.module.
 import { Housekeeping } from './housekeeping.ts';
 import { OpenApiController } from './openapi/openapi.controller.ts';
 import { Reconciliation } from './reconciliation.ts';
+import { WebhookDelivering } from './webhooks/webhook-delivering.ts';
+import { WebhooksController } from './webhooks/webhooks.controller.ts';
 
 @Module({})
 export class AppModule {
@@ -53,6 +55,7 @@ export class AppModule {
         OidcController,
         AuditController,
         RegistriesController,
+        WebhooksController,
         OpenApiController,
       ],
       providers: [
@@ -61,6 +64,7 @@ export class AppModule {
         BuildSessions,
         Reconciliation,
         Housekeeping,
+        WebhookDelivering,
         { provide: APP_GUARD, useClass: AuthGuard },
         { provide: APP_FILTER, useClass: ProblemFilter },
         {

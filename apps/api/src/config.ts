@@ -37,6 +37,14 @@ export const ApiEnv = z.strictObject({
   KILN_TOKEN_MAX_DAYS: integer(1, 3_650).default(366),
   /** private addresses that issuers of id tokens may have: host, host:port, address or CIDR */
   KILN_OIDC_EGRESS_ALLOW: z.string().default('').transform(commaList),
+  /** private addresses that receivers of webhooks may have: host, host:port, address or CIDR */
+  KILN_WEBHOOK_ALLOW: z.string().default('').transform(commaList),
+  /** how long to wait before a webhook is sent for the second time, the third, … */
+  KILN_WEBHOOK_RETRY_SECONDS: z
+    .string()
+    .default('5,300,1800,7200,18000,36000,50400,72000,86400')
+    .transform((text) => commaList(text).map(Number))
+    .pipe(z.array(z.number().min(0).max(604_800)).max(20)),
 });
 
 export type ApiConfig = z.infer<typeof ApiEnv>;
@@ -94,3 +102,6 @@ export function readConfig<Shape extends z.ZodRawShape>(
 export function publicUrl({ KILN_PUBLIC_URL, KILN_API_HOST, KILN_API_PORT }: ApiConfig): string {
   return KILN_PUBLIC_URL ?? `http://${KILN_API_HOST}:${KILN_API_PORT}`;
 }
+
+/** Where the API shows a build. */
+export const buildUrl = (config: ApiConfig, id: string): string => `${publicUrl(config)}/v1/builds/${id}`;

@@ -1,8 +1,8 @@
 import { Inject, Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import type { ContentStore } from '#content';
 import type { Clock, Logger } from '#std';
-import type { AuditLog, Collector, EventArchive, StatisticsReader, TokenStore } from '#storage';
-import { ARCHIVE, AUDIT, CLOCK, COLLECTOR, CONTENT, LOGGER, STATISTICS, TOKENS } from './tokens.ts';
+import type { AuditLog, Collector, EventArchive, StatisticsReader, TokenStore, WebhookOutbox } from '#storage';
+import { ARCHIVE, AUDIT, CLOCK, COLLECTOR, CONTENT, LOGGER, OUTBOX, STATISTICS, TOKENS } from './tokens.ts';
 
 interface Chore {
   /** for the log: `logs could not be archived yet` */
@@ -35,6 +35,7 @@ export class Housekeeping implements OnApplicationBootstrap, OnModuleDestroy {
     @Inject(STATISTICS) statistics: StatisticsReader,
     @Inject(TOKENS) tokens: TokenStore,
     @Inject(AUDIT) audit: AuditLog,
+    @Inject(OUTBOX) outbox: WebhookOutbox,
     @Inject(CLOCK) clock: Clock,
     @Inject(LOGGER) logger: Logger,
   ) {
@@ -60,6 +61,11 @@ export class Housekeeping implements OnApplicationBootstrap, OnModuleDestroy {
         failure: 'ended tokens and old audit entries could not be swept yet',
         periodMs: HOUR_MS,
         run: () => Promise.all([tokens.sweep(), audit.sweep()]),
+      },
+      {
+        failure: 'old deliveries of webhooks could not be swept yet',
+        periodMs: HOUR_MS,
+        run: () => outbox.sweep(),
       },
       {
         failure: 'the cache could not be collected yet',

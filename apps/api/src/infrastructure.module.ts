@@ -23,6 +23,9 @@ import {
   TeamStore,
   TokenStore,
   TrustRuleStore,
+  WebhookDeliveries,
+  WebhookOutbox,
+  WebhookStore,
 } from '#storage';
 import { type ApiConfig, collectorLimits } from './config.ts';
 import * as tokens from './tokens.ts';
@@ -93,6 +96,23 @@ const stores: readonly FactoryProvider[] = [
     inject: [tokens.DATABASE, tokens.CONFIG, tokens.RANDOM],
     useFactory: (db: Database, { KILN_SECRET_KEY: key }: ApiConfig, random: Random) =>
       new RegistryCredentialStore(db, Buffer.from(key, 'hex'), random),
+  },
+  {
+    provide: tokens.WEBHOOKS,
+    inject: [tokens.DATABASE, tokens.CONFIG, tokens.RANDOM],
+    useFactory: (db: Database, { KILN_SECRET_KEY: key }: ApiConfig, random: Random) =>
+      new WebhookStore(db, Buffer.from(key, 'hex'), random),
+  },
+  {
+    provide: tokens.DELIVERIES,
+    inject: [tokens.DATABASE, tokens.REDIS, tokens.LOGGER],
+    useFactory: (db: Database, redis: RedisLink, logger: Logger) => new WebhookDeliveries(db, redis, logger),
+  },
+  {
+    provide: tokens.OUTBOX,
+    inject: [tokens.DATABASE, tokens.REDIS, tokens.CONFIG, tokens.LOGGER],
+    useFactory: (db: Database, redis: RedisLink, { KILN_SECRET_KEY: key }: ApiConfig, logger: Logger) =>
+      new WebhookOutbox({ db, redis, key: Buffer.from(key, 'hex'), logger }),
   },
   { provide: tokens.AUDIT, inject: [tokens.DATABASE], useFactory: (db: Database) => new AuditLog(db) },
 ];

@@ -19,6 +19,9 @@ export const AUDIT = Symbol('AuditLog');
 export const TRUST_RULES = Symbol('TrustRuleStore');
 export const ISSUERS = Symbol('Issuers');
 export const REGISTRIES = Symbol('RegistryCredentialStore');
+export const WEBHOOKS = Symbol('WebhookStore');
+export const DELIVERIES = Symbol('WebhookDeliveries');
+export const OUTBOX = Symbol('WebhookOutbox');
 export const STATISTICS = Symbol('StatisticsReader');
 export const QUEUE = Symbol('BuildQueue');
 /** An AbortController: aborted when the process is asked to end, before connections are drained. */

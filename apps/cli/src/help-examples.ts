@@ -56,6 +56,21 @@ const examples: Readonly<Record<string, readonly (readonly [line: string, what?:
     ['kiln project create web --scope trunk', 'its default branch is trunk'],
   ],
   'project ls': [['kiln project ls'], ["kiln project ls --json | jq -r '.projects[].name'"]],
+  webhook: [['kiln webhook create https://ci.example.com/kiln --event build.failed'], ['kiln webhook ls']],
+  'webhook create': [
+    ['kiln webhook create https://ci.example.com/kiln', 'told of every build'],
+    ['kiln webhook create https://ci.example.com/kiln --event build.failed > secret', 'the secret alone goes there'],
+  ],
+  'webhook ls': [['kiln webhook ls'], ["kiln webhook ls --json | jq -r '.webhooks[].id'"]],
+  'webhook rm': [['kiln webhook rm 5h2m8wq4t1z0c9vb', 'the id as kiln webhook ls shows it']],
+  'webhook deliveries': [
+    ['kiln webhook deliveries 5h2m8wq4t1z0c9vb'],
+    ['kiln webhook deliveries 5h2m8wq4t1z0c9vb --json', 'with every attempt and what was answered'],
+  ],
+  'webhook redeliver': [
+    ['kiln webhook redeliver 5h2m8wq4t1z0c9vb msg_0c2a6f0e8f5b4c3c9b0a8d2b6f1e7a55', 'under the same webhook-id'],
+  ],
+  'webhook ping': [['kiln webhook ping 5h2m8wq4t1z0c9vb']],
   login: [
     ['kiln login https://kiln.example.com', 'asks for the token, and does not show it'],
     ['kiln login https://kiln.example.com --token-stdin < token', 'for scripts'],

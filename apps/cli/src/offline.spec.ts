@@ -52,10 +52,16 @@ const lines: Readonly<Record<string, readonly string[]>> = {
   'token revoke': ['x'],
   'project create': ['x'],
   'project ls': [],
+  'webhook create': ['https://ci.example.com'],
+  'webhook ls': [],
+  'webhook rm': ['x'],
+  'webhook deliveries': ['x'],
+  'webhook redeliver': ['x', 'y'],
+  'webhook ping': ['x'],
   whoami: [],
 };
 /** They ask no farm, or a terminal first. */
-const local = /^$|^(?:up|down|status|login|logout|completion|ci|version|context.*|cache|token|project)$/;
+const local = /^$|^(?:up|down|status|login|logout|completion|ci|version|context.*|cache|token|project|webhook)$/;
 
 describe('without a farm', () => {
   it.each(Object.entries(lines))('kiln %s says where it looked, why, and what to do', async (path, args) => {

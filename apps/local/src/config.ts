@@ -37,6 +37,8 @@ const SETTINGS = [
   'KILN_FETCH_MAX_BYTES',
   'KILN_SSH_KNOWN_HOSTS',
   'KILN_TAG_TTL_SECONDS',
+  'KILN_WEBHOOK_ALLOW',
+  'KILN_WEBHOOK_RETRY_SECONDS',
 ] as const;
 
 /** An inspecting proxy's certificates: whoever needs them for their own tools has set one of these. */

@@ -1,6 +1,7 @@
 import {
   AuditList,
   CreatedToken,
+  CreatedWebhook,
   ExchangedToken,
   MemberList,
   type MemberRequest,
@@ -20,6 +21,12 @@ import {
   TrustRule,
   TrustRuleList,
   type TrustRuleRequestInput,
+  type WebhookChangeInput,
+  WebhookDelivery,
+  WebhookDeliveryList,
+  WebhookList,
+  type WebhookRequestInput,
+  WebhookView,
 } from '#protocol';
 import type { z } from 'zod';
 import type { Call, Connection } from './connection.ts';
@@ -33,7 +40,9 @@ export interface PageOptions {
 
 const path = (...parts: readonly string[]): string => `/v1/${parts.map(encodeURIComponent).join('/')}`;
 
-/** Tokens, teams, trust rules, registry credentials and the audit log of the caller's project. Throws as KilnClient does. */
+const hooks = (project: string, ...parts: readonly string[]): string => path('projects', project, 'webhooks', ...parts);
+
+/** Tokens, teams, trust rules, webhooks, registry credentials and the audit log of the caller's project. Throws as KilnClient does. */
 export class AccessClient {
   readonly #connection: Connection;
 
@@ -132,6 +141,37 @@ export class AccessClient {
 
   removeRegistry(host: string, signal?: AbortSignal): Promise<void> {
     return this.#delete(path('registries', host), signal);
+  }
+
+  /** @param project the token's own, here and below */
+  async webhooks(project: string, signal?: AbortSignal): Promise<readonly WebhookView[]> {
+    return (await this.#connection.json(WebhookList, { path: hooks(project), signal })).webhooks;
+  }
+
+  /** The one answer that has the secret. */
+  createWebhook(project: string, request: WebhookRequestInput, signal?: AbortSignal): Promise<CreatedWebhook> {
+    return this.#send(CreatedWebhook, 'POST', hooks(project), request, signal);
+  }
+
+  changeWebhook(project: string, id: string, change: WebhookChangeInput, signal?: AbortSignal): Promise<WebhookView> {
+    return this.#send(WebhookView, 'PATCH', hooks(project, id), change, signal);
+  }
+
+  removeWebhook(project: string, id: string, signal?: AbortSignal): Promise<void> {
+    return this.#delete(hooks(project, id), signal);
+  }
+
+  pingWebhook(project: string, id: string, signal?: AbortSignal): Promise<WebhookDelivery> {
+    return this.#send(WebhookDelivery, 'POST', hooks(project, id, 'ping'), {}, signal);
+  }
+
+  /** One page, the newest first. */
+  webhookDeliveries(project: string, id: string, page: PageOptions = {}): Promise<WebhookDeliveryList> {
+    return this.#page(WebhookDeliveryList, hooks(project, id, 'deliveries'), page);
+  }
+
+  redeliverWebhook(project: string, id: string, delivery: string, signal?: AbortSignal): Promise<WebhookDelivery> {
+    return this.#send(WebhookDelivery, 'POST', hooks(project, id, 'deliveries', delivery, 'redeliver'), {}, signal);
   }
 
   #page<T>(

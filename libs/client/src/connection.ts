@@ -32,7 +32,7 @@ export interface ConnectionOptions {
 }
 
 export interface Call {
-  readonly method?: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  readonly method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   /** below the farm's URL, such as `/v1/builds` */
   readonly path: string;
   readonly headers?: Readonly<Record<string, string>>;

@@ -21,3 +21,5 @@ export * from './audit-view.ts';
 export * from './team-view.ts';
 export * from './trust-rule-view.ts';
 export * from './registry-credentials-view.ts';
+export * from './webhook-view.ts';
+export type * from './webhook-delivery.ts';

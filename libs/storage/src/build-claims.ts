@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { BuildEvent, BuildResult } from '#protocol';
 import { isKilnError, KilnError } from '#std';
 import { BuildRow, requestOf, storedContext, wholeBuildColumns } from './build-row.ts';
+import { announceBuild } from './announce-build.ts';
 import type { Claim } from './claim.ts';
 import { bigintColumn, type Database, type Sql } from './database.ts';
 import { cancelReason, endBuild, type FinalEvent } from './end-build.ts';
@@ -17,6 +18,7 @@ const ClaimedRow = BuildRow.extend({
   part: z.string().nullable(),
   part_platform: z.string().nullable(),
   parent_id: z.string().nullable(),
+  begins: z.boolean(),
 });
 const Advanced = z.object({ last_seq: bigintColumn });
 const Beat = z.object({ cancel_requested: z.boolean(), superseded_by: z.string().nullable() });
@@ -57,7 +59,8 @@ export class BuildClaims {
   }
 
   async claim(buildId: string, attempt: number, builderId: string): Promise<Claim | null> {
-    return await this.#db.transaction(async (sql) => {
+    let announced = false;
+    const claim = await this.#db.transaction(async (sql): Promise<Claim | null> => {
       const id = await takeTurn(sql, { buildId, attempt });
       if (id === undefined) return null;
       const [row] = await sql.query(
@@ -66,10 +69,13 @@ export class BuildClaims {
            started_at = coalesce(started_at, now())
          WHERE id = $1
          RETURNING ${wholeBuildColumns}, b.fence, b.sealed, b.cancel_requested_at IS NOT NULL AS cancel_requested,
-           b.part::text AS part, b.part_platform, b.parent_id`,
+           b.part::text AS part, b.part_platform, b.parent_id,
+           b.started_at = now() AS begins`,
         [id, builderId],
       );
       if (row === undefined) return null;
+      // Not of one that goes on elsewhere.
+      if (row.begins) announced = await announceBuild(sql, id, 'build.started');
       return {
         buildId: id,
         attempt: row.attempt,
@@ -90,6 +96,8 @@ export class BuildClaims {
             : { text: row.part, platform: row.part_platform ?? '', parentId: row.parent_id ?? '' },
       };
     });
+    if (announced) await this.#wakeups.sendWebhooks();
+    return claim;
   }
 
   async heartbeat(claim: Claim): Promise<{ readonly cancelReason: string | null }> {
@@ -125,7 +133,7 @@ export class BuildClaims {
       );
       if (ended === undefined) throw fenced(claim);
     });
-    await this.#wakeups.send(buildId);
+    await Promise.all([this.#wakeups.send(buildId), this.#wakeups.sendWebhooks()]);
   }
 
   async #appendOnce(claim: Claim, events: readonly BuildEvent[]): Promise<number> {

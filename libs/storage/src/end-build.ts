@@ -3,6 +3,7 @@ import type { BuildEvent } from '#protocol';
 import { bigintColumn, type Sql } from './database.ts';
 import { countBuild } from './count-build.ts';
 import { writeEvents } from './event-journal.ts';
+import { announceBuild } from './announce-build.ts';
 import { endFlightsOf } from './flights.ts';
 
 /** The last event of a build. */
@@ -16,7 +17,7 @@ export function cancelReason(supersededBy: string | null): string {
 const Ended = z.object({ project_id: z.string(), last_seq: bigintColumn });
 
 /**
- * Ends a build: its state, its final event and its credentials' end, in the caller's transaction.
+ * Ends a build: its state, its final event, its credentials' end and what webhooks are told, in the caller's transaction.
  * @param from the state that it must be in
  * @param fence the claim that it must be under; without, the fence is drawn anew, so that any claim loses it
  * @returns the final event's number, or undefined when the build is not in that state
@@ -52,5 +53,6 @@ export async function endBuild(
      WHERE s.build_id = $1 AND s.hit->>'result' IS NOT NULL ON CONFLICT DO NOTHING`,
     [buildId],
   );
+  await announceBuild(sql, buildId, `build.${event.type}`);
   return seq;
 }

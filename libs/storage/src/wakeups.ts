@@ -2,6 +2,7 @@ import type { Logger } from '#std';
 import type { RedisLink } from './redis.ts';
 
 export const wakeupChannel = (buildId: string): string => `build:${buildId}`;
+const WEBHOOKS_CHANNEL = 'webhooks';
 export const cancelChannel = (buildId: string): string => `cancel:${buildId}`;
 
 /** Wakes who waits for something of a build. What is lost here costs them a second or two, nothing else. */
@@ -22,6 +23,15 @@ export class Wakeups {
   /** Tells the builder of a build to look whether it is still wanted. */
   async sendCancel(buildId: string): Promise<void> {
     await this.#ring(cancelChannel(buildId));
+  }
+
+  /** Tells who delivers to webhooks that there may be something to deliver. */
+  async sendWebhooks(): Promise<void> {
+    await this.#ring(WEBHOOKS_CHANNEL);
+  }
+
+  onWebhooks(listener: () => void): Disposable {
+    return this.#redis.subscribe(WEBHOOKS_CHANNEL, listener);
   }
 
   /** Calls when there may be more of a build, and once at the beginning. */

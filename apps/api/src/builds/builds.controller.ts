@@ -14,7 +14,7 @@ import {
   StepList,
 } from '#protocol';
 import type { BuildLedger, Principal, StoredBuild } from '#storage';
-import { type ApiConfig, publicUrl } from '../config.ts';
+import { type ApiConfig, buildUrl } from '../config.ts';
 import { Caller } from '../http/auth.guard.ts';
 import { clientSignal, drain } from '../http/leaving.ts';
 import { many } from '../http/many.ts';
@@ -56,7 +56,7 @@ const ListQuery = z.object({
 export class BuildsController {
   readonly #accept: AcceptBuild;
   readonly #ledger: BuildLedger;
-  readonly #url: string;
+  readonly #config: ApiConfig;
   readonly #shutdown: AbortController;
 
   constructor(
@@ -67,7 +67,7 @@ export class BuildsController {
   ) {
     this.#accept = accept;
     this.#ledger = ledger;
-    this.#url = publicUrl(config);
+    this.#config = config;
     this.#shutdown = shutdown;
   }
 
@@ -166,6 +166,6 @@ export class BuildsController {
   }
 
   #view(build: StoredBuild): BuildView {
-    return { ...build, url: `${this.#url}/v1/builds/${build.id}` };
+    return { ...build, url: buildUrl(this.#config, build.id) };
   }
 }

@@ -1,12 +1,13 @@
 import { type Command, Option } from 'commander';
 import type { ProjectCreateFlags, ProjectListFlags } from './project.ts';
+import type { WebhookCreateFlags, WebhookDeliveriesFlags, WebhookFlags } from './webhook.ts';
 import type { TokenCreateFlags, TokenListFlags, TokenRevokeFlags } from './token.ts';
 
 const DATA = ['--data <dir>', 'data directory of the embedded farm (KILN_DATA, ~/.kiln)'] as const;
 const JSON_FLAG = ['--json', 'as JSON'] as const;
 const collect = (value: string, known: readonly string[] = []): string[] => [...known, value];
 
-/** `kiln token` and `kiln project`. */
+/** `kiln token`, `kiln project` and `kiln webhook`. */
 export function addAccess(program: Command): void {
   const token = program.command('token').description('make, list and revoke tokens');
   token
@@ -54,4 +55,63 @@ export function addAccess(program: Command): void {
     .option(...JSON_FLAG)
     .option(...DATA)
     .action(async (flags: ProjectListFlags) => (await import('./project.ts')).projectLs(flags));
+  addWebhook(program);
+}
+
+function addWebhook(program: Command): void {
+  const webhook = program.command('webhook').description('tell others of builds of the project');
+  webhook
+    .command('create')
+    .description('tell a receiver of builds; its secret is shown once')
+    .argument('<url>', 'where it is told')
+    .addOption(
+      new Option('--event <what>', 'build.started, .succeeded, .failed or .cancelled; may be repeated (all)').argParser(
+        collect,
+      ),
+    )
+    .option('--name <name>', 'what it is for')
+    .option('--secret-stdin', 'read the secret from standard input: whsec_ and the base64 of 24 to 64 bytes')
+    .option(...JSON_FLAG)
+    .option(...DATA)
+    .action(async (url: string, flags: WebhookCreateFlags) => (await import('./webhook.ts')).webhookCreate(url, flags));
+  webhook
+    .command('ls')
+    .description('list the receivers')
+    .option(...JSON_FLAG)
+    .option(...DATA)
+    .action(async (flags: WebhookFlags) => (await import('./webhook.ts')).webhookLs(flags));
+  webhook
+    .command('rm')
+    .description('tell a receiver no more, and forget what it was told')
+    .argument('<id>', 'id of the webhook')
+    .option(...JSON_FLAG)
+    .option(...DATA)
+    .action(async (id: string, flags: WebhookFlags) => (await import('./webhook.ts')).webhookRm(id, flags));
+  webhook
+    .command('deliveries')
+    .description('what a receiver was told, the newest first, and what came of it')
+    .argument('<id>', 'id of the webhook')
+    .option('-n, --limit <number>', 'how many, 100 at most', '20')
+    .option(...JSON_FLAG)
+    .option(...DATA)
+    .action(async (id: string, flags: WebhookDeliveriesFlags) =>
+      (await import('./webhook.ts')).webhookDeliveries(id, flags),
+    );
+  webhook
+    .command('redeliver')
+    .description('send a delivery anew')
+    .argument('<id>', 'id of the webhook')
+    .argument('<delivery>', 'id of the delivery')
+    .option(...JSON_FLAG)
+    .option(...DATA)
+    .action(async (id: string, delivery: string, flags: WebhookFlags) =>
+      (await import('./webhook.ts')).webhookRedeliver(id, delivery, flags),
+    );
+  webhook
+    .command('ping')
+    .description('send a ping')
+    .argument('<id>', 'id of the webhook')
+    .option(...JSON_FLAG)
+    .option(...DATA)
+    .action(async (id: string, flags: WebhookFlags) => (await import('./webhook.ts')).webhookPing(id, flags));
 }

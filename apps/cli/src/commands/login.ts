@@ -129,7 +129,7 @@ async function tokenOf({ context, url }: Target, flags: LoginFlags, local: Local
   );
 }
 
-async function fromStdin(what: string): Promise<string> {
+export async function fromStdin(what: string): Promise<string> {
   if (process.stdin.isTTY)
     throw usageError(`${what} was to come from standard input, which is a terminal`, 'pipe it into the command');
   const text = (await collect(process.stdin as AsyncIterable<Uint8Array>, MAX_TOKEN_BYTES)).toString().trim();

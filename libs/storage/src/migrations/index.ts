@@ -23,6 +23,7 @@ import { trustRules } from './0022-trust-rules.ts';
 import { registryCredentials } from './0023-registry-credentials.ts';
 import { queueRules } from './0024-queue-rules.ts';
 import { boundedTrust } from './0025-bounded-trust.ts';
+import { webhooks } from './0026-webhooks.ts';
 
 export interface Migration {
   /** from 1, without gaps */
@@ -58,4 +59,5 @@ export const migrations: readonly Migration[] = [
   registryCredentials,
   queueRules,
   boundedTrust,
+  webhooks,
 ];
