@@ -62,6 +62,10 @@ const examples: Readonly<Record<string, readonly (readonly [line: string, what?:
     ['kiln webhook create https://ci.example.com/kiln --event build.failed > secret', 'the secret alone goes there'],
   ],
   'webhook ls': [['kiln webhook ls'], ["kiln webhook ls --json | jq -r '.webhooks[].id'"]],
+  'webhook update': [
+    ['kiln webhook update 5h2m8wq4t1z0c9vb --enable', 'after its receiver was mended'],
+    ['kiln webhook update 5h2m8wq4t1z0c9vb --url https://ci.example.com/other --event build.failed'],
+  ],
   'webhook rm': [['kiln webhook rm 5h2m8wq4t1z0c9vb', 'the id as kiln webhook ls shows it']],
   'webhook deliveries': [
     ['kiln webhook deliveries 5h2m8wq4t1z0c9vb'],

@@ -54,6 +54,7 @@ const lines: Readonly<Record<string, readonly string[]>> = {
   'project ls': [],
   'webhook create': ['https://ci.example.com'],
   'webhook ls': [],
+  'webhook update': ['x', '--enable'],
   'webhook rm': ['x'],
   'webhook deliveries': ['x'],
   'webhook redeliver': ['x', 'y'],

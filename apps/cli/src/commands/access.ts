@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander';
 import type { ProjectCreateFlags, ProjectListFlags } from './project.ts';
-import type { WebhookCreateFlags, WebhookDeliveriesFlags, WebhookFlags } from './webhook.ts';
+import type { WebhookCreateFlags, WebhookDeliveriesFlags, WebhookFlags, WebhookUpdateFlags } from './webhook.ts';
 import type { TokenCreateFlags, TokenListFlags, TokenRevokeFlags } from './token.ts';
 
 const DATA = ['--data <dir>', 'data directory of the embedded farm (KILN_DATA, ~/.kiln)'] as const;
@@ -80,6 +80,23 @@ function addWebhook(program: Command): void {
     .option(...JSON_FLAG)
     .option(...DATA)
     .action(async (flags: WebhookFlags) => (await import('./webhook.ts')).webhookLs(flags));
+  webhook
+    .command('update')
+    .description('change what is said of a receiver')
+    .argument('<id>', 'id of the webhook')
+    .option('--url <url>', 'where it is told')
+    .addOption(
+      new Option('--event <what>', 'of these alone: build.started, .succeeded, .failed or .cancelled').argParser(
+        collect,
+      ),
+    )
+    .option('--name <name>', 'what it is for')
+    .option('--enable', 'tell it again, after a person or its own answer (410) ended that')
+    .option('--disable', 'tell it no more for now')
+    .option('--secret-stdin', 'read another secret from standard input; the one before is of no use at once')
+    .option(...JSON_FLAG)
+    .option(...DATA)
+    .action(async (id: string, flags: WebhookUpdateFlags) => (await import('./webhook.ts')).webhookUpdate(id, flags));
   webhook
     .command('rm')
     .description('tell a receiver no more, and forget what it was told')

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { webhookRequest } from './webhook.ts';
+import { webhookChange, webhookRequest } from './webhook.ts';
 
 const url = 'https://ci.example.com/kiln?x=1';
 
@@ -29,5 +29,24 @@ describe('kiln webhook create', () => {
     [url, {}, 'hunter2'],
   ])('refuses %s with %o and the secret %s, and shows no secret', (to, flags, secret) => {
     expect(() => webhookRequest(to, flags, secret)).toThrow(/^(?!.*hunter2).*(?:is to be|is one of)/);
+  });
+});
+
+describe('kiln webhook update', () => {
+  it('changes what its flags say, and nothing else', () => {
+    expect(webhookChange({ enable: true })).toEqual({ enabled: true });
+    expect(webhookChange({ disable: true, url, event: ['build.failed'] })).toEqual({
+      ...{ enabled: false, url },
+      events: ['build.failed'],
+    });
+  });
+
+  it.each([
+    [{}, undefined, 'nothing to change'],
+    [{ enable: true, disable: true }, undefined, 'opposites'],
+    [{ event: ['ping'] }, undefined, 'events'],
+    [{}, 'hunter2', 'secret'],
+  ])('refuses %o, and shows no secret', (flags, secret, why) => {
+    expect(() => webhookChange(flags, secret)).toThrow(new RegExp(`^(?!.*hunter2).*${why}`));
   });
 });

@@ -1,5 +1,12 @@
 import type { AccessClient } from '#client';
-import { BuildHookEvent, type WebhookDelivery, WebhookRequest, type WebhookView } from '#protocol';
+import {
+  BuildHookEvent,
+  WebhookChange,
+  type WebhookChangeInput,
+  type WebhookDelivery,
+  WebhookRequest,
+  type WebhookView,
+} from '#protocol';
 import { readConfig } from '../config.ts';
 import { connect } from '../farm/connect.ts';
 import { cleanLine } from '../progress/log-text.ts';
@@ -15,6 +22,11 @@ export interface WebhookCreateFlags extends WebhookFlags {
   readonly event?: readonly string[];
   readonly name?: string;
   readonly secretStdin?: boolean;
+}
+export interface WebhookUpdateFlags extends WebhookCreateFlags {
+  readonly url?: string;
+  readonly enable?: boolean;
+  readonly disable?: boolean;
 }
 export interface WebhookDeliveriesFlags extends WebhookFlags {
   readonly limit: string;
@@ -50,12 +62,39 @@ export function webhookRequest(
   throw usageError(`the ${issue?.path.join('.') ?? 'webhook'} is to be ${issue?.message ?? 'another'}`);
 }
 
+/** `kiln webhook update ID`: what is said is changed. */
+export async function webhookUpdate(id: string, flags: WebhookUpdateFlags): Promise<void> {
+  const secret = flags.secretStdin === true ? await fromStdin('the secret') : undefined;
+  const change = webhookChange(flags, secret);
+  const webhook = await ofProject(flags, (access, project) => access.changeWebhook(project, id, change));
+  if (flags.json === true) return printJson(webhook);
+  process.stdout.write(table([heads, row(webhook)]));
+}
+
+/** @throws KilnError INVALID_ARGUMENT when nothing is said, or what is said makes no sense; its secret is in no message */
+export function webhookChange(
+  { url, event, name, enable, disable }: WebhookUpdateFlags,
+  secret?: string,
+): WebhookChangeInput {
+  if (enable === true && disable === true) throw usageError('--enable and --disable are opposites');
+  const enabled = enable === true ? true : disable === true ? false : undefined;
+  const said = Object.entries({ url, events: event, name, enabled, secret }).filter(([, value]) => value !== undefined);
+  if (said.length === 0)
+    throw usageError('there is nothing to change', 'say --url, --event, --name, --enable, --disable or --secret-stdin');
+  const change = WebhookChange.safeParse(Object.fromEntries(said));
+  if (change.success) return change.data;
+  const [issue] = change.error.issues;
+  throw usageError(`the ${issue?.path.join('.') ?? 'webhook'} is to be ${issue?.message ?? 'another'}`);
+}
+
 /** `kiln webhook ls` */
 export async function webhookLs(flags: WebhookFlags): Promise<void> {
   const webhooks = await ofProject(flags, (access, project) => access.webhooks(project));
   if (flags.json === true) return printJson({ webhooks });
-  process.stdout.write(table([['ID', 'NAME', 'URL', 'EVENTS', 'STATE'], ...webhooks.map(row)]));
+  process.stdout.write(table([heads, ...webhooks.map(row)]));
 }
+
+const heads = ['ID', 'NAME', 'URL', 'EVENTS', 'STATE'];
 
 const row = ({ id, name, url, events, enabled, disabledReason }: WebhookView): readonly string[] => [
   id,
