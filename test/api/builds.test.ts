@@ -3,8 +3,9 @@ import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { FolderContentStore } from '#content';
 import { digestOf, hexOf } from '#oci';
-import { type BuildEvent, BuildView, NumberedEvent } from '#protocol';
+import { type BuildEvent, BuilderList, BuildView, NumberedEvent } from '#protocol';
 import { single, systemRandom } from '#std';
+import { BuilderRegistry } from '#storage';
 import { flushRedis } from '#testing';
 import request from 'supertest';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
@@ -140,6 +141,22 @@ describe('cancelling', () => {
     const claim = await claimed(farm, id);
     expect((await cancel(id)).body).toMatchObject({ state: 'running' });
     expect(await farm.ledger.heartbeat(claim)).toEqual({ cancelReason: 'cancelled on request' });
+  });
+});
+
+describe('builders', () => {
+  it('are listed while they are heard of, with what they do for the own project', async () => {
+    const registry = new BuilderRegistry(farm.db);
+    await registry.register('builder', { slots: 4, platforms: ['linux/amd64'], emulated: ['linux/arm64'] });
+    await registry.register('silent');
+    await farm.db.execute("UPDATE builders SET heartbeat_at = now() - interval '1 hour' WHERE id = 'silent'");
+    const listed = async (token?: string) => BuilderList.parse((await get('/v1/builders', token)).body).builders;
+    const before = await listed();
+    expect(before).toMatchObject([{ id: 'builder', state: 'ready', slots: 4, platforms: ['linux/amd64'] }]);
+    const claim = await claimed(farm, await submitted());
+    expect((await listed())[0]?.running).toBe((before[0]?.running ?? 0) + 1);
+    expect((await listed(farm.tokens.other))[0]?.running).toBe(0);
+    await farm.ledger.finish(claim, cancelled);
   });
 });
 

@@ -61,6 +61,11 @@ const stores: readonly FactoryProvider[] = [
   { provide: tokens.CONTEXTS, inject: [tokens.DATABASE], useFactory: (db: Database) => new ContextStore(db) },
   { provide: tokens.BLOBS, inject: [tokens.DATABASE], useFactory: (db: Database) => new BlobIndex(db) },
   {
+    provide: tokens.BUILDERS,
+    inject: [tokens.DATABASE],
+    useFactory: (db: Database) => new BuilderRegistry(db),
+  },
+  {
     provide: tokens.STATISTICS,
     inject: [tokens.DATABASE],
     useFactory: (db: Database) => new StatisticsReader(db),
@@ -133,16 +138,14 @@ const queue: FactoryProvider = {
 
 const parts: FactoryProvider = {
   provide: PartQueues,
-  inject: [tokens.DATABASE, tokens.CONFIG, tokens.CLOCK, tokens.LOGGER],
-  useFactory: (db: Database, { KILN_REDIS_URL: redisUrl }: ApiConfig, clock: Clock, logger: Logger) => {
-    const builders = new BuilderRegistry(db);
-    return new PartQueues({
+  inject: [tokens.BUILDERS, tokens.CONFIG, tokens.CLOCK, tokens.LOGGER],
+  useFactory: (builders: BuilderRegistry, { KILN_REDIS_URL: redisUrl }: ApiConfig, clock: Clock, logger: Logger) =>
+    new PartQueues({
       redisUrl,
       clock,
       logger,
       fittest: (platform) => builders.fittest(platform, HEARTBEAT_TTL_MS),
-    });
-  },
+    }),
 };
 
 /** Postgres, Redis, the content store and the queue, opened once and closed last. */

@@ -26,3 +26,4 @@ export const STATISTICS = Symbol('StatisticsReader');
 export const QUEUE = Symbol('BuildQueue');
 /** An AbortController: aborted when the process is asked to end, before connections are drained. */
 export const SHUTDOWN = Symbol('Shutdown');
+export const BUILDERS = Symbol('BuilderRegistry');

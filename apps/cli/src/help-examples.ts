@@ -56,6 +56,8 @@ const examples: Readonly<Record<string, readonly (readonly [line: string, what?:
     ['kiln project create web --scope trunk', 'its default branch is trunk'],
   ],
   'project ls': [['kiln project ls'], ["kiln project ls --json | jq -r '.projects[].name'"]],
+  builder: [['kiln builder ls']],
+  'builder ls': [['kiln builder ls'], ['kiln builder ls --json', 'with the times of their last heartbeats']],
   webhook: [['kiln webhook create https://ci.example.com/kiln --event build.failed'], ['kiln webhook ls']],
   'webhook create': [
     ['kiln webhook create https://ci.example.com/kiln', 'told of every build'],

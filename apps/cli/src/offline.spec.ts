@@ -52,6 +52,7 @@ const lines: Readonly<Record<string, readonly string[]>> = {
   'token revoke': ['x'],
   'project create': ['x'],
   'project ls': [],
+  'builder ls': [],
   'webhook create': ['https://ci.example.com'],
   'webhook ls': [],
   'webhook update': ['x', '--enable'],
@@ -62,7 +63,8 @@ const lines: Readonly<Record<string, readonly string[]>> = {
   whoami: [],
 };
 /** They ask no farm, or a terminal first. */
-const local = /^$|^(?:up|down|status|login|logout|completion|ci|version|context.*|cache|token|project|webhook)$/;
+const local =
+  /^$|^(?:up|down|status|login|logout|completion|ci|version|context.*|cache|token|project|webhook|builder)$/;
 
 describe('without a farm', () => {
   it.each(Object.entries(lines))('kiln %s says where it looked, why, and what to do', async (path, args) => {

@@ -4,6 +4,7 @@ import type { BuildSurroundings } from './build/run-build.ts';
 import type { BuildCommandFlags } from './commands/build.ts';
 import type { DisownFlags } from './commands/cache-disown.ts';
 import type { CacheStatsFlags } from './commands/cache-stats.ts';
+import type { BuilderLsFlags } from './commands/builder.ts';
 import type { BuildsFlags } from './commands/builds.ts';
 import type { CacheDuFlags, CachePruneFlags } from './commands/cache.ts';
 import type { CancelFlags } from './commands/cancel.ts';
@@ -157,6 +158,14 @@ function addFarm(program: Command): void {
 }
 
 function addBuilds(program: Command): void {
+  program
+    .command('builder')
+    .description('show the builders of the farm')
+    .command('ls')
+    .description('list the builders, and what they do for the project')
+    .option('--json', 'as JSON')
+    .option(...DATA)
+    .action(async (flags: BuilderLsFlags) => (await import('./commands/builder.ts')).builderLs(flags));
   program
     .command('builds')
     .description('list builds, newest first')

@@ -1,6 +1,8 @@
 import {
   BuildExplanation,
   type BuildFilter,
+  BuilderList,
+  type BuilderView,
   BuildList,
   type BuildRequestInput,
   BuildView,
@@ -171,6 +173,11 @@ export class KilnClient {
     if (cursor !== undefined) query.set('cursor', cursor);
     const search = query.size === 0 ? '' : `?${query.toString()}`;
     return this.#connection.json(BuildList, { path: `/v1/builds${search}`, signal });
+  }
+
+  /** Who builds, and what they do for the project. */
+  async builders(signal?: AbortSignal): Promise<readonly BuilderView[]> {
+    return (await this.#connection.json(BuilderList, { path: '/v1/builders', signal })).builders;
   }
 
   cacheStatistics({ days, by, scope, limit }: CacheStatisticsQuery, signal?: AbortSignal): Promise<CacheStatistics> {

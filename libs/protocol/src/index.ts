@@ -4,6 +4,7 @@ export * from './build-report.ts';
 export * from './build-request.ts';
 export * from './build-source.ts';
 export * from './build-view.ts';
+export * from './builder-view.ts';
 export * from './cache-disowning.ts';
 export * from './cache-statistics.ts';
 export * from './cache-view.ts';

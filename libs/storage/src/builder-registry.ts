@@ -14,6 +14,8 @@ export interface BuilderInfo {
   readonly platforms: readonly string[];
   /** that it emulates */
   readonly emulated: readonly string[];
+  /** builds at a time */
+  readonly slots: number;
   /** builds and parts of builds that it works on */
   readonly running: number;
 }
@@ -34,6 +36,7 @@ const Row = z.object({
   heartbeat_at: z.date(),
   platforms: z.array(z.string()),
   emulated: z.array(z.string()),
+  slots: z.int(),
   running: bigintColumn,
 });
 
@@ -81,14 +84,18 @@ export class BuilderRegistry {
     return answer?.yes === true;
   }
 
-  /** Those heard of within `withinMs`. */
-  async list(withinMs: number): Promise<readonly BuilderInfo[]> {
+  /**
+   * Those heard of within `withinMs`.
+   * @param projectId of this project alone it is counted what they work on
+   */
+  async list(withinMs: number, projectId: string | null = null): Promise<readonly BuilderInfo[]> {
     const rows = await this.#db.query(
       Row,
-      `SELECT id, state, pid, heartbeat_at, platforms, emulated,
-         (SELECT count(*) FROM builds WHERE owner = builders.id AND state = 'running') AS running FROM builders
+      `SELECT id, state, pid, heartbeat_at, platforms, emulated, slots,
+         (SELECT count(*) FROM builds WHERE owner = builders.id AND state = 'running'
+           AND ($2::text IS NULL OR project_id = $2)) AS running FROM builders
        WHERE heartbeat_at > now() - $1 * interval '1 millisecond' ORDER BY id`,
-      [withinMs],
+      [withinMs, projectId],
     );
     return rows.map(({ heartbeat_at: heartbeatAt, ...row }) => ({ ...row, heartbeatAt }));
   }
