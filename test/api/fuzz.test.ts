@@ -165,29 +165,31 @@ describe('whatever is sent', () => {
   it('is answered as the document says, reveals nothing, and breaks nothing', async () => {
     const { mine, other, owner, builder, reader } = farm.tokens;
     const tokens = [mine, mine, mine, mine, owner, owner, other, other, builder, reader, ''];
-    // What seldom fits is tried more often: what is asked for has to be there already, or to be new.
-    const seldom = /outputs|logs$|v1\/builds$|registries\/|v1\/projects$|webhooks$/;
-    const all = fc.oneof(
-      ...routes.map((route) => ({
-        weight: seldom.test(route.path) ? 3 : 1,
-        arbitrary: shots(route, { schemas, pools, tokens, archive }),
-      })),
-    );
     const succeededOn = new Set<string>();
-    await fc.assert(
-      fc.asyncProperty(all, async (shot) => {
-        const answer = await fire(shot);
-        check(shot, answer);
-        if (answer.status < 300) succeededOn.add(`${shot.route.method} ${shot.route.path}`);
-      }),
-      { ...propertyRuns(1_050), seed, endOnFailure: LONG },
-    );
-    // A fuzzer that every route turns away at the door has tried nothing.
+    const nameOf = ({ method, path }: Route): string => `${method} ${path}`;
+    const shoot = (at: readonly Route[], runs: number): Promise<void> =>
+      fc.assert(
+        fc.asyncProperty(
+          fc.oneof(...at.map((route) => shots(route, { schemas, pools, tokens, archive }))),
+          async (shot) => {
+            const answer = await fire(shot);
+            check(shot, answer);
+            if (answer.status < 300) succeededOn.add(nameOf(shot.route));
+          },
+        ),
+        { ...propertyRuns(runs), seed, endOnFailure: LONG },
+      );
+    await shoot(routes, 900);
+    // A fuzzer that every route turns away at the door has tried nothing: those that did so are tried again.
     const rarely = new Set(['POST /v1/cache/disown', 'POST /v1/contexts', 'POST /v1/blobs', 'PUT /v1/blobs/{digest}']);
-    const wanted = routes
-      .map(({ method, path }) => `${method} ${path}`)
-      .filter((name) => !rarely.has(name) && !/trust-rules|tokens|oidc|scopes$|members\/|retry$|webhooks\//.test(name));
-    expect([...succeededOn]).toEqual(expect.arrayContaining(wanted));
+    const wanted = routes.filter(
+      (route) =>
+        !rarely.has(nameOf(route)) &&
+        !/trust-rules|tokens|oidc|scopes$|members\/|retry$|webhooks\//.test(nameOf(route)),
+    );
+    const closed = wanted.filter((route) => !succeededOn.has(nameOf(route)));
+    if (closed.length > 0) await shoot(closed, 100 * closed.length);
+    expect([...succeededOn]).toEqual(expect.arrayContaining(wanted.map(nameOf)));
   });
 
   it('may break off anywhere', async () => {

@@ -60,6 +60,19 @@ describe('a retry', () => {
       expect((await request(farm.url).post(`/v1/builds/${running}/cancel`).set(as(token))).status).toBe(status);
   });
 
+  it('stays in the scope of what it repeats, whoever asks', async () => {
+    const fork = await tokenIn(farm, 'pr-8', 'fork');
+    const answer = await request(farm.url)
+      .post('/v1/builds')
+      .set(as(fork))
+      .field('request', '{}')
+      .attach('context', await smallTar(), { filename: 'context.tar' });
+    const { id, scope } = BuildView.parse(answer.body);
+    await farm.ledger.finish(await claimed(farm, id), { type: 'cancelled', atMs: 1, reason: 'test' });
+    expect((await retry(id)).body).toMatchObject({ retryOf: id, scope });
+    expect(scope).toBe('pr-8');
+  });
+
   it('honours an idempotency key', async () => {
     const [a, b] = [await ended(), await ended()];
     const once = await retry(a.id).set('idempotency-key', 'again');

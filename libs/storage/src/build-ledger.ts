@@ -34,6 +34,7 @@ export interface NewBuild extends ProjectIds {
 /** A build with what its client sent beside the request. */
 export interface SentBuild {
   readonly build: StoredBuild;
+  readonly scopeId: string;
   readonly context: StoredContext;
   readonly namedContexts: readonly StoredNamedContext[];
 }
@@ -113,7 +114,12 @@ export class BuildLedger {
       [projectId, id],
     );
     if (row === undefined) throw unknown(id);
-    return { build: storedBuild(row), context: storedContext(row), namedContexts: row.named_contexts };
+    return {
+      build: storedBuild(row),
+      scopeId: row.scope_id,
+      context: storedContext(row),
+      namedContexts: row.named_contexts,
+    };
   }
 
   /** See {@link listBuilds}. */

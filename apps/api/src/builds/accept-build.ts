@@ -84,21 +84,23 @@ export class AcceptBuild {
     idempotencyKey: string | undefined,
   ): Promise<StoredBuild> {
     await this.#ledger.checkReach(caller, retryOf);
-    const { build, context, namedContexts } = await this.#ledger.sent(caller.projectId, retryOf);
+    const { build, scopeId, context, namedContexts } = await this.#ledger.sent(caller.projectId, retryOf);
     const request = asStored({ ...build.request, supersede: false }, parts);
     const asked = { request, retryOf, context, namedContexts, idempotencyKey };
     // What was accepted stays so, whatever has become of the first build since.
-    const fingerprint = fingerprintOf(caller, asked);
+    // What a pull request sent is no more trusted for being run again by somebody who is.
+    const placed = { ...caller, scopeId };
+    const fingerprint = fingerprintOf(placed, asked);
     const before = await this.#ledger.repeated(caller.projectId, { idempotencyKey, fingerprint });
     if (before !== undefined) return before;
     checkRepeatable(build, parts);
     for (const { digest } of [context, ...namedContexts]) await this.#keepAgain(caller.projectId, build.id, digest);
     const id = randomId(this.#random, ID_LENGTH);
     const sealed = this.#seal(id, parts);
-    return await this.#create(caller, { ...asked, id, sealed });
+    return await this.#create(placed, { ...asked, id, sealed });
   }
 
-  async #create(caller: Principal, accepted: Accepted): Promise<StoredBuild> {
+  async #create(caller: Pick<Principal, 'projectId' | 'scopeId'>, accepted: Accepted): Promise<StoredBuild> {
     const { projectId, scopeId } = caller;
     const fingerprint = fingerprintOf(caller, accepted);
     const { build, turn } = await this.#ledger.create({ projectId, scopeId, ...accepted, fingerprint });
@@ -180,7 +182,10 @@ function checkRepeatable({ id, state, request }: StoredBuild, { credentials, sec
 }
 
 /** Two requests under one idempotency key are the same when they ask for the same; credentials may have been renewed. */
-function fingerprintOf({ scopeId }: Principal, { request, retryOf, context, namedContexts = [] }: Asked): string {
+function fingerprintOf(
+  { scopeId }: Pick<Principal, 'scopeId'>,
+  { request, retryOf, context, namedContexts = [] }: Asked,
+): string {
   const { credentialHosts: _, cpus, ...rest } = request;
   // Canonical JSON has whole numbers only.
   const asked = cpus === undefined ? rest : { ...rest, cpus: String(cpus) };
