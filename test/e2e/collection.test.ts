@@ -64,7 +64,13 @@ RUN cat /second /file > /all
 describe('collection under load', () => {
   it(`breaks no build and no image, seed ${SEED}`, { timeout: LOAD_MS + 300_000 }, async () => {
     await farm.startBuilder('two', { KILN_BUILDER_DISK_MIB: '1' });
-    const limits = { graceMs: 0, retentionMs: 3_600_000, projectBytes: MIB / 4, totalBytes: MIB / 4 };
+    const limits = {
+      graceMs: 0,
+      retentionMs: 3_600_000,
+      imageRetentionMs: 3_600_000,
+      projectBytes: MIB / 4,
+      totalBytes: MIB / 4,
+    };
     const collector = new Collector({ db: farm.db, content: farm.content, limits });
     const over = new AbortController();
     const collected = { evicted: 0, removed: 0 };

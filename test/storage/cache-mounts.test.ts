@@ -95,7 +95,7 @@ describe('versions of a cache mount', () => {
   });
 
   it('hold their blobs until nobody has used them for long', async () => {
-    const limits = { graceMs: 0, retentionMs: 0, projectBytes: 1e12, totalBytes: 1e12 };
+    const limits = { graceMs: 0, retentionMs: 0, imageRetentionMs: 0, projectBytes: 1e12, totalBytes: 1e12 };
     const collector = new Collector({ db: storage.db, content: storage.content, limits });
     const [mount, store] = [newMount(), await open()];
     await store.publish(mount, version('held'));

@@ -9,7 +9,13 @@ import { z } from 'zod';
 import { claimBuild, startStorage, type Storage } from './farm.ts';
 
 const MIB = 1024 * 1024;
-const unlimited: CollectorLimits = { graceMs: 0, retentionMs: 0, projectBytes: 1e15, totalBytes: 1e15 };
+const unlimited: CollectorLimits = {
+  graceMs: 0,
+  retentionMs: 0,
+  imageRetentionMs: 0,
+  projectBytes: 1e15,
+  totalBytes: 1e15,
+};
 
 let storage: Storage;
 let content: MemoryContentStore;

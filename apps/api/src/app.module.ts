@@ -23,6 +23,7 @@ import { BlobsController } from './contexts/blobs.controller.ts';
 import { ContextsController } from './contexts/contexts.controller.ts';
 import { TakeContext } from './contexts/take-context.ts';
 import { HealthController } from './health/health.controller.ts';
+import { ImagesController } from './images/images.controller.ts';
 import { AuthGuard } from './http/auth.guard.ts';
 import { ProblemFilter } from './http/problem.filter.ts';
 import { invalid } from './http/problem.ts';
@@ -49,6 +50,7 @@ export class AppModule {
         CacheController,
         CacheStatisticsController,
         HealthController,
+        ImagesController,
         MetricsController,
         TokensController,
         ProjectsController,

@@ -5,6 +5,7 @@ import type { CollectorLimits, TokenLimits } from '#storage';
 
 const MIB = 1024 ** 2;
 const GIB = 1024 ** 3;
+const DAY_MS = 86_400_000;
 const integer = (min: number, max: number) => z.coerce.number().int().min(min).max(max);
 
 const metricsToken = z.string().regex(/^\S{16,512}$/, '16 to 512 characters without spaces');
@@ -32,6 +33,8 @@ export const ApiEnv = z.strictObject({
   KILN_CACHE_TOTAL_MIB: integer(0, 2 ** 40).default(204_800),
   /** how long contexts and outputs of builds are kept */
   KILN_RETENTION_HOURS: integer(0, 87_600).default(168),
+  /** how long an image with a name is kept after it was last built, tagged or pushed */
+  KILN_IMAGE_RETENTION_DAYS: integer(0, 3_650).default(30),
   /** how long a blob is left alone after its last use, whatever refers to it; at least that which a put may take to be told */
   KILN_CACHE_GRACE_SECONDS: integer(0, 604_800).default(1_800),
   /** how long tokens live of which nothing else is said, and at most */
@@ -59,11 +62,10 @@ export function collectorLimits(config: ApiConfig): CollectorLimits {
     projectBytes: config.KILN_CACHE_PROJECT_MIB * MIB,
     totalBytes: config.KILN_CACHE_TOTAL_MIB * MIB,
     retentionMs: config.KILN_RETENTION_HOURS * 3_600_000,
+    imageRetentionMs: config.KILN_IMAGE_RETENTION_DAYS * DAY_MS,
     graceMs: config.KILN_CACHE_GRACE_SECONDS * 1_000,
   };
 }
-
-const DAY_MS = 86_400_000;
 
 /** How long tokens that are made over the API live. */
 export function tokenLimits({ KILN_TOKEN_DEFAULT_DAYS, KILN_TOKEN_MAX_DAYS }: ApiConfig): TokenLimits {

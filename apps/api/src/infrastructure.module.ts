@@ -18,6 +18,7 @@ import {
   EventArchive,
   EventFeed,
   FarmFigureReader,
+  ImageStore,
   openDatabase,
   openRedis,
   type RedisLink,
@@ -62,6 +63,7 @@ const stores: readonly FactoryProvider[] = [
     useFactory: (db: Database, content: ContentStore) => new EventArchive({ db, content }),
   },
   { provide: tokens.CONTEXTS, inject: [tokens.DATABASE], useFactory: (db: Database) => new ContextStore(db) },
+  { provide: tokens.IMAGES, inject: [tokens.DATABASE], useFactory: (db: Database) => new ImageStore(db) },
   { provide: tokens.BLOBS, inject: [tokens.DATABASE], useFactory: (db: Database) => new BlobIndex(db) },
   {
     provide: tokens.BUILDERS,

@@ -10,6 +10,7 @@ export const LEDGER = Symbol('BuildLedger');
 export const FEED = Symbol('EventFeed');
 export const ARCHIVE = Symbol('EventArchive');
 export const CONTEXTS = Symbol('ContextStore');
+export const IMAGES = Symbol('images');
 export const BLOBS = Symbol('BlobIndex');
 export const CACHE = Symbol('CacheAdmin');
 export const COLLECTOR = Symbol('Collector');

@@ -21,6 +21,7 @@ import {
   BlobIndex,
   BlobLeases,
   BlobPlaceStore,
+  BuildImages,
   BuildKeys,
   type BuilderRegistry,
   type BuildLedger,
@@ -197,6 +198,7 @@ export class ClaimedBuild {
     const buildPlatform = await wait(() => builders.defaultPlatform());
     const tags = new ImageTagCache(db, claim);
     const blobs = new BlobIndex(db);
+    const images = new BuildImages(db, claim);
     const variants = new LayerVariantStore(db, claim);
     const places = new BlobPlaceStore(db, claim);
     const leases = new BlobLeases(db, claim);
@@ -245,6 +247,12 @@ export class ClaimedBuild {
       tags: {
         get: (reference, platform, known) => wait(() => tags.get(reference, platform, known)),
         put: (reference, platform, image, found) => wait(() => tags.put(reference, platform, image, found)),
+      },
+      images: {
+        keep: async (image) => this.#checkThere(await wait(() => images.keep(image))),
+        read: (digest) => wait(() => images.read(digest)),
+        places: (digests) => wait(() => images.places(digests)),
+        pushed: (digest, names) => wait(() => images.pushed(digest, names)),
       },
       registry,
       grants: {

@@ -20,6 +20,18 @@ const examples: Readonly<Record<string, readonly (readonly [line: string, what?:
     ['kiln builds --filter branch=main --filter image=acme/app -n 1', 'the last one of an image on main'],
     ["kiln builds --json | jq -r '.builds[].id'"],
   ],
+  images: [
+    ['kiln images'],
+    ['kiln images acme/app', 'all tags of one'],
+    ["kiln images --json | jq -r '.images[].digest'"],
+  ],
+  history: [['kiln history acme/app:1'], ['kiln history --no-trunc 4f1c8e2ab0d3', 'by the id that kiln images shows']],
+  tag: [['kiln tag acme/app:1.2.3 acme/app:latest']],
+  push: [
+    ['kiln push registry.example.com/acme/app:1', 'under its own name'],
+    ['kiln push acme/app:1 registry.example.com/acme/app:1 registry.example.com/mirror/app:1'],
+  ],
+  rmi: [['kiln rmi acme/app:old'], ['kiln rmi -f 4f1c8e2ab0d3', 'under all its names']],
   dashboard: [['kiln dashboard'], ['xdg-open "$(kiln dashboard)"', 'opens it']],
   logs: [
     ['kiln logs 2jakgbtjphytqyff17x3', 'so far'],

@@ -41,7 +41,7 @@ describe('the command line', () => {
     ['build -t', 'flag -t, --tag <name> needs a value\nsee kiln build --help\n'],
     ['logs', 'missing: build\nkiln builds lists them; see kiln logs --help\n'],
     ['buildx .', 'unknown command buildx; did you mean build or builds?\n'],
-    ['images', 'unknown command images\nsee kiln --help\n'],
+    ['volumes', 'unknown command volumes\nsee kiln --help\n'],
     ['build --cpuset-cpus 1 .', '--cpuset-cpus is not supported yet\n--cpus limits the processors of RUN steps\n'],
     ['build --rm --force-rm=true --squash=true .', /^--squash is not supported yet\n/],
   ])('kiln %s', async (line, text) => {

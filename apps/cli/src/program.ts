@@ -15,6 +15,7 @@ import type { DownFlags, StatusFlags, UpFlags } from './commands/farm.ts';
 import type { LogsFlags } from './commands/logs.ts';
 import { addAccess } from './commands/access.ts';
 import { addContexts } from './commands/contexts.ts';
+import { addImages } from './commands/add-images.ts';
 import type { RetryFlags } from './commands/retry.ts';
 import type { SummaryFlags } from './commands/summary.ts';
 import { idleFlags, unsupportedFlags } from './build/unsupported-flags.ts';
@@ -49,6 +50,7 @@ export function createProgram(around?: BuildSurroundings): Command {
   addBake(program, around);
   addFarm(program);
   addBuilds(program);
+  addImages(program);
   addCache(program);
   addAccess(program);
   addContexts(program);

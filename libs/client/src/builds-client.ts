@@ -20,12 +20,8 @@ import {
 import { AccessClient } from './access-client.ts';
 import type { ApiConnection } from './api-connection.ts';
 import { type EventOptions, followEvents } from './event-stream.ts';
-
-export interface RetryOptions {
-  /** makes a repeated submission the same build */
-  readonly idempotencyKey: string;
-  readonly signal?: AbortSignal | undefined;
-}
+import { ImagesClient } from './images-client.ts';
+import { type RetryOptions, SUBMIT_ANSWER_MS } from './submit-options.ts';
 
 export interface ListOptions extends BuildFilter {
   readonly limit?: number | undefined;
@@ -34,8 +30,6 @@ export interface ListOptions extends BuildFilter {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** The farm takes in and digests a whole context before it answers. */
-export const SUBMIT_ANSWER_MS = 15 * 60_000;
 /** What reads the whole index of a project. */
 const CACHE_ANSWER_MS = 10 * 60_000;
 
@@ -46,10 +40,12 @@ export class BuildsClient {
   readonly #connection: ApiConnection;
   /** who may do what */
   readonly access: AccessClient;
+  readonly images: ImagesClient;
 
   constructor(connection: ApiConnection) {
     this.#connection = connection;
     this.access = new AccessClient(connection);
+    this.images = new ImagesClient(connection);
   }
 
   build(id: string, signal?: AbortSignal): Promise<BuildView> {

@@ -1,14 +1,13 @@
 import type { CacheStore } from '#cache';
 import type { ContentStore } from '#content';
 import { wholeRecords } from '#cache';
-import { lowerDockerfile, LoweringFailure, type LowerOptions, parseDockerfile } from '#dockerfile';
+import { LoweringFailure } from '#dockerfile';
 import type { IgnoreRules } from '#context';
-import { type Definition, type ExecLimits, type Lowered, mergeDefinitions } from '#graph';
-import { type Descriptor, distinctPlatforms, type Layer, parsePlatform, type Platform } from '#oci';
+import { type Definition, mergeDefinitions } from '#graph';
+import { type Descriptor, type Digest, type Layer } from '#oci';
 import type { BuildEvent, BuildFailure, BuildResult, CacheReport, StoredRequest } from '#protocol';
 import { solve, type Solved, type SolveOptions, VertexFailure } from '#solver';
 import { isKilnError, KilnError } from '#std';
-import { contextFiles } from './context-files.ts';
 import { ContextTrees } from './context-trees.ts';
 import { DamagedBlobs } from './damaged-blobs.ts';
 import { type DockerfileSource, openContext, openNamedContext } from './dockerfile-source.ts';
@@ -18,15 +17,19 @@ import { exportImage } from './export.ts';
 import { checkCaches, writesCaches } from './export-caches.ts';
 import { ExternalCaches, withExternal } from './external-caches.ts';
 import { failureOf } from './failure.ts';
+import { type Figures, figuresOf } from './figures.ts';
 import { checkOutputs } from './image-form.ts';
 import { Images } from './images.ts';
 import type { BuildJobInput, EngineNode } from './job.ts';
-import { contextsOf, type LinkedBuilds, linkedLocal, openLinkedBuilds } from './linked-builds.ts';
+import { type LinkedBuilds, linkedLocal, openLinkedBuilds } from './linked-builds.ts';
+import type { IntermediateImages } from './intermediate-images.ts';
+import { intermediatesOf, lowerAll, optionsOf, warningsOf, withContexts } from './lower-platforms.ts';
 import { mainContext } from './main-context.ts';
 import { bringLayers, PlacedBlobs } from './placed-blobs.ts';
 import { PendingBlobs } from './pending-blobs.ts';
 import { Placement } from './placement.ts';
 import { plannedVertices } from './planned.ts';
+import { pushStored } from './push-stored.ts';
 import type { LocalRef, Ref } from './ref.ts';
 import { lostBy, whole } from './repair.ts';
 import { reportOf } from './report.ts';
@@ -77,6 +80,10 @@ export async function build(farm: EngineNode, asked: BuildJobInput): Promise<Bui
     checkOutputs(job.request);
     checkCaches(job.request.cacheTo);
     const startedAtMs = node.clock.nowMs();
+    if (job.request.call === 'push') {
+      const pushed = await pushStored({ node, job, ...outside });
+      return { state: 'succeeded', result: { ...pushed, ...figuresOf({ node, job, ...outside, startedAtMs }) } };
+    }
     const main = await mainContext({ ...node, content }, job, outside.sources);
     const context = await openContext(content, main, job.request, job.signal);
     dockerfile = context.dockerfile;
@@ -167,20 +174,11 @@ function outsideOf(node: EngineNode, job: BuildJobInput, { tally, placed, sent, 
 
 async function run(node: EngineNode, job: BuildJobInput, opened: Opened): Promise<BuildResult> {
   const { dockerfile, tally, placed, sent, report, damaged, content, images, sources, startedAtMs } = opened;
-  const figures = (): Figures => ({
-    steps: tally.counts(),
-    bytes: {
-      contextSent: job.contextSentBytes + tally.sentBytes,
-      pulled: tally.pulledBytes,
-      pushed: tally.pushedBytes,
-    },
-    durationMs: node.clock.nowMs() - startedAtMs,
-    savedMs: tally.savedMs(),
-  });
+  const figures = (): Figures => figuresOf({ node, job, tally, startedAtMs });
   const { part, signal } = job;
   const { call } = job.request;
   const note = (message: string): void => report({ type: 'warning', atMs: node.clock.nowMs(), message });
-  if (part === undefined && call !== 'build') {
+  if (part === undefined && call !== 'build' && call !== 'push') {
     const [first] = optionsOf(job, opened);
     const options = await withContexts(first, job, opened);
     const given = await reportOf(call, { file: dockerfile, options, resolver: sources, note, signal });
@@ -200,21 +198,28 @@ async function run(node: EngineNode, job: BuildJobInput, opened: Opened): Promis
     if (job.request.contexts[name]?.type !== 'local') continue;
     locals.set(`context:${name}`, await openNamedContext(content, context, signal));
   }
-  report({ type: 'planned', atMs: node.clock.nowMs(), vertices: plannedVertices(definition) });
+  using intermediates = intermediatesOf(platforms, job, { ...opened, clock: node.clock });
+  report({
+    ...{ type: 'planned', atMs: node.clock.nowMs(), vertices: plannedVertices(definition) },
+    ...(intermediates === undefined ? {} : { instructions: intermediates.instructions }),
+  });
+  intermediates?.begin();
   const { materialiser, clock } = node;
   await using contexts = new ContextTrees({ materialiser, clock, content, sent, signal: job.signal });
   const cache = withExternal(wholeRecords(job.cache, node.content), external, placed);
   let late: readonly Descriptor[] = [];
   const { solved, exported } = await whole(job, { node, damaged, sources, report, cache }, async () => {
     const steps = new StepResults(definition);
-    const made = await solveOnce(node, job, definition, { ...opened, cache, locals, contexts, external, steps });
+    const given = { ...opened, cache, locals, contexts, external, steps, intermediates };
+    const made = await solveOnce(node, job, definition, given);
     return await out(made, async ({ roots, settled }) => {
       // What is made for others is its records.
       if (part !== undefined || writesCaches(job.request)) await settled();
       if (part !== undefined) return partResult(part);
       const results = platforms.map((lowered, index) => ({ lowered, root: rootAt(roots, index) }));
-      const given = { node: { ...node, content }, job, results, images, report, tally, steps, placed };
-      const { cacheExports, late: found, ...rest } = await exportImage(given);
+      const around = { images, report, tally, steps, placed, intermediates };
+      const exporting = { node: { ...node, content }, job, results, ...around };
+      const { cacheExports, late: found, ...rest } = await exportImage(exporting);
       late = found;
       return { ...rest, ...cacheOf(job.request, { imports: external.report(), exports: cacheExports }) };
     });
@@ -257,62 +262,10 @@ function cacheOf({ cacheFrom, cacheTo }: StoredRequest, cache: CacheReport): Pic
   return cacheFrom.length + cacheTo.length === 0 ? {} : { cache };
 }
 
-type Figures = Pick<BuildResult, 'steps' | 'bytes' | 'durationMs' | 'savedMs'>;
-
-/** Of each platform, in their order. */
-function optionsOf(
-  { request, buildPlatform, session }: BuildJobInput,
-  { local, ignore }: Opened,
-): readonly [LowerOptions, ...LowerOptions[]] {
-  const { target, buildArgs, labels, noCache, noCacheFilter, network } = request;
-  const [first = buildPlatform, ...more] = distinctPlatforms(request.platforms.map(parsePlatform));
-  const of = (platform: Platform): LowerOptions => ({
-    ...{ target, buildArgs, labels, noCache, noCacheFilter, network, platform, buildPlatform },
-    platformAsked: request.platforms.length > 0,
-    namePlatforms: more.length > 0,
-    extraHosts: request.addHosts,
-    limits: limitsOf(request),
-    keyedSecrets: request.keyedSecrets,
-    secretDigest: (id) => session.secretDigest(id),
-    contextFiles: contextFiles(local, ignore),
-  });
-  return [of(first), ...more.map(of)];
-}
-
-/** The Dockerfile once for each platform. A failure is the same for all, or of the first that has it. */
-async function lowerAll(job: BuildJobInput, opened: Opened): Promise<readonly Lowered[]> {
-  const all: Lowered[] = [];
-  for (const each of optionsOf(job, opened)) {
-    const options = await withContexts(each, job, opened);
-    all.push(await lowerDockerfile(parseDockerfile(opened.dockerfile.text), options, opened.sources, job.signal));
-  }
-  return all;
-}
-
-async function withContexts(options: LowerOptions, job: BuildJobInput, opened: Opened): Promise<LowerOptions> {
-  const { linked, sources: resolver } = opened;
-  return { ...options, contexts: await contextsOf(options, { ...job, linked, resolver }) };
-}
-
-/** What is wrong for every platform is told once. */
-function warningsOf(platforms: readonly Lowered[]): Lowered['warnings'] {
-  const all = platforms.flatMap(({ warnings }) => warnings);
-  return [...new Map(all.map((warning) => [`${warning.line} ${warning.message}`, warning])).values()];
-}
-
 function rootAt(roots: readonly Ref[], index: number): Ref {
   const root = roots[index];
   if (root === undefined) throw new KilnError('INTERNAL', 'a platform without a result');
   return root;
-}
-
-function limitsOf({ memoryBytes, cpus, shmSizeBytes, ulimits }: StoredRequest): ExecLimits {
-  return {
-    memoryBytes,
-    cpuMillis: cpus === undefined ? undefined : Math.round(cpus * 1000),
-    shmSizeBytes,
-    ulimits: ulimits.length === 0 ? undefined : ulimits,
-  };
 }
 
 interface Solving extends Opened {
@@ -321,13 +274,14 @@ interface Solving extends Opened {
   readonly contexts: ContextTrees;
   readonly external: ExternalCaches;
   readonly steps: StepResults;
+  readonly intermediates: IntermediateImages | undefined;
 }
 
 function solveOnce(
   node: EngineNode,
   job: BuildJobInput,
   definition: Definition,
-  { dockerfile, local, images, content, cache, report, placed, external, steps, ...more }: Solving,
+  { dockerfile, local, images, content, cache, report, placed, external, steps, intermediates, ...more }: Solving,
 ): Promise<Solved<Ref>> {
   const bring = (layers: readonly Layer[]): Promise<void> => bringLayers(content, placed, layers, job.signal);
   const refs = new TreeRefs(content, cache, node.materialiser, images, job.signal, bring);
@@ -348,9 +302,18 @@ function solveOnce(
   const onResult: SolveOptions<Ref>['onResult'] = async (vertex, keys, result) => {
     if (external.owns(result)) await cache.save(keys, result, result.finishedAtMs, signal);
     steps.add(vertex, keys, result);
+    intermediates?.see(vertex.digest, result.layers);
+  };
+  const onValue = (vertex: Digest, value: Ref): void => {
+    if (value.kind !== 'tree' || intermediates === undefined) return;
+    // Who needs the layers hears of what is wrong with them.
+    value.descriptors().then(
+      (layers) => intermediates.see(vertex, layers),
+      () => {},
+    );
   };
   return solve({
-    ...{ definition, runner, cache, flights, clock, report, parallelism, onResult, signal },
+    ...{ definition, runner, cache, flights, clock, report, parallelism, onResult, onValue, signal },
     explaining: explained,
     results: part?.results,
   });

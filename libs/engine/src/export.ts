@@ -5,9 +5,10 @@ import type { Repository } from '#registry';
 import { type Bytes, KilnError, unreachable } from '#std';
 import { basesOf, type Exporting, type OpenBlob } from './exporting.ts';
 import { filesTar } from './files-tar.ts';
-import { ImageBuilder } from './image-builder.ts';
+import { ImageBuilder, keepsImage } from './image-builder.ts';
 import { asksForIndex, formOf, isImageOutput } from './image-form.ts';
 import type { EngineNode } from './job.ts';
+import { keepImage } from './keep-image.ts';
 import { type ConversionProgress, LayerVariants } from './layer-variants.ts';
 import { asksForInline, exportCaches } from './export-caches.ts';
 import { knownRepositories, pushOutput } from './push-output.ts';
@@ -58,6 +59,9 @@ export async function exportImage(exporting: Exporting): Promise<Exported> {
     mountCandidates: withPushed(knownRepositories(exporting), { image, names: [...pushedNames] }),
     inline: () => builder.inlineResults(),
   });
+  if (names.size > 0 || keepsImage(request)) {
+    await keepImage(exporting, { image, names: [...names].filter(isTagged), pushed: [...pushedNames] });
+  }
   return {
     ...described(image, request.outputs.length > 0 || names.size > 0),
     names: [...names],
@@ -90,6 +94,9 @@ function described(image: Assembled, wanted: boolean): Pick<BuildResult, 'digest
   const platform = image.kind === 'image' ? { platform: { ...image.platform } } : {};
   return { digest: descriptor.digest, descriptor: { ...descriptor, annotations, ...platform }, configDigest };
 }
+
+/** What is pushed by its digest alone has no name that could be another image's. */
+const isTagged = (name: string): boolean => parseReference(name).digest === undefined;
 
 const fullName = (name: string): string => formatReference(parseReference(name));
 

@@ -4,6 +4,7 @@ import type { BuildEvent } from '#protocol';
 import type { Bytes } from '#std';
 import type { PlatformResult } from './image-builder.ts';
 import type { Images } from './images.ts';
+import type { IntermediateImages } from './intermediate-images.ts';
 import type { BuildJobInput, EngineNode } from './job.ts';
 import type { PlacedBlobs } from './placed-blobs.ts';
 import type { StepResults } from './step-results.ts';
@@ -19,6 +20,8 @@ export interface Exporting {
   readonly report: (event: BuildEvent) => void;
   readonly tally: Tally;
   readonly steps: StepResults;
+  /** of a build for one platform whose image others may ask for */
+  readonly intermediates?: IntermediateImages | undefined;
   readonly placed: Pick<PlacedBlobs, 'repositories'>;
 }
 

@@ -1,12 +1,13 @@
 import { type CacheEntry, inlineCache } from '#cache-manifest';
 import { type Assembled, assembleImage, type AssembledImage, assembleIndex, imagesOf, topOf } from '#exporter';
-import type { StoredLayer } from '#cache';
 import type { Lowered } from '#graph';
 import type { Descriptor, Digest, Layer } from '#oci';
+import type { StoredRequest } from '#protocol';
 import { KilnError, single } from '#std';
 import pLimit from 'p-limit';
 import { annotationsOf, checkAnnotations } from './annotation-rules.ts';
 import type { ImageForm } from './image-form.ts';
+import { clampTo, createdAt, stepTimes } from './image-times.ts';
 import type { BuildJobInput, EngineNode } from './job.ts';
 import { conversionOf, type LayerVariants, type WantedForm } from './layer-variants.ts';
 import type { Ref, TreeRef } from './ref.ts';
@@ -91,7 +92,7 @@ export class ImageBuilder {
     const layers = await (stays ? tree.layers() : tree.descriptors());
     if (stays) await tree.stored();
     const ofBase = base?.config.rootfs.diff_ids?.length ?? 0;
-    const created = await createdAt(tree, lowered);
+    const created = createdAt(await tree.createdAtMs(), base);
     const times = stepTimes(history, layers.slice(ofBase), created);
     const upTo = clampTo(lowered.epochSeconds);
     const epoch = form.rewriteTimestamp ? lowered.epochSeconds : undefined;
@@ -151,39 +152,16 @@ export class ImageBuilder {
   }
 
   #staysHere(): boolean {
-    return this.#options.job.request.outputs.some((output) => output.type === 'image' && !output.push);
+    return keepsImage(this.#options.job.request);
   }
+}
+
+/** Whether all blobs of the image are to be in the content store when the build ends. */
+export function keepsImage({ outputs }: StoredRequest): boolean {
+  return outputs.some((output) => output.type === 'image' && !output.push);
 }
 
 export function treeOf(root: Ref): TreeRef {
   if (root.kind !== 'tree') throw new KilnError('INTERNAL', 'a context is no result');
   return root;
-}
-
-/** The time of the result, not of this build: a fully cached build gives the same image again. */
-async function createdAt(tree: TreeRef, { base }: Lowered): Promise<string> {
-  const created = await tree.createdAtMs();
-  return created === undefined ? (base?.config.created ?? new Date(0).toISOString()) : new Date(created).toISOString();
-}
-
-/** When each line of the history was: a layer's own time; what makes none has that of the layer before it, or the first. */
-function stepTimes(
-  history: Lowered['history'],
-  own: readonly (Layer & Pick<StoredLayer, 'createdAtMs'>)[],
-  created: string,
-): readonly string[] {
-  const made = own.map(({ createdAtMs }) =>
-    createdAtMs === undefined ? created : new Date(createdAtMs).toISOString(),
-  );
-  let at = -1;
-  return history.map(({ emptyLayer }) => {
-    if (!emptyLayer) at++;
-    return made[Math.max(at, 0)] ?? created;
-  });
-}
-
-/** SOURCE_DATE_EPOCH is the latest that anything may be. */
-function clampTo(epoch: number | undefined): (time: string) => string {
-  if (epoch === undefined) return (time) => time;
-  return (time) => (new Date(time).getTime() > epoch * 1000 ? new Date(epoch * 1000).toISOString() : time);
 }

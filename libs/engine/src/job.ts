@@ -4,8 +4,8 @@ import type { ContextManifest } from '#context';
 import type { NodePlatforms } from '#executor';
 import type { Vertex } from '#graph';
 import type { Descriptor, Digest, Platform } from '#oci';
-import type { BuildResult, Entitlement, StoredRequest } from '#protocol';
-import type { RegistryClient } from '#registry';
+import type { BuildResult, Entitlement, ImageContent, StoredRequest } from '#protocol';
+import type { RegistryClient, Repository } from '#registry';
 import type { GitRepositories, WebClient } from '#remote';
 import type { Differ } from '#snapshot';
 import type { Explaining } from '#solver';
@@ -69,6 +69,7 @@ export interface BuildJobInput {
   /** what tells why steps miss; without it they miss without a reason */
   readonly explain?: { readonly book: KeyBook; readonly onFailure: Explaining['onFailure'] } | undefined;
   readonly tags: TagCache;
+  readonly images: ProjectImages;
   readonly sources: SourceMemory;
   readonly registry: RegistryClient;
   readonly grants: BlobGrants;
@@ -88,6 +89,30 @@ export interface BuildJobInput {
   /** @throws KilnError FENCED when the build has gone to another builder */
   readonly checkFence: () => Promise<void>;
   readonly signal: AbortSignal;
+}
+
+/** An image on its way to those who ask the project for it. */
+export interface KeptImage {
+  readonly image: ImageContent;
+  /** full ones, with tags */
+  readonly names: readonly string[];
+  /** all blobs are in the content store, and stay there */
+  readonly kept: boolean;
+  /** index, manifests, configs: kept in any case */
+  readonly documents: readonly Descriptor[];
+  readonly layers: readonly Descriptor[];
+}
+
+/** The images of the project, in the build's scope and those that it inherits. */
+export interface ProjectImages {
+  /** @throws KilnError FENCED, BLOB_MISSING when a blob was collected meanwhile */
+  keep(image: KeptImage): Promise<void>;
+  /** @throws KilnError NOT_FOUND */
+  read(digest: Digest): Promise<ImageContent>;
+  /** Where blobs of its images were pushed to. */
+  places(digests: readonly Digest[]): Promise<ReadonlyMap<Digest, readonly Repository[]>>;
+  /** An image has been pushed under these full names. @throws KilnError FENCED */
+  pushed(digest: Digest, names: readonly string[]): Promise<void>;
 }
 
 /** Lets the project see blobs that its builds made. */

@@ -1,9 +1,10 @@
-import { type Assembled, imagesOf, pushImage, topOf } from '#exporter';
-import { type Digest, formatReference, parseReference, type Reference } from '#oci';
+import { type Assembled, type AssembledImage, imagesOf, pushImage, topOf } from '#exporter';
+import { type Digest, formatReference, ImageConfigSchema, parseReference, type Reference } from '#oci';
 import type { OutputRequest } from '#protocol';
 import type { Repository } from '#registry';
 import { KilnError } from '#std';
 import { basesOf, type Exporting, type OpenBlob } from './exporting.ts';
+import { blobsOf } from './keep-image.ts';
 
 export interface Pushing {
   readonly image: Assembled;
@@ -26,7 +27,7 @@ export async function pushOutput(exporting: Exporting, pushing: Pushing): Promis
   for (const reference of references) {
     await pushTo(exporting, pushing, { reference, known });
     // The next repository of the same registry takes them from this one.
-    for (const digest of blobsOf(pushing.image)) known.set(digest, [...(known.get(digest) ?? []), reference]);
+    for (const { digest } of blobsOf(pushing.image)) known.set(digest, [...(known.get(digest) ?? []), reference]);
   }
   return references.map(formatReference);
 }
@@ -40,30 +41,23 @@ function referencesOf({ job }: Exporting, { output, names, image }: Pushing): re
   });
 }
 
-function blobsOf(image: Assembled): ReadonlySet<Digest> {
-  return new Set(
-    imagesOf(image).flatMap(({ manifest, configDescriptor }) =>
-      [...manifest.layers, configDescriptor].map(({ digest }) => digest),
-    ),
-  );
-}
-
-interface Destination {
+export interface Destination {
   readonly reference: Reference;
   /** repositories that have a blob */
   readonly known: ReadonlyMap<Digest, readonly Repository[]>;
 }
 
-async function pushTo(
-  exporting: Exporting,
-  { image, open }: Pushing,
+/** Under one name. */
+export async function pushTo(
+  { node, job, report, tally }: Pick<Exporting, 'node' | 'job' | 'report' | 'tally'>,
+  { image, open }: Pick<Pushing, 'image' | 'open'>,
   { reference, known }: Destination,
 ): Promise<void> {
-  const { node, job, report, tally } = exporting;
   const layers = new Map(
     imagesOf(image).flatMap(({ manifest }) => manifest.layers.map((layer) => [layer.digest, layer.size])),
   );
   const total = [...layers.values()].reduce((sum, size) => sum + size, 0);
+  const diffIds = new Map(imagesOf(image).flatMap(diffIdsOf));
   const name = formatReference(reference);
   const progress = { type: 'progress', id: `push ${name}`, name: `pushing ${name}`, unit: 'bytes', total } as const;
   let current = 0;
@@ -76,7 +70,15 @@ async function pushTo(
     mountCandidates: known,
     report: (event) => {
       if (event.type !== 'blob' || !layers.has(event.descriptor.digest)) return;
-      current += event.descriptor.size;
+      const { digest, size: sizeBytes } = event.descriptor;
+      current += sizeBytes;
+      const { outcome, mountedFrom } = event;
+      const diffId = diffIds.get(digest);
+      const from = mountedFrom === undefined ? {} : { mountedFrom };
+      if (diffId !== undefined) {
+        const pushed = { type: 'layerPushed', reference: name, digest, diffId, sizeBytes, outcome } as const;
+        report({ ...pushed, ...from, atMs: node.clock.nowMs() });
+      }
       report({ ...progress, atMs: node.clock.nowMs(), current, done: false });
     },
     beforeTag: job.checkFence,
@@ -84,6 +86,15 @@ async function pushTo(
   });
   tally.pushedBytes += uploadedBytes;
   report({ ...progress, atMs: node.clock.nowMs(), current: total, done: true });
+}
+
+/** Of each layer's blob. */
+function diffIdsOf({ configBytes, manifest }: AssembledImage): readonly (readonly [Digest, Digest])[] {
+  const { rootfs } = ImageConfigSchema.parse(JSON.parse(configBytes.toString('utf8')));
+  return manifest.layers.flatMap(({ digest }, at) => {
+    const diffId = rootfs.diff_ids?.[at];
+    return diffId === undefined ? [] : [[digest, diffId] as const];
+  });
 }
 
 /** Where layers are known to be: the bases', and those of other caches. */

@@ -17,5 +17,6 @@ export {
 export { type LayerConversion, convertLayer } from './convert-layer.ts';
 export { writeDockerArchive } from './docker-archive.ts';
 export { type BlobLayoutOptions, type OciLayoutOptions, writeBlobLayout, writeOciLayout } from './oci-layout.ts';
+export { type ReadDocument, readImage } from './read-image.ts';
 export { type BlobsOptions, pushBlobs } from './push-blobs.ts';
 export { type PushEvent, pushImage, type PushOptions } from './push-image.ts';

@@ -10,7 +10,8 @@ export interface BlobsOptions {
   readonly open: (descriptor: Descriptor) => Bytes;
   /** repositories known to have a blob; those at the same registry are mounted from */
   readonly mountCandidates?: ReadonlyMap<Digest, readonly Repository[]> | undefined;
-  readonly report: (descriptor: Descriptor, outcome: PushOutcome) => void;
+  /** @param mountedFrom the repository that it was mounted from */
+  readonly report: (descriptor: Descriptor, outcome: PushOutcome, mountedFrom?: string) => void;
   readonly signal: AbortSignal;
 }
 
@@ -28,7 +29,7 @@ export async function pushBlobs(blobs: readonly Descriptor[], options: BlobsOpti
     const mountFrom = mountSource(options, descriptor.digest);
     const outcome = await client.pushBlob(to, descriptor, () => open(descriptor), { mountFrom }, signal);
     if (outcome === 'pushed') uploadedBytes += descriptor.size;
-    report(descriptor, outcome);
+    report(descriptor, outcome, outcome === 'mounted' ? mountFrom : undefined);
   };
   const distinct = [...new Map(blobs.map((blob) => [blob.digest, blob])).values()];
   const pushes = distinct.map((descriptor) =>

@@ -6,7 +6,13 @@ import { pushBlobs } from './push-blobs.ts';
 
 /** What happens while an image is pushed. */
 export type PushEvent =
-  | { readonly type: 'blob'; readonly descriptor: Descriptor; readonly outcome: PushOutcome }
+  | {
+      readonly type: 'blob';
+      readonly descriptor: Descriptor;
+      readonly outcome: PushOutcome;
+      /** the repository of the same registry that it was mounted from */
+      readonly mountedFrom?: string | undefined;
+    }
   | { readonly type: 'tagged'; readonly reference: Reference; readonly digest: Digest };
 
 export interface PushOptions {
@@ -43,7 +49,8 @@ export async function pushImage(options: PushOptions): Promise<{ readonly upload
       return config === undefined ? options.openLayer(descriptor) : single(config);
     },
     mountCandidates,
-    report: (descriptor: Descriptor, outcome: PushOutcome) => report({ type: 'blob', descriptor, outcome }),
+    report: (descriptor: Descriptor, outcome: PushOutcome, mountedFrom?: string) =>
+      report({ type: 'blob', descriptor, outcome, mountedFrom }),
     signal,
   };
   const layers = images.flatMap(({ manifest }) => manifest.layers);

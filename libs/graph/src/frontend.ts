@@ -1,6 +1,6 @@
 import type { Digest, ImageConfig, Platform, RunConfig } from '#oci';
 import type { GitSource } from './git-url.ts';
-import type { Definition } from './vertex.ts';
+import type { Definition, Edge } from './vertex.ts';
 
 /** What a reference stood for when it was asked. */
 export interface ResolvedImage {
@@ -80,18 +80,43 @@ export interface Warning {
   readonly url?: string | undefined;
 }
 
-/** What a front end makes of a build file for one platform: the graph, and the image around its result. */
-export interface Lowered {
-  readonly definition: Definition;
-  readonly platform: Platform;
+/** Each step holds a config. */
+export const MAX_IMAGE_STEPS = 500;
+
+/** The image around a tree. */
+export interface ImageAround {
   readonly config: RunConfig;
   readonly author?: string | undefined;
-  /** when the image says that it was made, in seconds since 1970: SOURCE_DATE_EPOCH */
-  readonly epochSeconds?: number | undefined;
-  /** the base image that the result's layers begin with; undefined for scratch */
+  /** the base image that the tree's layers begin with; undefined for scratch */
   readonly base?: ResolvedImage | undefined;
   /** of this build, after the base's own */
   readonly history: readonly HistoryEntry[];
+}
+
+/** An instruction of the build file, with what its stage is after it: what `docker build` calls an intermediate image. */
+export interface ImageStep {
+  readonly line: number;
+  /** on one line, as it was written */
+  readonly text: string;
+  /** index of the stage in the file */
+  readonly stage: number;
+  /** a trigger of the base: no line of this file */
+  readonly onbuild: boolean;
+  /** the stage's tree after it */
+  readonly root: Edge;
+  /** it changed the tree, and not the config alone */
+  readonly made: boolean;
+  readonly image: ImageAround;
+}
+
+/** What a front end makes of a build file for one platform: the graph, and the image around its result. */
+export interface Lowered extends ImageAround {
+  readonly definition: Definition;
+  readonly platform: Platform;
+  /** when the image says that it was made, in seconds since 1970: SOURCE_DATE_EPOCH */
+  readonly epochSeconds?: number | undefined;
+  /** of the stages that the result needs, in the file's order; none where they are more than {@link MAX_IMAGE_STEPS} */
+  readonly steps: readonly ImageStep[];
   /** for the person: lint, arguments that nothing consumed */
   readonly warnings: readonly Warning[];
 }

@@ -34,6 +34,20 @@ export const PlannedVertex = z.object({
 });
 export type PlannedVertex = z.infer<typeof PlannedVertex>;
 
+/** A line of the Dockerfile that `docker build` counts as a step, in the file's order. */
+export const PlannedInstruction = z.object({
+  line: z.int(),
+  /** as it was written, on one line */
+  text: z.string(),
+  /** of a stage that it makes an image of; absent for an ARG before the first FROM */
+  stage: z.int().optional(),
+  /** a trigger of the base */
+  onbuild: z.boolean().optional(),
+  /** whose result it is; absent where it changes the config alone */
+  vertex: DigestSchema.optional(),
+});
+export type PlannedInstruction = z.infer<typeof PlannedInstruction>;
+
 /** Where in the Dockerfile something went wrong, with the text around it. */
 export const Excerpt = z.object({
   file: z.string(),
@@ -149,7 +163,28 @@ export const BuildEvent = z.discriminatedUnion('type', [
   /** a builder took the build; attempts count from 1 */
   z.object({ type: z.literal('started'), atMs, builderId: z.string(), attempt: z.int() }),
   /** the graph is known; may come again after a take-over */
-  z.object({ type: z.literal('planned'), atMs, vertices: z.array(PlannedVertex) }),
+  z.object({
+    type: z.literal('planned'),
+    atMs,
+    vertices: z.array(PlannedVertex),
+    /** of a build for one platform whose result is an image */
+    instructions: z.array(PlannedInstruction).optional(),
+  }),
+  /** the image that an instruction gave: one of `instructions`, by its place from 0, and the digest of the config */
+  z.object({ type: z.literal('intermediate'), atMs, instruction: z.int().min(0), id: DigestSchema }),
+  /** a layer has come into a repository, or was there */
+  z.object({
+    type: z.literal('layerPushed'),
+    atMs,
+    /** the full name under which the image is pushed */
+    reference: z.string(),
+    digest: DigestSchema,
+    diffId: DigestSchema,
+    sizeBytes: z.int(),
+    outcome: z.enum(['pushed', 'mounted', 'exists']),
+    /** the repository of the same registry that it was mounted from */
+    mountedFrom: z.string().optional(),
+  }),
   z.object({
     type: z.literal('vertexStarted'),
     atMs,

@@ -108,8 +108,10 @@ export type Priority = z.infer<typeof Priority>;
 
 /** What a client asks for; the context comes beside it. */
 export const BuildRequest = z.strictObject({
-  /** what is wanted: an image, or only what the Dockerfile says of itself */
-  call: z.enum(['build', 'check', 'outline', 'targets']).default('build'),
+  /** what is wanted: an image, only what the Dockerfile says of itself, or an earlier build's image in other places */
+  call: z.enum(['build', 'check', 'outline', 'targets', 'push']).default('build'),
+  /** of the call `push`: the digest of the image that goes under the tags, which is kept already */
+  image: DigestSchema.optional(),
   /** path inside the context */
   dockerfile: z.string().min(1).max(4096).default('Dockerfile'),
   /** the Dockerfile's text where it lies outside of the context (`-f -`, `-f ../x`) */

@@ -28,3 +28,4 @@ export * from './registry-credentials-view.ts';
 export * from './webhook-view.ts';
 export type * from './webhook-delivery.ts';
 export * from './sign-in.ts';
+export * from './image-view.ts';

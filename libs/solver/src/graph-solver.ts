@@ -36,6 +36,8 @@ export interface SolveOptions<R> {
   readonly parallelism: number;
   /** what tells why steps miss */
   readonly explaining?: Explaining | undefined;
+  /** told of the value of a vertex, step or not, once it has one */
+  readonly onValue?: ((vertex: Digest, value: R) => void) | undefined;
   /** told of every step's result, and by which keys this build knows it; nothing goes on without it */
   readonly onResult?: ((vertex: Vertex, keys: readonly ExplainedKey[], result: Result) => Promise<void>) | undefined;
   /** results that are given, by vertex: no other record of these is used, and none of them is made */
@@ -171,7 +173,10 @@ export class GraphSolver<R> {
       value = this.#solve(this.#vertex(digest));
       // Its failure reaches whoever needs it; a sibling may fail first.
       value.then(
-        (found) => this.#done.set(digest, found),
+        (found) => {
+          this.#done.set(digest, found);
+          this.#options.onValue?.(digest, found);
+        },
         () => {},
       );
       this.#values.set(digest, value);

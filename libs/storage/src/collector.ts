@@ -4,10 +4,13 @@ import { formatBytes, type Logger, silentLogger } from '#std';
 import { z } from 'zod';
 import type { Database, Sql } from './database.ts';
 import { dropIdle } from './drop-idle.ts';
+import { dropImages } from './drop-images.ts';
 import { cacheBytes, evictableResults, evictResults } from './evictable-results.ts';
 import { BlobSweep, type SweepLimits } from './sweep-blobs.ts';
 
 export interface CollectorLimits extends SweepLimits {
+  /** how long an image with a name is kept after its last use; without one, `retentionMs` */
+  readonly imageRetentionMs: number;
   /** of each project's cache, and of all together */
   readonly projectBytes: number;
   readonly totalBytes: number;
@@ -72,6 +75,7 @@ export class Collector {
       await this.#repeat((sql) => countUses(sql), signal);
       await this.#repeat((sql) => forgetNotes(sql), signal);
       await this.#repeat((sql) => dropIdle(sql, null, IDLE_MS), signal);
+      await this.#repeat((sql) => dropImages(sql, this.#limits), signal);
       evicted = await this.#keepQuotas(signal);
       await this.#repeat((sql) => this.#blobs.check(sql), signal);
       removed = await this.#repeat((sql) => this.#blobs.remove(sql, signal), signal);

@@ -15,6 +15,8 @@ export * from './event-archive.ts';
 export * from './event-feed.ts';
 export { type FlightsOptions, PostgresFlights } from './flights.ts';
 export * from './image-tag-cache.ts';
+export * from './build-images.ts';
+export * from './image-store.ts';
 export * from './layer-variant-store.ts';
 export * from './migrate.ts';
 export * from './postgres-cache-store.ts';

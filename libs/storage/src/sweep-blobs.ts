@@ -111,6 +111,7 @@ const NEEDED = `(
   OR EXISTS (SELECT FROM layer_deltas d WHERE d.digest = b.digest)
   OR EXISTS (SELECT FROM fetched_files f WHERE f.digest = b.digest)
   OR EXISTS (SELECT FROM fetched_trees t WHERE t.manifest_digest = b.digest)
+  OR EXISTS (SELECT FROM image_blobs i WHERE i.blob = b.digest AND i.kept)
   OR EXISTS (SELECT FROM event_archives e WHERE e.digest = b.digest))`;
 
 const PINNED = `EXISTS (SELECT FROM blob_pins p JOIN builds c ON c.id = p.build_id AND c.fence = p.fence AND c.state = 'running'

@@ -5,7 +5,15 @@ import { type BuildQueue, enqueue } from '#dispatch';
 import { type Digest, digestOf } from '#oci';
 import { type RetryRequest, type SealedParts, type StoredRequest, wrongLink } from '#protocol';
 import { type Bytes, canonicalJson, isKilnError, KilnError, type Logger, type Random, randomId, seal } from '#std';
-import type { BuildLedger, NewBuild, Principal, StoredBuild, StoredContext, StoredNamedContext } from '#storage';
+import type {
+  BuildLedger,
+  ImageStore,
+  NewBuild,
+  Principal,
+  StoredBuild,
+  StoredContext,
+  StoredNamedContext,
+} from '#storage';
 import type { ApiConfig } from '../config.ts';
 import { TakeContext } from '../contexts/take-context.ts';
 import * as tokens from '../tokens.ts';
@@ -31,6 +39,7 @@ export class AcceptBuild {
   readonly #taken: TakeContext;
   readonly #ledger: BuildLedger;
   readonly #queue: BuildQueue;
+  readonly #images: ImageStore;
 
   constructor(
     @Inject(tokens.CONFIG) config: ApiConfig,
@@ -40,6 +49,7 @@ export class AcceptBuild {
     @Inject(TakeContext) taken: TakeContext,
     @Inject(tokens.LEDGER) ledger: BuildLedger,
     @Inject(tokens.QUEUE) queue: BuildQueue,
+    @Inject(tokens.IMAGES) images: ImageStore,
   ) {
     this.#config = config;
     this.#random = random;
@@ -48,11 +58,13 @@ export class AcceptBuild {
     this.#taken = taken;
     this.#ledger = ledger;
     this.#queue = queue;
+    this.#images = images;
   }
 
   /** @throws KilnError CONTEXT_INVALID, LIMIT_EXCEEDED, RATE_LIMITED, INVALID_ARGUMENT, CONFLICT, UNAVAILABLE */
   async accept(caller: Principal, submission: Submission, options: AcceptOptions): Promise<StoredBuild> {
     checkSuperseding(submission.request);
+    await this.#checkPush(caller, submission.request);
     checkLinks(submission.request);
     const came = new Map<string, IngestedContext>();
     for await (const { name, archive, sizeBytes } of submission.contexts) {
@@ -99,6 +111,19 @@ export class AcceptBuild {
     const id = randomId(this.#random, ID_LENGTH);
     const sealed = this.#seal(id, parts);
     return await this.#create(placed, { ...asked, id, sealed });
+  }
+
+  /** @throws KilnError INVALID_ARGUMENT, NOT_FOUND */
+  async #checkPush(caller: Principal, { call, image, tags }: StoredRequest): Promise<void> {
+    if ((call === 'push') !== (image !== undefined)) {
+      throw new KilnError('INVALID_ARGUMENT', 'image goes with the call push, and the call push with an image', {
+        field: 'image',
+      });
+    }
+    if (image === undefined) return;
+    if (tags.length === 0)
+      throw new KilnError('INVALID_ARGUMENT', 'an image is pushed under tags, and there is none', { field: 'tags' });
+    await this.#images.get(caller, image);
   }
 
   async #create(caller: Pick<Principal, 'projectId' | 'scopeId'>, accepted: Accepted): Promise<StoredBuild> {

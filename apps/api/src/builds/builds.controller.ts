@@ -18,17 +18,13 @@ import { type ApiConfig, buildUrl } from '../config.ts';
 import { Caller } from '../http/auth.guard.ts';
 import { clientSignal, drain } from '../http/leaving.ts';
 import { many } from '../http/many.ts';
-import { parseHeader } from '../http/problem.ts';
+import { IdempotencyKey, parseHeader } from '../http/problem.ts';
 import { Described } from '../openapi/described.ts';
 import { CONFIG, LEDGER, SHUTDOWN } from '../tokens.ts';
 import { AcceptBuild } from './accept-build.ts';
 import { QueryFlags } from './query-request.ts';
 import { archiveTypes, readSubmission } from './submission.ts';
 
-const IdempotencyKey = z
-  .string()
-  .regex(/^[\x21-\x7e]{1,255}$/, '1 to 255 printable characters')
-  .optional();
 /** As the document tells them; they are read one by one. */
 const SubmittedParts = z.object({
   request: BuildRequest,

@@ -39,6 +39,8 @@ export class LogText {
         return event.attempt === 1 ? [] : [`attempt ${event.attempt}: another builder goes on`];
       case 'progress':
       case 'delivered':
+      case 'intermediate':
+      case 'layerPushed':
         return [];
     }
   }

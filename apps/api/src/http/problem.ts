@@ -54,6 +54,11 @@ export function invalid(issues: readonly Issue[]): KilnError {
   });
 }
 
+export const IdempotencyKey = z
+  .string()
+  .regex(/^[\x21-\x7e]{1,255}$/, '1 to 255 printable characters')
+  .optional();
+
 /** @throws KilnError INVALID_ARGUMENT naming the header */
 export function parseHeader<T>(name: string, schema: z.ZodType<T>, value: string | undefined): T {
   const parsed = schema.safeParse(value);

@@ -7,6 +7,25 @@ export function shortDuration(ms: number): string {
   return `${Math.floor(seconds / 3600)}h ${Math.floor((seconds % 3600) / 60)}m`;
 }
 
+const steps = [
+  [60, 'minute'],
+  [60, 'hour'],
+  [24, 'day'],
+  [7, 'week'],
+] as const;
+
+/** `5 minutes ago`, as docker says it. */
+export function agoText(ms: number): string {
+  let value = Math.max(0, Math.floor(ms / 1000));
+  let unit: string = 'second';
+  for (const [factor, next] of steps) {
+    if (value < factor * (next === 'week' ? 2 : 1)) break;
+    value = Math.floor(value / factor);
+    unit = next;
+  }
+  return `${value} ${unit}${value === 1 ? '' : 's'} ago`;
+}
+
 /** `1.2s`, `81.0s`: as BuildKit's plain progress writes it. */
 export function plainDuration(ms: number): string {
   return `${(Math.max(0, ms) / 1000).toFixed(1)}s`;

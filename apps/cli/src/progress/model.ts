@@ -102,6 +102,9 @@ export function fold(model: BuildModel, event: ProgressEvent): BuildModel {
     case 'delivered':
     case 'succeeded':
       return { ...model, ending: { state: 'succeeded', result: event.result } };
+    case 'intermediate':
+    case 'layerPushed':
+      return model;
     case 'failed':
       return { ...cancelOpen(model, event.atMs), ending: { state: 'failed', failure: event.failure } };
     case 'cancelled':

@@ -52,6 +52,8 @@ export class PlainRenderer implements Renderer {
         return;
       case 'planned':
       case 'delivered':
+      case 'intermediate':
+      case 'layerPushed':
         return;
       case 'progress':
         return this.#progress(event, before);

@@ -52,6 +52,7 @@ export async function lowerDockerfile(
       epochSeconds,
       base: state.image,
       history: state.wholeHistory,
+      steps: lowerer.steps.list(),
       warnings: findings.warnings(),
     };
   } catch (thrown) {

@@ -5,6 +5,7 @@ import { atLine, onLine } from '../invalid.ts';
 import type { Dockerfile } from '../parse/ast.ts';
 import type { Environment } from './environment.ts';
 import type { Findings } from '../lint/findings.ts';
+import { ImageSteps } from './image-steps.ts';
 import { lowerInstruction } from './lower-instruction.ts';
 import type { LowerOptions } from './lower-options.ts';
 import { triggerFailure } from './onbuild-failure.ts';
@@ -29,6 +30,7 @@ export interface LoweringContext {
 /** Lowers stages in the order of the file, what they need before them. */
 export class StageLowerer {
   readonly builder = new DefinitionBuilder();
+  readonly steps = new ImageSteps();
   readonly #context: LoweringContext;
   readonly #states = new Map<StagePlan, StageState>();
 
@@ -46,11 +48,15 @@ export class StageLowerer {
     });
     const state = onLine(from.line, () => this.#start(plan, names));
     names.follow(state.env);
+    const { index } = plan;
+    onLine(from.line, () => this.steps.add({ node: from, index, onbuild: false, before: undefined }, state));
     for (const planned of plan.instructions) {
       const { instruction, onbuild } = planned;
+      const before = state.root;
       try {
         const sourceOf = (source: Source): Edge => this.#tree(source);
         lowerInstruction(planned, { ...context, builder: this.builder, state, names, onbuild, sourceOf });
+        this.steps.add({ node: instruction, index, onbuild, before }, state);
       } catch (thrown) {
         throw onbuild ? triggerFailure(thrown, plan, instruction.text) : atLine(thrown, instruction.line);
       }

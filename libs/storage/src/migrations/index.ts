@@ -26,6 +26,7 @@ import { boundedTrust } from './0025-bounded-trust.ts';
 import { webhooks } from './0026-webhooks.ts';
 import { farmCounters } from './0027-farm-counters.ts';
 import { browserSessions } from './0028-browser-sessions.ts';
+import { images } from './0029-images.ts';
 
 export interface Migration {
   /** from 1, without gaps */
@@ -64,4 +65,5 @@ export const migrations: readonly Migration[] = [
   webhooks,
   farmCounters,
   browserSessions,
+  images,
 ];

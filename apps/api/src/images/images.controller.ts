@@ -1,0 +1,128 @@
+import { Body, Controller, Delete, Get, Headers, HttpCode, Inject, Param, Post, Query, Res } from '@nestjs/common';
+import type { FastifyReply } from 'fastify';
+import {
+  BuildRequest,
+  BuildView,
+  ImageDetail,
+  ImageList,
+  ImageName,
+  PushRequest,
+  RemovedImage,
+  TagRequest,
+} from '#protocol';
+import type { ImageStore, Principal } from '#storage';
+import { z } from 'zod';
+import { AcceptBuild } from '../builds/accept-build.ts';
+import { type ApiConfig, buildUrl } from '../config.ts';
+import { Caller } from '../http/auth.guard.ts';
+import { Described } from '../openapi/described.ts';
+import { CONFIG, IMAGES } from '../tokens.ts';
+import { pushSubmission } from './push-submission.ts';
+import { IdempotencyKey, parseHeader } from '../http/problem.ts';
+
+const flag = z.enum(['0', '1', 'true', 'false']).default('0');
+const isOn = (value: z.infer<typeof flag>): boolean => value === '1' || value === 'true';
+
+const ListQuery = z.object({
+  limit: z.coerce.number().int().min(1).max(100).default(20),
+  cursor: z.string().max(64).optional(),
+  name: ImageName.optional(),
+  all: flag,
+});
+const RemoveQuery = z.object({ force: flag });
+/** No body at all asks for its own names. */
+const PushBody = z.preprocess((given) => given ?? {}, PushRequest);
+
+/** Images that builds made: by name (written as in a URL: `acme%2Fapp:1`), digest or id. */
+@Controller('v1/images')
+export class ImagesController {
+  readonly #images: ImageStore;
+  readonly #accept: AcceptBuild;
+  readonly #config: ApiConfig;
+
+  constructor(
+    @Inject(IMAGES) images: ImageStore,
+    @Inject(AcceptBuild) accept: AcceptBuild,
+    @Inject(CONFIG) config: ApiConfig,
+  ) {
+    this.#images = images;
+    this.#accept = accept;
+    this.#config = config;
+  }
+
+  @Described({ summary: 'images that builds made, the newest first', answer: ImageList })
+  @Get()
+  async list(
+    @Caller() caller: Principal,
+    @Query({ schema: ListQuery }) { limit, cursor, name, all }: z.infer<typeof ListQuery>,
+  ): Promise<ImageList> {
+    return await this.#images.list(caller, { limit, cursor, name, all: isOn(all) });
+  }
+
+  @Described({
+    summary: 'an image with its layers and its history',
+    detail: 'By name, by digest, or by the digest of its config; of digests the first digits suffice.',
+    answer: ImageDetail,
+    errors: ['CONFLICT'],
+  })
+  @Get(':image')
+  async get(@Caller() caller: Principal, @Param('image') image: string): Promise<ImageDetail> {
+    return await this.#images.get(caller, image);
+  }
+
+  @Described({
+    summary: 'give an image one more name',
+    detail: 'In the scope of the token; the image that had it there loses it.',
+    answer: ImageDetail,
+    errors: ['CONFLICT'],
+  })
+  @Post(':image/tag')
+  async tag(
+    @Caller() caller: Principal,
+    @Param('image') image: string,
+    @Body({ schema: TagRequest }) { name }: TagRequest,
+  ): Promise<ImageDetail> {
+    return await this.#images.tag(caller, image, name);
+  }
+
+  @Described({
+    summary: 'push an image under names',
+    detail: 'Its own where none is said. The answer is a build without steps: its log and its end tell of the push.',
+    headers: { 'Idempotency-Key': IdempotencyKey },
+    answer: BuildView,
+    errors: ['CONFLICT', 'RATE_LIMITED'],
+  })
+  @Post(':image/push')
+  @HttpCode(202)
+  async push(
+    @Caller() caller: Principal,
+    @Param('image') image: string,
+    @Body({ schema: PushBody }) { names, credentials }: PushRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+    @Headers('idempotency-key') key: string | undefined,
+  ): Promise<BuildView> {
+    const idempotencyKey = parseHeader('Idempotency-Key', IdempotencyKey, key);
+    const found = await this.#images.get(caller, image);
+    const tags = names.length > 0 ? names : found.names;
+    const request = BuildRequest.parse({ call: 'push', image: found.digest, tags, credentials });
+    const signal = new AbortController().signal;
+    const build = await this.#accept.accept(caller, pushSubmission(request), { idempotencyKey, signal });
+    void reply.header('location', `/v1/builds/${build.id}`);
+    return { ...build, url: buildUrl(this.#config, build.id) };
+  }
+
+  @Described({
+    summary: 'take a name from an image, and with its last one the image',
+    detail: 'By digest or id all its names, where it has more than one with force.',
+    answer: RemovedImage,
+    errors: ['CONFLICT'],
+  })
+  @Delete(':image')
+  async remove(
+    @Caller() caller: Principal,
+    @Param('image') image: string,
+    @Query({ schema: RemoveQuery }) { force }: z.infer<typeof RemoveQuery>,
+  ): Promise<RemovedImage> {
+    return await this.#images.remove(caller, image, { force: isOn(force) });
+  }
+}

@@ -1,0 +1,61 @@
+import { BuildView, ImageDetail, ImageList, type PushRequestInput, RemovedImage } from '#protocol';
+import type { ApiConnection } from './api-connection.ts';
+import { type RetryOptions, SUBMIT_ANSWER_MS } from './submit-options.ts';
+
+export interface ImageListOptions {
+  readonly limit?: number | undefined;
+  readonly cursor?: string | undefined;
+  readonly name?: string | undefined;
+  /** those without a name, and intermediate ones, too */
+  readonly all?: boolean | undefined;
+}
+
+const imagePath = (image: string, rest = ''): string => `/v1/images/${encodeURIComponent(image)}${rest}`;
+const json = { 'content-type': 'application/json' };
+
+/** Images that builds made: each by its name, its digest, or the digest of its config. */
+export class ImagesClient {
+  readonly #connection: ApiConnection;
+
+  constructor(connection: ApiConnection) {
+    this.#connection = connection;
+  }
+
+  /** One page, newest first. */
+  list({ limit, cursor, name, all }: ImageListOptions = {}, signal?: AbortSignal): Promise<ImageList> {
+    const query = new URLSearchParams();
+    if (limit !== undefined) query.set('limit', String(limit));
+    if (cursor !== undefined) query.set('cursor', cursor);
+    if (name !== undefined) query.set('name', name);
+    if (all === true) query.set('all', 'true');
+    return this.#connection.json(ImageList, { path: `/v1/images?${query.toString()}`, signal });
+  }
+
+  image(image: string, signal?: AbortSignal): Promise<ImageDetail> {
+    return this.#connection.json(ImageDetail, { path: imagePath(image), signal });
+  }
+
+  tag(image: string, name: string): Promise<ImageDetail> {
+    const body = JSON.stringify({ name });
+    return this.#connection.json(ImageDetail, { method: 'POST', path: imagePath(image, '/tag'), headers: json, body });
+  }
+
+  /** Answers with the build that pushes. */
+  push(image: string, request: PushRequestInput, { idempotencyKey, signal }: RetryOptions): Promise<BuildView> {
+    return this.#connection.retrying(signal, () =>
+      this.#connection.json(BuildView, {
+        method: 'POST',
+        path: imagePath(image, '/push'),
+        headers: { ...json, 'idempotency-key': idempotencyKey },
+        body: JSON.stringify(request),
+        signal,
+        answerMs: SUBMIT_ANSWER_MS,
+      }),
+    );
+  }
+
+  remove(image: string, { force }: { readonly force: boolean }): Promise<RemovedImage> {
+    const query = force ? '?force=true' : '';
+    return this.#connection.json(RemovedImage, { method: 'DELETE', path: `${imagePath(image)}${query}` });
+  }
+}

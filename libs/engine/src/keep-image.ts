@@ -1,0 +1,91 @@
+import { type Assembled, type AssembledImage, imagesOf, topOf } from '#exporter';
+import { type Descriptor, type Digest, ImageConfigSchema } from '#oci';
+import type { ImageContent, ImageEntry, ImageVariant } from '#protocol';
+import { KilnError } from '#std';
+import type { Exporting } from './exporting.ts';
+import { keepsImage, type PlatformResult, treeOf } from './image-builder.ts';
+
+export interface Keeping {
+  readonly image: Assembled;
+  /** full ones, with tags */
+  readonly names: readonly string[];
+  /** those that it was pushed under */
+  readonly pushed: readonly string[];
+}
+
+/** Tells the project of an image that is out: what it is called, what it is made of, where it was pushed. */
+export async function keepImage(exporting: Exporting, { image, names, pushed }: Keeping): Promise<void> {
+  const { job } = exporting;
+  const [first] = imagesOf(image);
+  if (first === undefined) throw new KilnError('INTERNAL', 'a build without a result');
+  const variants = await Promise.all(imagesOf(image).map((each, at) => variantOf(exporting, each, at)));
+  const { descriptor } = topOf(image);
+  const content: ImageContent = { descriptor, variants, createdAt: first.createdAt };
+  const kept = keepsImage(job.request);
+  await job.images.keep({ image: content, names, kept, documents: documentsOf(image), layers: layersIn(image) });
+  if (pushed.length > 0) await job.images.pushed(descriptor.digest, pushed);
+}
+
+/** All that a registry is to have of it. */
+export const blobsOf = (image: Assembled): readonly Descriptor[] => [...documentsOf(image), ...layersIn(image)];
+
+function documentsOf(image: Assembled): readonly Descriptor[] {
+  return [
+    topOf(image).descriptor,
+    ...imagesOf(image).flatMap(({ manifestDescriptor, configDescriptor }) => [manifestDescriptor, configDescriptor]),
+  ];
+}
+
+const layersIn = (image: Assembled): readonly Descriptor[] =>
+  imagesOf(image).flatMap(({ manifest }) => manifest.layers);
+
+async function variantOf(
+  { results, intermediates }: Exporting,
+  image: AssembledImage,
+  at: number,
+): Promise<ImageVariant> {
+  const { manifest, manifestDescriptor, configDescriptor, platform } = image;
+  const result = results[at];
+  if (result === undefined) throw new KilnError('INTERNAL', 'an image without a result');
+  const { base, history } = result.lowered;
+  const entries = entriesOf(image);
+  // Those of several platforms are nobody's `docker history`.
+  const ids = intermediates === undefined ? [] : intermediates.end(configDescriptor.digest, await layersOf(result));
+  const own = entries.length - history.length;
+  return {
+    platform: { ...platform },
+    digest: manifestDescriptor.digest,
+    id: configDescriptor.digest,
+    ...(base === undefined
+      ? {}
+      : { base: { repository: base.reference, layers: base.config.rootfs.diff_ids?.length ?? 0 } }),
+    sizeBytes: [configDescriptor, ...manifest.layers].reduce((sum, { size }) => sum + size, 0),
+    history: entries.map((entry, index) => {
+      const id = index === entries.length - 1 ? configDescriptor.digest : ids[index - own];
+      return id === undefined ? entry : { ...entry, id };
+    }),
+  };
+}
+
+const layersOf = async ({ root }: PlatformResult): ReturnType<ReturnType<typeof treeOf>['descriptors']> =>
+  await treeOf(root).descriptors();
+
+/** The history of an image, each layer beside the line that made it. */
+function entriesOf({ configBytes, manifest }: AssembledImage): readonly ImageEntry[] {
+  const config = ImageConfigSchema.parse(JSON.parse(configBytes.toString('utf8')));
+  const diffIds: readonly Digest[] = config.rootfs.diff_ids ?? [];
+  let at = 0;
+  return (config.history ?? []).map(({ created, created_by: createdBy = '', comment, empty_layer: empty }) => {
+    const entry = {
+      createdBy,
+      ...(created === undefined ? {} : { createdAt: created }),
+      ...(comment === undefined ? {} : { comment }),
+    };
+    if (empty === true) return entry;
+    const [descriptor, diffId] = [manifest.layers[at], diffIds[at]];
+    at += 1;
+    if (descriptor === undefined || diffId === undefined) return entry;
+    const { mediaType, digest, size } = descriptor;
+    return { ...entry, layer: { descriptor: { mediaType, digest, size }, diffId } };
+  });
+}

@@ -1,0 +1,97 @@
+import { DescriptorSchema, DigestSchema, PlatformSchema } from '#oci';
+import { z } from 'zod';
+import { RegistryCredentials } from './build-request.ts';
+import { ImageName } from './named-context.ts';
+
+/** An entry of an image's history, with the layer that it made. */
+export const ImageEntry = z.object({
+  createdBy: z.string(),
+  createdAt: z.string().optional(),
+  comment: z.string().optional(),
+  /** of the image up to here: the digest of its config; absent for what a base brought */
+  id: DigestSchema.optional(),
+  /** absent for what changed the config alone */
+  layer: z.object({ descriptor: DescriptorSchema, diffId: DigestSchema }).optional(),
+});
+export type ImageEntry = z.infer<typeof ImageEntry>;
+
+/** One platform of an image. */
+export const ImageVariant = z.object({
+  platform: PlatformSchema,
+  /** of the manifest */
+  digest: DigestSchema,
+  /** of the config: what `docker images` calls its id */
+  id: DigestSchema,
+  /** the repository of the image that it begins with, and how many layers are that one's */
+  base: z.object({ repository: z.string(), layers: z.int() }).optional(),
+  /** of config and layers, as registries hold them */
+  sizeBytes: z.int(),
+  /** the oldest first */
+  history: z.array(ImageEntry),
+});
+export type ImageVariant = z.infer<typeof ImageVariant>;
+
+/** What a build made. */
+export const ImageContent = z.object({
+  /** of the manifest; of several platforms of the index */
+  descriptor: DescriptorSchema,
+  /** one for each platform, in the index's order */
+  variants: z.array(ImageVariant).min(1),
+  /** when it was made: a cached build gives the image of the first one */
+  createdAt: z.string(),
+});
+export type ImageContent = z.infer<typeof ImageContent>;
+
+/** An image of a project. */
+export const ImageView = z.object({
+  digest: DigestSchema,
+  id: DigestSchema,
+  /** full ones, such as docker.io/acme/app:1; none of what another image has taken the name of */
+  names: z.array(z.string()),
+  /** where it was pushed to, without tags */
+  repositories: z.array(z.string()),
+  /** all its blobs are kept: it can be pushed from here */
+  kept: z.boolean(),
+  platforms: z.array(z.string()),
+  sizeBytes: z.int(),
+  createdAt: z.string(),
+  /** that made it, or gave it again */
+  buildId: z.string(),
+  scope: z.string(),
+  /** with `all`: the images that it was on its way, the newest first, as far as they are known */
+  intermediates: z
+    .array(z.object({ id: DigestSchema, createdAt: z.string(), createdBy: z.string(), sizeBytes: z.int() }))
+    .optional(),
+});
+export type ImageView = z.infer<typeof ImageView>;
+
+/** GET /v1/images */
+export const ImageList = z.object({ images: z.array(ImageView), next: z.string().nullable() });
+export type ImageList = z.infer<typeof ImageList>;
+
+/** GET /v1/images/:image */
+export const ImageDetail = ImageView.extend({ content: ImageContent });
+export type ImageDetail = z.infer<typeof ImageDetail>;
+
+/** POST /v1/images/:image/tag */
+export const TagRequest = z.strictObject({ name: ImageName });
+export type TagRequest = z.infer<typeof TagRequest>;
+
+/** POST /v1/images/:image/push */
+export const PushRequest = z.strictObject({
+  /** its own names where none is said */
+  names: z.array(ImageName).max(64).default([]),
+  /** by registry host; sealed on arrival, never stored or shown in clear */
+  credentials: z.record(z.string().min(1).max(255), RegistryCredentials).default({}),
+});
+export type PushRequest = z.infer<typeof PushRequest>;
+export type PushRequestInput = z.input<typeof PushRequest>;
+
+/** DELETE /v1/images/:image */
+export const RemovedImage = z.object({
+  /** names that are gone */
+  untagged: z.array(z.string()),
+  /** the image itself, where it had no other name */
+  deleted: z.array(DigestSchema),
+});
+export type RemovedImage = z.infer<typeof RemovedImage>;

@@ -1,0 +1,159 @@
+import { type Digest, digestOf } from '#oci';
+import type { ImageContent } from '#protocol';
+import { single } from '#std';
+import { BlobIndex, BuildImages, type Claim, Collector, type CollectorLimits, ImageStore } from '#storage';
+import { MemoryContentStore } from '#testing';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { claimBuild, startStorage, type Storage } from './farm.ts';
+
+const limits: CollectorLimits = {
+  graceMs: 0,
+  retentionMs: 0,
+  imageRetentionMs: 3_600_000,
+  projectBytes: 0,
+  totalBytes: 0,
+};
+
+let storage: Storage;
+let content: MemoryContentStore;
+let images: ImageStore;
+beforeAll(async () => {
+  storage = await startStorage();
+  images = new ImageStore(storage.db);
+});
+afterAll(() => storage[Symbol.asyncDispose]());
+beforeEach(async () => {
+  await storage.db.execute('TRUNCATE projects, blobs CASCADE');
+  content = new MemoryContentStore();
+});
+
+const of = (claim: Claim) => ({ projectId: claim.projectId, scopeId: claim.scopes[0].id });
+const blob = (name: string) => ({ mediaType: 'application/test', digest: digestOf(name), size: name.length });
+
+/** As a build does it: blobs put and granted, then the image told. */
+async function keep(claim: Claim, name: string, names: readonly string[], kept = true): Promise<Digest> {
+  const [manifest, config, layer] = [blob(`manifest ${name}`), blob(`config ${name}`), blob(`layer ${name}`)];
+  for (const text of [`manifest ${name}`, `config ${name}`, `layer ${name}`])
+    await content.put(single(Buffer.from(text)), digestOf(text));
+  const blobs = [manifest, config, layer].map(({ digest, size }) => ({ digest, sizeBytes: size }));
+  await new BlobIndex(storage.db).grant(claim.projectId, blobs);
+  const image: ImageContent = {
+    descriptor: manifest,
+    createdAt: '2026-01-01T00:00:00.000Z',
+    variants: [
+      {
+        platform: { os: 'linux', architecture: 'amd64' },
+        digest: manifest.digest,
+        id: config.digest,
+        sizeBytes: config.size + layer.size,
+        history: [{ createdBy: 'RUN x', layer: { descriptor: layer, diffId: digestOf(`diff ${name}`) } }],
+      },
+    ],
+  };
+  await new BuildImages(storage.db, claim).keep({
+    ...{ image, names, kept },
+    documents: [manifest, config],
+    layers: [layer],
+  });
+  return manifest.digest;
+}
+
+async function collect(more: Partial<CollectorLimits> = {}): Promise<void> {
+  const collector = new Collector({ db: storage.db, content, limits: { ...limits, ...more } });
+  for (let pass = 0; pass < 3; pass++) {
+    await storage.db.execute('UPDATE blobs SET check_at = now() WHERE check_at > now()');
+    await collector.collect();
+  }
+}
+
+const has = async (text: string): Promise<boolean> => (await content.findMissing(new Set([digestOf(text)]))).size === 0;
+const age = (digest: Digest): Promise<unknown> =>
+  storage.db.execute("UPDATE images SET used_at = now() - interval '30 minutes' WHERE digest = $1", [digest]);
+
+describe('an image', () => {
+  it('keeps its blobs from the collector for as long as it is there; of one that is not kept, only what tells of it', async () => {
+    const claim = await claimBuild(storage);
+    await keep(claim, 'whole', ['docker.io/acme/whole:1']);
+    await keep(claim, 'light', ['docker.io/acme/light:1'], false);
+    await collect();
+    expect([await has('layer whole'), await has('config whole')]).toEqual([true, true]);
+    expect([await has('layer light'), await has('config light')]).toEqual([false, true]);
+    await images.remove(of(claim), 'acme/whole:1', { force: false });
+    await collect();
+    expect([await has('layer whole'), await has('manifest whole')]).toEqual([false, false]);
+  });
+
+  it('ends some time after its last use: soon without a name, later with one', async () => {
+    const claim = await claimBuild(storage);
+    const old = await keep(claim, 'old', ['docker.io/acme/app:1']);
+    const next = await keep(claim, 'new', ['docker.io/acme/app:1']);
+    for (const digest of [old, next]) await age(digest);
+    await collect({ retentionMs: 60_000 });
+    expect((await images.list(of(claim), { limit: 9, all: true })).images.map(({ digest }) => digest)).toEqual([next]);
+    expect([await has('layer old'), await has('layer new')]).toEqual([false, true]);
+    await collect({ retentionMs: 60_000, imageRetentionMs: 60_000 });
+    expect((await images.list(of(claim), { limit: 9, all: true })).images).toEqual([]);
+  });
+
+  it('is what a name stands for in the own scope: a pull request changes nobody else’s, and sees what it inherits', async () => {
+    const main = await claimBuild(storage);
+    const request = await claimBuild(storage, 'one', 'default', 'pr-7');
+    const trusted = await keep(main, 'trusted', ['docker.io/acme/app:1']);
+    expect((await images.get(of(request), 'acme/app:1')).digest).toBe(trusted);
+    const hostile = await keep(request, 'hostile', ['docker.io/acme/app:1']);
+    expect((await images.get(of(main), 'acme/app:1')).digest).toBe(trusted);
+    expect((await images.get(of(request), 'acme/app:1')).digest).toBe(hostile);
+    await expect(images.get(of(main), hostile)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    await expect(new BuildImages(storage.db, main).read(hostile)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+
+    await expect(images.remove(of(request), trusted, { force: true })).rejects.toMatchObject({
+      code: 'PERMISSION_DENIED',
+    });
+    const tagged = await images.tag(of(request), trusted, 'acme/app:mine');
+    expect(tagged).toMatchObject({ digest: trusted, names: ['docker.io/acme/app:mine'], scope: 'pr-7' });
+    expect((await images.get(of(main), trusted)).names).toEqual(['docker.io/acme/app:1']);
+    await images.remove(of(main), trusted, { force: true });
+    await collect();
+    // The copy in the other scope needs its blobs all the same.
+    expect(await has('layer trusted')).toBe(true);
+  });
+
+  it('of another project is not there', async () => {
+    const own = await claimBuild(storage);
+    const other = await claimBuild(storage, 'one', 'other');
+    const digest = await keep(own, 'a', ['docker.io/acme/app:1']);
+    for (const image of ['acme/app:1', digest, digest.slice(7, 19)])
+      await expect(images.get(of(other), image)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    expect((await images.list(of(other), { limit: 9, all: true })).images).toEqual([]);
+    expect(await new BuildImages(storage.db, other).places([digestOf('layer a')])).toEqual(new Map());
+  });
+
+  it('is told by the build that holds its claim alone', async () => {
+    const claim = await claimBuild(storage);
+    const digest = await keep(claim, 'a', []);
+    await storage.db.execute("UPDATE builds SET fence = nextval('build_fences') WHERE id = $1", [claim.buildId]);
+    await expect(keep(claim, 'b', ['docker.io/acme/app:1'])).rejects.toMatchObject({ code: 'FENCED' });
+    await expect(new BuildImages(storage.db, claim).pushed(digest, ['docker.io/acme/app:1'])).rejects.toMatchObject({
+      code: 'FENCED',
+    });
+  });
+
+  it('is found by the first digits of its digest or its id, unless several have them', async () => {
+    const claim = await claimBuild(storage);
+    const made = [];
+    for (let n = 0; n < 20; n++) made.push(await keep(claim, `n${n}`, [`docker.io/acme/app:${n}`]));
+    const [first] = made;
+    if (first === undefined) throw new Error('no image');
+    expect((await images.get(of(claim), first.slice(7, 27))).digest).toBe(first);
+    await expect(images.get(of(claim), first.slice(7, 10))).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    const pages: string[] = [];
+    for (let cursor: string | undefined; ; ) {
+      const page = await images.list(of(claim), { limit: 7, cursor, name: 'acme/app', all: false });
+      pages.push(...page.images.map(({ digest }) => digest));
+      if (page.next === null) break;
+      cursor = page.next;
+    }
+    expect(pages).toEqual(made.toReversed());
+    expect((await images.list(of(claim), { limit: 7, name: 'acme/app:1', all: false })).images).toHaveLength(1);
+  });
+});
