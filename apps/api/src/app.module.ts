@@ -23,6 +23,9 @@ import { BlobsController } from './contexts/blobs.controller.ts';
 import { ContextsController } from './contexts/contexts.controller.ts';
 import { TakeContext } from './contexts/take-context.ts';
 import { HealthController } from './health/health.controller.ts';
+import { EngineBuildController } from './engine-api/engine-build.controller.ts';
+import { EngineImagesController } from './engine-api/engine-images.controller.ts';
+import { EngineSystemController } from './engine-api/engine-system.controller.ts';
 import { ImagesController } from './images/images.controller.ts';
 import { AuthGuard } from './http/auth.guard.ts';
 import { ProblemFilter } from './http/problem.filter.ts';
@@ -51,6 +54,9 @@ export class AppModule {
         CacheStatisticsController,
         HealthController,
         ImagesController,
+        EngineBuildController,
+        EngineImagesController,
+        EngineSystemController,
         MetricsController,
         TokensController,
         ProjectsController,

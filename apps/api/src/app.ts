@@ -4,7 +4,7 @@ import type { LoggerService } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyError, FastifyReply } from 'fastify';
-import { CONTEXT_MANIFEST_TYPE } from '#protocol';
+import { CONTEXT_MANIFEST_TYPE, enginePath } from '#protocol';
 import type { ApiMetrics } from '#metrics';
 import { KilnError, type Logger } from '#std';
 import { AppModule } from './app.module.ts';
@@ -35,7 +35,8 @@ export async function createApp(environment: Environment): Promise<NestFastifyAp
     bodyLimit: BODY_BYTES,
     // Node's own answer to a request without one is bare.
     http: { requireHostHeader: false },
-    routerOptions: { maxParamLength: 256 },
+    routerOptions: { maxParamLength: 768 },
+    rewriteUrl: ({ method = '', url = '/' }) => enginePath(method, url) ?? url,
     frameworkErrors: ({ code, message }: FastifyError, _request: unknown, reply: FastifyReply) => {
       // Nothing has so long a name.
       const lost = code === 'FST_ERR_MAX_PARAM_LENGTH';

@@ -31,6 +31,13 @@ const examples: Readonly<Record<string, readonly (readonly [line: string, what?:
     ['kiln push registry.example.com/acme/app:1', 'under its own name'],
     ['kiln push acme/app:1 registry.example.com/acme/app:1 registry.example.com/mirror/app:1'],
   ],
+  proxy: [
+    [
+      'kiln proxy --listen 127.0.0.1:2375',
+      'then, elsewhere: DOCKER_HOST=tcp://127.0.0.1:2375 DOCKER_BUILDKIT=0 docker build .',
+    ],
+    ['kiln proxy --listen unix:///run/user/1000/kiln.sock', 'for yourself alone, on a machine of many'],
+  ],
   rmi: [['kiln rmi acme/app:old'], ['kiln rmi -f 4f1c8e2ab0d3', 'under all its names']],
   dashboard: [['kiln dashboard'], ['xdg-open "$(kiln dashboard)"', 'opens it']],
   logs: [

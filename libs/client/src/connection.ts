@@ -38,6 +38,16 @@ export interface Call extends Omit<ApiCall, 'body'> {
   readonly body?: NonNullable<Dispatcher.DispatchOptions['body']>;
 }
 
+/** A request that another program made. */
+export interface Forwarded {
+  readonly method: Dispatcher.HttpMethod;
+  /** below the farm's URL */
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string | string[]>>;
+  readonly body?: Dispatcher.DispatchOptions['body'] | undefined;
+  readonly signal: AbortSignal;
+}
+
 const ANSWER_MS = 30_000;
 const IDLE_MS = 60_000;
 const MAX_JSON_BYTES = 32 * 1024 * 1024;
@@ -114,6 +124,30 @@ export class Connection implements ApiConnection {
     const body = this.#chunks(answer.body, call.signal);
     if (answer.statusCode >= 400) throw this.#hinted(await readProblem(answer.statusCode, body), answer.headers);
     return { status: answer.statusCode, headers: answer.headers, body };
+  }
+
+  /**
+   * One request of somebody else, with this one's token: whatever the farm answers is passed on, and nobody's patience ends it.
+   * @throws KilnError FARM_UNREACHABLE, UNAVAILABLE when the connection breaks
+   */
+  async forward({ method, path, headers, body, signal }: Forwarded): Promise<Answer> {
+    const { baseUrl, token, dispatcher = this.#own?.dispatcher } = this.#options;
+    const answer = await this.#named(signal, () =>
+      request(`${baseUrl}${path}`, {
+        method,
+        headers: { ...headers, ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) },
+        headersTimeout: 0,
+        bodyTimeout: 0,
+        signal,
+        ...(dispatcher === undefined ? {} : { dispatcher }),
+        ...(body === undefined ? {} : { body }),
+      }),
+    );
+    if (isRedirect(answer.statusCode)) {
+      await answer.body.dump();
+      throw this.#redirected(answer.headers['location']);
+    }
+    return { status: answer.statusCode, headers: answer.headers, body: this.#chunks(answer.body, signal) };
   }
 
   /** An answer in JSON; GETs are tried again while the farm is away for a moment. */

@@ -3,7 +3,8 @@ export { hashContext, type HashedContext, type HashOptions, hashPaths, ignoreFil
 export { AccessClient, type PageOptions } from './access-client.ts';
 export { BlobUploads } from './blob-uploads.ts';
 export { type AgentAnswers, BuildSession, type FileAnswers, type Lent } from './build-session.ts';
-export type { ConnectionOptions } from './connection.ts';
+export type { Answer } from './api-connection.ts';
+export type { ConnectionOptions, Forwarded } from './connection.ts';
 export { ContextSender, type SentCount } from './context-sender.ts';
 export * from './image-names.ts';
 export { type ImageListOptions, ImagesClient } from './images-client.ts';

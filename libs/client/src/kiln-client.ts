@@ -11,7 +11,8 @@ import { BlobUploads } from './blob-uploads.ts';
 import { BuildSession, type Lent } from './build-session.ts';
 import { buildPath, BuildsClient } from './builds-client.ts';
 import { type RetryOptions, SUBMIT_ANSWER_MS } from './submit-options.ts';
-import { Connection, type ConnectionOptions } from './connection.ts';
+import type { Answer } from './api-connection.ts';
+import { Connection, type ConnectionOptions, type Forwarded } from './connection.ts';
 import { compressed } from './file-pack.ts';
 import { multipartBody } from './multipart.ts';
 import { type ExpectedBytes, verifyBytes } from './verify-output.ts';
@@ -123,6 +124,11 @@ export class KilnClient extends BuildsClient {
       }
     };
     return this.#connection.retrying(signal, attempt);
+  }
+
+  /** See {@link Connection.forward}. */
+  forward(request: Forwarded): Promise<Answer> {
+    return this.#connection.forward(request);
   }
 
   /** The log for people, as UTF-8. Ends where the log ends, or with `follow` when the build has. */

@@ -29,3 +29,4 @@ export * from './webhook-view.ts';
 export type * from './webhook-delivery.ts';
 export * from './sign-in.ts';
 export * from './image-view.ts';
+export * from './engine-path.ts';

@@ -1,5 +1,5 @@
 import { formatReference, parseReference } from '#oci';
-import type { ImageList} from '#protocol';
+import type { ImageList } from '#protocol';
 import { type ImageDetail, type ImageView, type RemovedImage } from '#protocol';
 import { KilnError } from '#std';
 import { z } from 'zod';

@@ -1,13 +1,14 @@
 import { type Command, Option } from 'commander';
 import { progressModes } from '../progress/choose-renderer.ts';
 import type { HistoryFlags, ImagesFlags, RemoveFlags } from './images.ts';
+import type { ProxyFlags } from './proxy.ts';
 import type { PushFlags } from './push.ts';
 
 const DATA = ['--data <dir>', 'data directory of the embedded farm (KILN_DATA, ~/.kiln)'] as const;
 const JSON_FLAG = ['--json', 'as JSON'] as const;
 const IMAGE = ['<image>', 'name, digest or id; of the latter the first digits suffice'] as const;
 
-/** `kiln images`, `history`, `tag`, `push` and `rmi`. */
+/** `kiln images`, `history`, `tag`, `push` and `rmi`, and what docker's clients have of them. */
 export function addImages(program: Command): void {
   program
     .command('images')
@@ -52,6 +53,13 @@ export function addImages(program: Command): void {
     .action(async (image: string, names: readonly string[], flags: PushFlags) =>
       (await import('./push.ts')).push(image, names, flags),
     );
+  program
+    .command('proxy')
+    .description('let docker’s own clients build on the farm: a Docker engine on this machine, until it is interrupted')
+    .option('--listen <address>', 'HOST:PORT, or unix:///path of a socket', '127.0.0.1:2375')
+    .option('--allow-remote', 'an address that other machines reach, too')
+    .option(...DATA)
+    .action(async (flags: ProxyFlags) => (await import('./proxy.ts')).proxy(flags));
   program
     .command('rmi')
     .description('take names from images, and with the last one the image')

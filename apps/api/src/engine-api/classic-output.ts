@@ -1,0 +1,200 @@
+import { createHash } from 'node:crypto';
+import type { BuildEvent, BuildFailure, BuildResult, PlannedInstruction } from '#protocol';
+import { ClassicLogs } from './classic-logs.ts';
+import { failureLine } from './failure-line.ts';
+
+/** A line of JSON of the Engine API: what is printed, what a program reads, or how it failed. */
+export type EngineMessage =
+  | { readonly stream: string }
+  | { readonly status: string; readonly id?: string; readonly progressDetail?: Readonly<Record<string, number>> }
+  | {
+      readonly aux: Readonly<Record<string, string | number>>;
+      readonly progressDetail?: Readonly<Record<string, never>>;
+    }
+  | { readonly error: string; readonly errorDetail: { readonly message: string; readonly code?: number } };
+
+export interface ClassicOptions {
+  readonly buildId: string;
+  /** familiar ones */
+  readonly tags: readonly string[];
+  /** images that were known before this build: an instruction that gives one of them used the cache */
+  readonly known: ReadonlySet<string>;
+}
+
+type Outcome = 'running' | 'hit' | 'made' | 'failed';
+type Of<T extends BuildEvent['type']> = Extract<BuildEvent, { readonly type: T }>;
+
+/**
+ * A build as the classic `docker build` prints it: `Step 1/7 : FROM …`, ` ---> id`, `Using cache`. Steps run in any order here;
+ * they are told in the file's, each as it happens once those above it are done.
+ */
+export class ClassicOutput {
+  readonly #options: ClassicOptions;
+  readonly #logs = new ClassicLogs();
+  #instructions: readonly PlannedInstruction[] = [];
+  #total = 0;
+  readonly #ids = new Map<number, string>();
+  readonly #outcomes = new Map<string, Outcome>();
+  /** the instruction that is told, how many of the file's were, and how far it is */
+  #at = 0;
+  #number = 0;
+  #told: 'nothing' | 'head' | 'running' = 'nothing';
+  #isOver = false;
+
+  constructor(options: ClassicOptions) {
+    this.#options = options;
+  }
+
+  /** The build has said what there is to say to a docker client. */
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  see(event: BuildEvent): readonly EngineMessage[] {
+    switch (event.type) {
+      case 'planned':
+        this.#plan(event);
+        return this.#advance();
+      case 'vertexStarted':
+        this.#outcomes.set(event.vertex, 'running');
+        return this.#advance();
+      case 'log':
+        this.#logs.add(event);
+        return this.#advance();
+      case 'vertexDone':
+        this.#outcomes.set(event.vertex, event.outcome === 'hit' || event.outcome === 'done' ? 'hit' : 'made');
+        return this.#advance();
+      case 'vertexFailed':
+        this.#outcomes.set(event.vertex, 'failed');
+        return this.#advance();
+      case 'intermediate':
+        this.#ids.set(event.instruction, event.id);
+        return this.#advance();
+      case 'warning':
+        return event.rule === undefined ? [{ stream: ` ---> [Warning] ${event.message}\n` }] : [];
+      case 'delivered':
+      case 'succeeded':
+        return this.#isOver ? [] : this.#succeed(event.result);
+      case 'failed':
+        return this.#fail(event.failure);
+      case 'cancelled':
+        this.#isOver = true;
+        return [problem(`the build was cancelled: ${event.reason}`)];
+      case 'started':
+      case 'progress':
+      case 'layerPushed':
+        return [];
+    }
+  }
+
+  /** A take-over plans again; what was told stays told. */
+  #plan({ instructions = [] }: Of<'planned'>): void {
+    this.#instructions = instructions;
+    this.#total = instructions.filter(({ onbuild }) => onbuild !== true).length;
+  }
+
+  #advance(): readonly EngineMessage[] {
+    const said: string[] = [];
+    while (this.#at < this.#instructions.length && this.#tell(said)) {
+      this.#at += 1;
+      this.#told = 'nothing';
+    }
+    return said.length === 0 ? [] : [{ stream: said.join('') }];
+  }
+
+  /** Tells what is known of the instruction in turn. @returns whether that is all */
+  #tell(said: string[]): boolean {
+    const instruction = this.#instructions[this.#at];
+    if (instruction === undefined) return false;
+    if (this.#told === 'nothing') {
+      if (instruction.onbuild !== true) said.push(`Step ${++this.#number}/${this.#total} : ${instruction.text}\n`);
+      this.#told = 'head';
+    }
+    // An ARG before the first FROM gives no image.
+    if (instruction.stage === undefined) return true;
+    const outcome = instruction.vertex === undefined ? undefined : this.#outcomes.get(instruction.vertex);
+    if (instruction.vertex !== undefined && outcome !== 'hit') {
+      if (outcome === undefined) return false;
+      if (this.#told === 'head' && runs(instruction)) said.push(` ---> Running in ${this.#container()}\n`);
+      this.#told = 'running';
+      said.push(...this.#logs.take(instruction.vertex));
+      if (outcome !== 'made') return false;
+    }
+    const id = this.#ids.get(this.#at);
+    if (id === undefined && !isScratch(instruction)) return false;
+    said.push(...this.#end(instruction, id));
+    return true;
+  }
+
+  #end(instruction: PlannedInstruction, id: string | undefined): readonly string[] {
+    const arrow = ` ---> ${id === undefined ? '' : short(id)}\n`;
+    if (isFrom(instruction)) return [arrow];
+    if (this.#told === 'running') {
+      return runs(instruction) ? [`Removing intermediate container ${this.#container()}\n`, arrow] : [arrow];
+    }
+    if (instruction.vertex !== undefined || this.#isKnown(instruction, id)) return [' ---> Using cache\n', arrow];
+    const container = this.#container();
+    return [` ---> Running in ${container}\n`, `Removing intermediate container ${container}\n`, arrow];
+  }
+
+  /** Of what changes the config alone. The images of other stages are kept nowhere: they go by what their stage's steps did. */
+  #isKnown({ stage }: PlannedInstruction, id: string | undefined): boolean {
+    if (id !== undefined && this.#options.known.has(id)) return true;
+    if (stage === this.#instructions.at(-1)?.stage) return false;
+    const made = this.#instructions.find((each) => each.stage === stage && each.vertex !== undefined);
+    return made?.vertex !== undefined && this.#outcomes.get(made.vertex) === 'hit';
+  }
+
+  #succeed(result: BuildResult): readonly EngineMessage[] {
+    const said = [...this.#rest()];
+    this.#isOver = true;
+    const { configDigest: id } = result;
+    if (id === undefined) return said;
+    const lines = [
+      `Successfully built ${short(id)}\n`,
+      ...this.#options.tags.map((tag) => `Successfully tagged ${tag}\n`),
+    ];
+    return [...said, { aux: { ID: id } }, ...lines.map((stream) => ({ stream }))];
+  }
+
+  /** What no image was told of: the numbers of steps go on all the same. */
+  #rest(): readonly EngineMessage[] {
+    const said: string[] = [];
+    for (; this.#at < this.#instructions.length; this.#at++, this.#told = 'nothing') {
+      const instruction = this.#instructions[this.#at];
+      if (instruction === undefined || this.#tell(said)) continue;
+      if (instruction.vertex !== undefined) said.push(...this.#logs.take(instruction.vertex));
+    }
+    return said.length === 0 ? [] : [{ stream: said.join('') }];
+  }
+
+  #fail(failure: BuildFailure): readonly EngineMessage[] {
+    this.#isOver = true;
+    const at = this.#instructions.findIndex(({ vertex }) => vertex !== undefined && vertex === failure.vertex);
+    const failed = this.#instructions[at];
+    const said: string[] = [];
+    if (failed?.vertex !== undefined && at > this.#at) {
+      const number = this.#instructions.slice(0, at + 1).filter(({ onbuild }) => onbuild !== true).length;
+      said.push(`Step ${number}/${this.#total} : ${failed.text}\n`, ...this.#logs.take(failed.vertex));
+    }
+    const { message, code } = failureLine(failure, failed?.text);
+    return [...(said.length === 0 ? [] : [{ stream: said.join('') }]), problem(message, code)];
+  }
+
+  /** No container is ever kept, so that none has a name: one that is as good as another. */
+  #container(): string {
+    return createHash('sha256').update(`${this.#options.buildId} ${this.#at}`).digest('hex').slice(0, 12);
+  }
+}
+
+export const short = (digest: string): string => digest.replace('sha256:', '').slice(0, 12);
+
+export const problem = (message: string, code?: number): EngineMessage => ({
+  errorDetail: { ...(code === undefined ? {} : { code }), message },
+  error: message,
+});
+
+const isFrom = ({ text }: PlannedInstruction): boolean => /^from\s/i.test(text);
+const isScratch = ({ text }: PlannedInstruction): boolean => /^from\s+(?:--\S+\s+)*scratch(?:\s|$)/i.test(text);
+/** What the classic builder makes a container for; COPY and ADD are its own work. */
+const runs = ({ text }: PlannedInstruction): boolean => !/^(?:copy|add)\s/i.test(text);

@@ -1,0 +1,41 @@
+import { type ArgumentsHost, Catch, type ExceptionFilter, Inject } from '@nestjs/common';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { KilnError, Logger } from '#std';
+import { httpStatus, toKilnError } from '../http/problem.ts';
+import { LOGGER } from '../tokens.ts';
+
+/** What docker's clients print behind "Error response from daemon:". */
+export function engineMessage({ code, message, hint }: KilnError): string {
+  if (code === 'INTERNAL') return 'the farm made a mistake; its log says more';
+  return hint === undefined ? message : `${message} (${hint})`;
+}
+
+/** Errors as the Engine API has them: `{"message": …}`. */
+@Catch()
+export class EngineFilter implements ExceptionFilter {
+  readonly #logger: Logger;
+
+  constructor(@Inject(LOGGER) logger: Logger) {
+    this.#logger = logger;
+  }
+
+  catch(thrown: unknown, host: ArgumentsHost): void {
+    const http = host.switchToHttp();
+    const request = http.getRequest<FastifyRequest>();
+    const reply = http.getResponse<FastifyReply>();
+    const error = toKilnError(thrown);
+    const status = httpStatus(thrown, error);
+    if (status >= 500) {
+      const path = request.routeOptions.url ?? '';
+      this.#logger.warn('a request of a docker client failed', { path, error: error.cause ?? error });
+    }
+    if (reply.raw.headersSent || reply.raw.destroyed) {
+      reply.raw.destroy();
+      return;
+    }
+    void reply
+      .status(status)
+      .type('application/json')
+      .send(JSON.stringify({ message: engineMessage(error) }));
+  }
+}
