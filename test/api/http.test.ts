@@ -94,7 +94,7 @@ describe('every answer', () => {
       ['GET /healthz HTTP/1.1\r\nConnection: close\r\n\r\n', 400],
       [`GET / HTTP/1.1\r\nHost: x\r\nX: ${'x'.repeat(100_000)}\r\n\r\n`, 431],
       ['GET /v1/builds/%zz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n', 400],
-      [`GET /v1/builds/${'x'.repeat(300)} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`, 404],
+      [`GET /v1/builds/${'x'.repeat(800)} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`, 404],
       ['GET /v1/builds HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n', 404],
     ];
     for (const [bytes, status] of refused) {

@@ -27,6 +27,22 @@ const small = tarOf(
 const at = new Date(TAR_MTIME * 1000);
 
 describe('ingestTar, when things go wrong', () => {
+  it('takes one without an end where that may be, and still none that is cut off in a file', async () => {
+    const text = 'x'.repeat(1000);
+    const bytes = await tarOf({ name: 'a', text: 'a' }, { name: 'b', text });
+    // 'a' with its padding, then the header and the content of 'b'.
+    const whole = 1024 + 512 + 1000;
+    const { manifest } = await ingest(bytes);
+    const ends = [...Array.from({ length: 25 }, (_, n) => whole + n), whole + 24 + 512, bytes.length];
+    for (const length of ends)
+      expect((await ingest(bytes.subarray(0, length), undefined, { mayLackEnd: true })).manifest).toEqual(manifest);
+    for (const length of [1, 512, 1025, 1024 + 511, 1024 + 512, whole - 512, whole - 480, whole - 1])
+      await expect(
+        ingest(bytes.subarray(0, length), undefined, { mayLackEnd: true }),
+        `cut at ${length}`,
+      ).rejects.toThrow(refused('CONTEXT_INVALID', ''));
+  });
+
   it('refuses an archive that is cut off anywhere', async () => {
     const bytes = await small;
     const end = bytes.length - 1024;

@@ -7,6 +7,8 @@ const BLOCK_BYTES = 512;
 /** latin1 keeps a header's names byte by byte; archives older than ustar have no mark of their format. */
 const parserOptions = { highWaterMark: 64 * 1024, filenameEncoding: 'latin1', allowUnknownFormat: true };
 
+const toWholeBlock = (sizeBytes: number): number => (BLOCK_BYTES - (sizeBytes % BLOCK_BYTES)) % BLOCK_BYTES;
+
 /** One file of an archive: its header as the parser gives it, and its bytes, to be read before the next file. */
 export interface ArchivedFile {
   readonly header: unknown;
@@ -51,11 +53,22 @@ export class Archive {
   /** what the parser said of them */
   #damage: unknown;
   #bytesReceived = 0;
+  readonly #mayLackEnd: boolean;
+  /** of the last file, as its header has it */
+  #lastBytes = 0;
+  /** zeros that were put behind what came, up to a whole block */
+  #filledBytes = 0;
   #tail = Buffer.alloc(0);
 
-  constructor(source: Bytes, maxBytes: number, signal: AbortSignal | undefined) {
+  /** @param mayLackEnd docker's client leaves the last file's padding and the end out where it has put a Dockerfile in */
+  constructor(
+    source: Bytes,
+    { maxBytes, mayLackEnd = false }: { readonly maxBytes: number; readonly mayLackEnd?: boolean | undefined },
+    signal: AbortSignal | undefined,
+  ) {
     this.#source = source;
     this.#maxBytes = maxBytes;
+    this.#mayLackEnd = mayLackEnd;
     this.#signal = signal;
   }
 
@@ -73,7 +86,10 @@ export class Archive {
     this.#signal?.addEventListener('abort', stop);
     try {
       void this.#feed();
-      for await (const file of this.#parser) yield { header: file.header, bytes: bytesOf(file) };
+      for await (const file of this.#parser) {
+        this.#lastBytes = file.header.size ?? 0;
+        yield { header: file.header, bytes: bytesOf(file) };
+      }
       this.#checkEnd();
     } finally {
       this.#signal?.removeEventListener('abort', stop);
@@ -114,6 +130,10 @@ export class Archive {
         this.#tail = Buffer.concat([this.#tail, chunk.subarray(-BLOCK_BYTES)]).subarray(-BLOCK_BYTES);
         await write(this.#parser, chunk);
       }
+      if (this.#mayLackEnd) {
+        this.#filledBytes = toWholeBlock(size);
+        await write(this.#parser, Buffer.alloc(this.#filledBytes));
+      }
       this.#parser.end(null);
     } catch (thrown) {
       this.#fail(thrown);
@@ -123,6 +143,8 @@ export class Archive {
   /** An archive that is cut between two files looks whole, but for the empty block at its end. */
   #checkEnd(): void {
     if (this.#tail.length === BLOCK_BYTES && this.#tail.every((byte) => byte === 0)) return;
+    // What was filled up is behind the last file, and nothing of it.
+    if (this.#mayLackEnd && this.#filledBytes <= toWholeBlock(this.#lastBytes)) return;
     throw new KilnError('CONTEXT_INVALID', 'the context archive is cut off: it has no end', { hint: 'send it again' });
   }
 }

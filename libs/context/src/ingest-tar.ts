@@ -13,6 +13,8 @@ export interface ContextLimits {
   /** of the archive, unpacked */
   readonly maxBytes: number;
   readonly maxPathBytes: number;
+  /** the archive need not have an end, as long as no file is cut off; by default it must */
+  readonly mayLackEnd?: boolean | undefined;
 }
 
 export interface IngestedContext {
@@ -132,7 +134,7 @@ export async function ingestTar(
   limits: ContextLimits,
   signal?: AbortSignal,
 ): Promise<IngestedContext> {
-  const archive = new Archive(source, limits.maxBytes, signal);
+  const archive = new Archive(source, limits, signal);
   const ingest = new Ingest(store, limits, signal);
   try {
     for await (const { header, bytes } of archive.files()) await ingest.add(header, bytes);

@@ -67,9 +67,9 @@ export class AcceptBuild {
     await this.#checkPush(caller, submission.request);
     checkLinks(submission.request);
     const came = new Map<string, IngestedContext>();
-    for await (const { name, archive, sizeBytes } of submission.contexts) {
+    for await (const { name, archive, sizeBytes, mayLackEnd } of submission.contexts) {
       if (sizeBytes !== undefined) checkLength(sizeBytes, this.#config.KILN_CONTEXT_MAX_BYTES);
-      came.set(name, await this.#ingest(archive, options.signal));
+      came.set(name, await this.#ingest(archive, mayLackEnd === true, options.signal));
     }
     const stored = new Map<string, StoredContext>();
     for (const [name, each] of came) stored.set(name, await this.#store(caller, each, options.signal));
@@ -146,9 +146,9 @@ export class AcceptBuild {
     }
   }
 
-  #ingest(source: Bytes, signal: AbortSignal): Promise<IngestedContext> {
+  #ingest(source: Bytes, mayLackEnd: boolean, signal: AbortSignal): Promise<IngestedContext> {
     const { KILN_CONTEXT_MAX_BYTES: maxBytes, KILN_CONTEXT_MAX_FILES: maxFiles } = this.#config;
-    const limits = { maxBytes, maxFiles, maxPathBytes: MAX_PATH_BYTES };
+    const limits = { maxBytes, maxFiles, maxPathBytes: MAX_PATH_BYTES, mayLackEnd };
     return ingestTar(bounded(source, maxBytes), this.#content, limits, signal);
   }
 

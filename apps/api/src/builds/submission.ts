@@ -22,6 +22,8 @@ export interface SubmittedContext {
   /** as it is sent, where the client has said so */
   readonly sizeBytes?: number | undefined;
   readonly archive: Bytes;
+  /** see `ContextLimits` */
+  readonly mayLackEnd?: boolean;
 }
 
 /** A build as it comes in: what to do, and its archives. */

@@ -122,27 +122,34 @@ export class ClassicOutput {
     }
     const id = this.#ids.get(this.#at);
     if (id === undefined && !isScratch(instruction)) return false;
-    said.push(...this.#end(instruction, id));
+    const cached = instruction.vertex !== undefined || isFrom(instruction) || this.#isKnown(instruction, id);
+    if (cached === undefined) return false;
+    said.push(...this.#end(instruction, id, cached));
     return true;
   }
 
-  #end(instruction: PlannedInstruction, id: string | undefined): readonly string[] {
+  #end(instruction: PlannedInstruction, id: string | undefined, cached: boolean): readonly string[] {
     const arrow = ` ---> ${id === undefined ? '' : short(id)}\n`;
     if (isFrom(instruction)) return [arrow];
     if (this.#told === 'running') {
       return runs(instruction) ? [`Removing intermediate container ${this.#container()}\n`, arrow] : [arrow];
     }
-    if (instruction.vertex !== undefined || this.#isKnown(instruction, id)) return [' ---> Using cache\n', arrow];
+    if (cached) return [' ---> Using cache\n', arrow];
     const container = this.#container();
     return [` ---> Running in ${container}\n`, `Removing intermediate container ${container}\n`, arrow];
   }
 
-  /** Of what changes the config alone. The images of other stages are kept nowhere: they go by what their stage's steps did. */
-  #isKnown({ stage }: PlannedInstruction, id: string | undefined): boolean {
+  /**
+   * Of what changes the config alone. The images of other stages are kept nowhere: they go by what their stage's first step
+   * does; undefined as long as nobody knows.
+   */
+  #isKnown({ stage }: PlannedInstruction, id: string | undefined): boolean | undefined {
     if (id !== undefined && this.#options.known.has(id)) return true;
     if (stage === this.#instructions.at(-1)?.stage) return false;
     const made = this.#instructions.find((each) => each.stage === stage && each.vertex !== undefined);
-    return made?.vertex !== undefined && this.#outcomes.get(made.vertex) === 'hit';
+    if (made?.vertex === undefined) return false;
+    const outcome = this.#outcomes.get(made.vertex);
+    return outcome === undefined ? undefined : outcome === 'hit';
   }
 
   #succeed(result: BuildResult): readonly EngineMessage[] {

@@ -95,5 +95,5 @@ async function* contextOf(
   contexts: Readonly<Record<string, unknown>>,
 ): Submission['contexts'] extends AsyncIterable<infer T> ? AsyncGenerator<T> : never {
   if (Object.hasOwn(contexts, MAIN_CONTEXT)) return;
-  yield { name: MAIN_CONTEXT, archive: raw };
+  yield { name: MAIN_CONTEXT, archive: raw, mayLackEnd: true };
 }

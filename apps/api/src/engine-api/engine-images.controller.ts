@@ -14,8 +14,8 @@ import {
 import type { FastifyReply } from 'fastify';
 import type { ContentStore } from '#content';
 import { familiarReference, formatReference, ImageConfigSchema, parseReference } from '#oci';
-import { BuildRequest, type ImageView } from '#protocol';
-import { collect, KilnError } from '#std';
+import { BuildRequest, type ImageDetail, type ImageView } from '#protocol';
+import { collect, isKilnError, KilnError } from '#std';
 import type { EventFeed, ImageStore, Principal } from '#storage';
 import { z } from 'zod';
 import { AcceptBuild } from '../builds/accept-build.ts';
@@ -96,7 +96,7 @@ export class EngineImagesController {
     @Param('image') image: string,
   ): Promise<unknown> {
     checkVersion(version);
-    const detail = await this.#images.get(caller, image);
+    const detail = await this.#get(caller, image);
     const bytes = await collect(this.#content.get(detail.id), CONFIG_LIMIT_BYTES);
     return inspected(detail, ImageConfigSchema.parse(JSON.parse(bytes.toString('utf8'))));
   }
@@ -108,7 +108,7 @@ export class EngineImagesController {
     @Param('image') image: string,
   ): Promise<unknown> {
     checkVersion(version);
-    return historyOf(await this.#images.get(caller, image));
+    return historyOf(await this.#get(caller, image));
   }
 
   @Post(':image/tag')
@@ -120,7 +120,8 @@ export class EngineImagesController {
     @Query({ schema: TagQuery }) { repo, tag }: z.infer<typeof TagQuery>,
   ): Promise<void> {
     checkVersion(version);
-    await this.#images.tag(caller, image, tag === undefined || tag === '' ? repo : `${repo}:${tag}`);
+    const name = tag === undefined || tag === '' ? repo : `${repo}:${tag}`;
+    await this.#named(image, () => this.#images.tag(caller, image, name));
   }
 
   @Post(':image/push')
@@ -138,7 +139,7 @@ export class EngineImagesController {
     const signal = clientSignal(reply, this.#shutdown.signal);
     const accepted: { readonly id: string; readonly output: PushOutput }[] = [];
     for (const name of names) {
-      const image = await this.#images.get(caller, name);
+      const image = await this.#get(caller, name, `An image does not exist locally with the tag: ${repository}`);
       const host = parseReference(name).registry;
       const request = BuildRequest.parse({
         ...{ call: 'push', image: image.digest, tags: [name] },
@@ -163,11 +164,26 @@ export class EngineImagesController {
     @Query({ schema: RemoveQuery }) { force }: z.infer<typeof RemoveQuery>,
   ): Promise<unknown> {
     checkVersion(version);
-    const { untagged, deleted } = await this.#images.remove(caller, image, { force: isOn(force) });
+    const { untagged, deleted } = await this.#named(image, () =>
+      this.#images.remove(caller, image, { force: isOn(force) }),
+    );
     return [
       ...untagged.map((name) => ({ Untagged: familiarReference(parseReference(name)) })),
       ...deleted.map((digest) => ({ Deleted: digest })),
     ];
+  }
+
+  #get(caller: Principal, image: string, message?: string): Promise<ImageDetail> {
+    return this.#named(image, () => this.#images.get(caller, image), message);
+  }
+
+  /** What scripts look for where an image is not there. */
+  async #named<T>(image: string, work: () => Promise<T>, message = `No such image: ${image}`): Promise<T> {
+    try {
+      return await work();
+    } catch (cause) {
+      throw isKilnError(cause, 'NOT_FOUND') ? new KilnError('NOT_FOUND', message, { cause }) : cause;
+    }
   }
 
   /** One tag, or with `-a` all that the repository has. @throws KilnError NOT_FOUND */

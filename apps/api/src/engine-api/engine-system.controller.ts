@@ -1,12 +1,16 @@
-import { All, Controller, Get, Head, Inject, Param, Req, Res, UseFilters } from '@nestjs/common';
+import { All, Body, Controller, Get, Head, HttpCode, Inject, Param, Post, Req, Res, UseFilters } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { MAX_API_VERSION, MIN_API_VERSION, versionProblem } from '#protocol';
 import { KilnError, kilnVersion } from '#std';
 import type { BuilderRegistry, ImageStore, Principal } from '#storage';
 import { HEARTBEAT_TTL_MS } from '#dispatch';
+import { z } from 'zod';
 import { AnyToken, Caller, Needs, Public } from '../http/auth.guard.ts';
 import { BUILDERS, IMAGES } from '../tokens.ts';
 import { EngineFilter } from './engine.filter.ts';
+import { hostOf } from './registry-auth.ts';
+
+const LoginBody = z.looseObject({ serveraddress: z.string().optional() });
 
 /** What docker's clients ask a daemon before anything else. https://docs.docker.com/reference/api/engine/ */
 @UseFilters(EngineFilter)
@@ -85,6 +89,19 @@ export class EngineSystemController {
       Labels: [],
       ExperimentalBuild: false,
     };
+  }
+
+  /** Docker's client keeps what it was given, and sends it with builds and pushes. Nothing is asked of the registry here. */
+  @AnyToken()
+  @Post('auth')
+  @HttpCode(200)
+  login(
+    @Param('version') version: string,
+    @Body({ schema: LoginBody }) { serveraddress = '' }: z.infer<typeof LoginBody>,
+  ): unknown {
+    checkVersion(version);
+    const host = serveraddress === '' ? 'docker.io' : hostOf(serveraddress);
+    return { Status: `Login kept for ${host}; the farm tries it when it pulls or pushes there`, IdentityToken: '' };
   }
 
   /** Containers, volumes, networks: a farm has none. */

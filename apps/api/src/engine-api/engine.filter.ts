@@ -33,9 +33,8 @@ export class EngineFilter implements ExceptionFilter {
       reply.raw.destroy();
       return;
     }
-    void reply
-      .status(status)
-      .type('application/json')
-      .send(JSON.stringify({ message: engineMessage(error) }));
+    // Docker's clients read it only where it is called by that name, with no charset behind.
+    const body = Buffer.from(JSON.stringify({ message: engineMessage(error) }));
+    void reply.status(status).header('content-type', 'application/json').send(body);
   }
 }

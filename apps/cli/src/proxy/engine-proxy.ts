@@ -61,7 +61,7 @@ async function answer(
   if (refused !== undefined) return tell(response, refused.status, refused.message);
   const method = methods.find((known) => known === request.method);
   const { url: path = '/' } = request;
-  if (method === undefined || enginePath(method, path) === undefined)
+  if (method === undefined || !isPlain(path) || enginePath(method, path) === undefined)
     return tell(response, 404, `${request.method ?? ''} ${path} is none of Docker's Engine API`);
   const gone = new AbortController();
   response.once('close', () => gone.abort(new Error('the client is gone')));
@@ -81,6 +81,12 @@ async function answer(
     Object.fromEntries(Object.entries(given.headers).filter(([name]) => !hopByHop.has(name))),
   );
   await pipeline(given.body, response);
+}
+
+/** What is forwarded is what was judged: a path that a URL makes another one of, by dots, would lead elsewhere. */
+function isPlain(path: string): boolean {
+  const url = URL.parse(path, 'http://farm');
+  return url !== null && url.origin === 'http://farm' && url.pathname + url.search === path;
 }
 
 /** The token is the proxy's own, and so is the way. */

@@ -1,0 +1,335 @@
+import { request } from 'node:http';
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { write } from './context.ts';
+import { debianDocker, Docker, ownDocker } from './docker-client.ts';
+import { Farm, type RunningCli } from './farm.ts';
+import { see, textIn } from './image.ts';
+
+let farm: Farm;
+let proxy: RunningCli;
+let host: string;
+let docker: Docker;
+let context: string;
+
+const dockerfile = [
+  'FROM box:1',
+  'ENV MODE=fast',
+  'RUN echo built > /built && echo out && sleep 1 && echo err >&2',
+  'COPY app /app/',
+  'WORKDIR /app',
+  'EXPOSE 8080',
+  'CMD ["cat", "/app/main"]',
+];
+
+beforeAll(async () => {
+  farm = await Farm.start();
+  proxy = farm.cli(['proxy', '--listen', '127.0.0.1:0']);
+  host = (await listening(proxy)).trim();
+  docker = new Docker(await debianDocker(), host, await farm.folder());
+  context = await farm.folder();
+  await write(context, {
+    Dockerfile: `${dockerfile.join('\n')}\n`,
+    'app/main': 'main\n',
+    '.dockerignore': 'junk\n',
+    junk: 'x',
+  });
+});
+afterAll(async () => {
+  proxy.child.kill('SIGTERM');
+  await proxy.ended;
+  await farm[Symbol.asyncDispose]();
+});
+
+async function listening(running: RunningCli): Promise<string> {
+  for (;;) {
+    const [, address] = /^listening on (\S+)$/m.exec(running.seen()) ?? [];
+    if (address !== undefined) return address;
+    const over = await Promise.race([running.ended, delay(20)]);
+    if (over !== undefined) throw new Error(`kiln proxy ended: ${over.stdout}${over.stderr}${farm.logs()}`);
+  }
+}
+
+/** Ids of the images that a build tells of, one for each step. */
+const ids = (output: string): readonly string[] =>
+  [...output.matchAll(/^ ---> ([0-9a-f]{12})$/gm)].map(([, id = '']) => id);
+
+describe('docker’s client of Debian', () => {
+  let first: string;
+
+  it('finds an engine, and agrees on a version', async () => {
+    const version = await docker.said('version', '--format', '{{.Client.APIVersion}} {{.Server.Version}}');
+    expect(version).toMatch(/^1\.41 \d+\.\d+\.\d+\n$/);
+    expect(await docker.said('info', '--format', '{{.OperatingSystem}}')).toBe('Kiln build farm\n');
+  });
+
+  it('builds, and prints what its users know', async () => {
+    first = await docker.said('build', '-t', 'acme/app:1', context);
+    const told = first
+      .replaceAll(/[0-9a-f]{12}/g, 'ID')
+      .replaceAll(/^(?:Sending build context| ---> \[Warning\])[^\n]*\n/gm, '');
+    expect(told.split('\n')).toEqual([
+      'Step 1/7 : FROM box:1',
+      ' ---> ID',
+      'Step 2/7 : ENV MODE=fast',
+      ' ---> Running in ID',
+      'Removing intermediate container ID',
+      ' ---> ID',
+      'Step 3/7 : RUN echo built > /built && echo out && sleep 1 && echo err >&2',
+      ' ---> Running in ID',
+      'out',
+      '\u001B[91merr',
+      '\u001B[0mRemoving intermediate container ID',
+      ' ---> ID',
+      'Step 4/7 : COPY app /app/',
+      ' ---> ID',
+      'Step 5/7 : WORKDIR /app',
+      ' ---> Running in ID',
+      'Removing intermediate container ID',
+      ' ---> ID',
+      'Step 6/7 : EXPOSE 8080',
+      ' ---> Running in ID',
+      'Removing intermediate container ID',
+      ' ---> ID',
+      'Step 7/7 : CMD ["cat", "/app/main"]',
+      ' ---> Running in ID',
+      'Removing intermediate container ID',
+      ' ---> ID',
+      'Successfully built ID',
+      'Successfully tagged acme/app:1',
+      '',
+    ]);
+    expect(first).toContain(`Successfully built ${ids(first).at(-1)}`);
+  });
+
+  it('builds again with every step from the cache, to the same images', async () => {
+    const again = await docker.said('build', '-t', 'acme/app:1', context);
+    expect(again.match(/ ---> Using cache$/gm)).toHaveLength(6);
+    expect(again).not.toContain('Running in');
+    expect(ids(again)).toEqual(ids(first));
+  });
+
+  it('lists the image, with -a those of every instruction, and its history', async () => {
+    const [base, ...steps] = ids(first);
+    const image = steps.at(-1) ?? '';
+    expect(await docker.said('images', '--format', '{{.Repository}}:{{.Tag}} {{.ID}}')).toBe(`acme/app:1 ${image}\n`);
+    const all = (await docker.said('images', '-a', '-q')).trim().split('\n');
+    expect(all.toSorted()).toEqual(steps.toSorted());
+    const history = (await docker.said('history', '--format', '{{.ID}} {{.CreatedBy}}', '--no-trunc', 'acme/app:1'))
+      .trim()
+      .split('\n');
+    expect(history.map((line) => line.replace('sha256:', '').slice(0, 12))).toEqual([
+      ...steps.toReversed(),
+      '<missing> bu',
+    ]);
+    expect(history[0]).toContain('CMD ["cat" "/app/main"]');
+    expect(base).not.toBe('');
+    const inspected = await docker.said(
+      'inspect',
+      '--format',
+      '{{.Id}} {{.Config.WorkingDir}} {{.Config.Env}}',
+      'acme/app:1',
+    );
+    expect(inspected).toMatch(new RegExp(`^sha256:${image}[0-9a-f]{52} /app \\[.*MODE=fast.*\\]\n$`));
+  });
+
+  it('tags and pushes, and mounts into a second repository what is there', async () => {
+    const one = `${farm.registry.host}/acme/app:1`;
+    const two = `${farm.registry.host}/other/app:2`;
+    await docker.said('tag', 'acme/app:1', one);
+    const pushed = await docker.said('push', one);
+    expect(pushed).toMatch(new RegExp(`^The push refers to repository \\[${farm.registry.host}/acme/app\\]\n`));
+    expect(pushed.match(/^[0-9a-f]{12}: Pushed$/gm)).toHaveLength(4);
+    expect(pushed).toMatch(/\n1: digest: sha256:[0-9a-f]{64} size: \d+\n$/);
+    await docker.said('tag', 'acme/app:1', two);
+    const mounted = await docker.said('push', two);
+    expect(mounted.match(/^[0-9a-f]{12}: Mounted from acme\/app$/gm)).toHaveLength(4);
+    expect((await docker.said('push', two)).match(/: Layer already exists$/gm)).toHaveLength(4);
+    const [, digest] = /digest: (sha256:\S+)/.exec(mounted) ?? [];
+    const seen = await see(`docker://${two}`, await farm.folder());
+    expect(seen.digest).toBe(digest);
+    expect([await textIn(seen, 'built'), await textIn(seen, 'app/main')]).toEqual(['built\n', 'main\n']);
+    expect(seen.config.config?.Cmd).toEqual(['cat', '/app/main']);
+  });
+
+  it('tells a step that fails with its output, and ends with the step’s exit code', async () => {
+    const broken = await farm.folder();
+    await write(broken, {
+      Dockerfile: 'FROM box:1\nRUN echo before; sleep 1; echo why >&2; exit 42\nRUN echo never\n',
+    });
+    const { code, stdout, stderr } = await docker.run('build', '--build-arg', 'X=1', broken);
+    expect(code).toBe(42);
+    expect(stdout).toMatch(
+      /Step 2\/3 : RUN echo before[^]* ---> Running in [0-9a-f]{12}\nbefore\n\u001B\[91mwhy\n\u001B\[0m$/,
+    );
+    expect(stderr).toBe(
+      "The command '/bin/sh -c echo before; sleep 1; echo why >&2; exit 42' returned a non-zero code: 42\n",
+    );
+    const wrong = await docker.start(['build', '-'], { input: 'FROM box:1\nRUNN x\n' }).ended;
+    expect([wrong.code, wrong.stderr]).toEqual([1, expect.stringContaining('unknown instruction: RUNN')]);
+  });
+
+  it('takes names away, and says what is not there', async () => {
+    await docker.said('tag', 'acme/app:1', 'acme/app:gone');
+    expect(await docker.said('rmi', 'acme/app:gone')).toBe('Untagged: acme/app:gone\n');
+    const missing = await docker.run('history', 'acme/app:gone');
+    expect([missing.code, missing.stderr]).toEqual([1, 'Error response from daemon: No such image: acme/app:gone\n']);
+    expect((await docker.run('push', `${farm.registry.host}/no/such:1`)).stderr).toContain(
+      `An image does not exist locally with the tag: ${farm.registry.host}/no/such`,
+    );
+    expect((await docker.run('ps')).stderr).toContain('a build farm builds, lists, tags and pushes images');
+  });
+
+  it('interrupted, ends the build', async () => {
+    const slow = await farm.folder();
+    await write(slow, { Dockerfile: 'FROM box:1\nRUN echo begun && sleep 600\n' });
+    const { child, ended, seen } = docker.start(['build', slow]);
+    while (!seen().includes('begun')) await delay(20);
+    child.kill('SIGINT');
+    await ended;
+    const State = z.object({ state: z.string() });
+    const newest = 'SELECT state FROM builds WHERE parent_id IS NULL ORDER BY created_at DESC LIMIT 1';
+    while ((await farm.db.query(State, newest))[0]?.state === 'running') await delay(20);
+    expect(await farm.db.query(State, newest)).toEqual([{ state: 'cancelled' }]);
+  });
+});
+
+describe('the newest client', () => {
+  it('builds stages, targets and arguments, quietly or not, from files and from standard input', async () => {
+    const own = await ownDocker();
+    const newest = new Docker(own ?? docker.program, host, await farm.folder());
+    const stages = await farm.folder();
+    await write(stages, {
+      Dockerfile: [
+        'ARG BASE=box:1',
+        'FROM $BASE AS tools',
+        'ARG WORD=none',
+        'RUN echo $WORD > /word',
+        'FROM $BASE AS last',
+        'COPY --from=tools /word /',
+        'FROM last',
+        'RUN exit 1',
+      ].join('\n'),
+    });
+    const args = [
+      'build',
+      '--target',
+      'last',
+      '--build-arg',
+      'WORD=given',
+      '--label',
+      'a=b',
+      '-t',
+      'acme/word:1',
+      stages,
+    ];
+    expect((await newest.said(...args)).replaceAll(/[0-9a-f]{12}/g, 'ID')).toContain(
+      [
+        'Step 1/6 : ARG BASE=box:1',
+        'Step 2/6 : FROM $BASE AS tools',
+        ' ---> ID',
+        'Step 3/6 : ARG WORD=none',
+        ' ---> Running in ID',
+        'Removing intermediate container ID',
+        ' ---> ID',
+        'Step 4/6 : RUN echo $WORD > /word',
+        ' ---> Running in ID',
+        'Removing intermediate container ID',
+        ' ---> ID',
+        'Step 5/6 : FROM $BASE AS last',
+        ' ---> ID',
+        'Step 6/6 : COPY --from=tools /word /',
+        ' ---> ID',
+        'Successfully built ID',
+        'Successfully tagged acme/word:1',
+      ].join('\n'),
+    );
+    const again = await newest.said(...args);
+    expect(again.match(/Using cache/g)).toHaveLength(3);
+    const quiet = await newest.said(...args.slice(0, 1), '-q', ...args.slice(1));
+    expect(quiet).toMatch(/^sha256:[0-9a-f]{64}\n$/);
+    expect(await newest.said('image', 'inspect', '--format', '{{.Id}} {{.Config.Labels.a}}', 'acme/word:1')).toBe(
+      `${quiet.trim()} b\n`,
+    );
+    const piped = newest.start(['build', '-q', '-f', '-', context], { input: 'FROM box:1\nCOPY app/main /m\n' });
+    expect(await piped.ended).toMatchObject({ code: 0 });
+  });
+});
+
+describe('kiln proxy', () => {
+  const ask = (method: string, path: string, headers: Readonly<Record<string, string>> = {}) =>
+    new Promise<{ readonly status: number; readonly text: string }>((resolve, reject) => {
+      const { hostname, port } = new URL(host);
+      request({ host: hostname, port, method, path, headers }, (response) => {
+        let text = '';
+        response.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+        response.on('end', () => resolve({ status: response.statusCode ?? 0, text }));
+      })
+        .on('error', reject)
+        .end();
+    });
+
+  it('gives the token to docker’s clients alone: no page in a browser, no other name, no other path', async () => {
+    expect(await ask('GET', '/_ping')).toEqual({ status: 200, text: 'OK' });
+    expect(await ask('GET', '/v1.41/info', { origin: 'https://evil.example.com' })).toMatchObject({ status: 403 });
+    expect(await ask('GET', '/v1.41/info', { 'sec-fetch-mode': 'no-cors' })).toMatchObject({ status: 403 });
+    expect(await ask('GET', '/v1.41/info', { host: 'rebound.example.com' })).toMatchObject({ status: 403 });
+    for (const [method, path] of [
+      ['GET', '/v1/builds'],
+      ['POST', '/v1/tokens'],
+      ['GET', '/'],
+      ['GET', '/engine/1.41/info'],
+      ['GET', '/v1.41/../v1/builds'],
+      ['GET', '/v1.41/%2e%2e/v1/builds'],
+      ['GET', '/v1.41\\..\\v1/builds'],
+      ['GET', '//evil.example.com/v1.41/info'],
+      ['DELETE', '/v1/images/acme%2Fapp'],
+    ] as const) {
+      const { status, text } = await ask(method, path);
+      expect([path, status]).toEqual([path, 404]);
+      expect(text).not.toContain('"builds"');
+    }
+    const newer = await ask('GET', '/v1.99/info');
+    expect(newer.status).toBe(400);
+    expect(newer.text).toContain('too new');
+  });
+
+  it('is no way past the farm’s own rules: without a token nothing is told', async () => {
+    const direct = async (path: string, init: RequestInit = {}) => await fetch(`${farm.url}${path}`, init);
+    expect((await direct('/_ping')).headers.get('api-version')).toBe('1.51');
+    for (const path of [
+      '/v1.41/info',
+      '/version',
+      '/images/json',
+      '/images/acme/app:1/json',
+      '/v1.41/images/acme/app:1/history',
+    ])
+      expect([path, (await direct(path)).status]).toEqual([path, 401]);
+    for (const path of ['/v1.41/build', '/images/acme/app:1/push', '/images/acme/app:1/tag?repo=x'])
+      expect([path, (await direct(path, { method: 'POST' })).status]).toEqual([path, 401]);
+    expect((await direct('/images/acme/app:1', { method: 'DELETE' })).status).toBe(401);
+    const answer = await direct('/v1.41/info');
+    expect(answer.headers.get('content-type')).toBe('application/json');
+    expect(await answer.text()).toMatch(/^{"message":"there is no bearer token[^}]*}$/);
+  });
+
+  it('refuses an address that others reach, and says what is wrong with a farm that is away', async () => {
+    const open = await farm.cli(['proxy', '--listen', '0.0.0.0:0']).ended;
+    expect([open.code, open.stderr]).toEqual([2, expect.stringContaining('--allow-remote')]);
+    const taken = await farm.cli(['proxy', '--listen', new URL(host).host]).ended;
+    expect([taken.code, taken.stderr]).toEqual([2, expect.stringContaining('something else listens there')]);
+  });
+
+  it('listens on a socket for its user alone', async () => {
+    const path = `${await farm.folder()}/kiln.sock`;
+    const own = farm.cli(['proxy', '--listen', `unix://${path}`]);
+    try {
+      const socket = new Docker(docker.program, await listening(own), docker.dir);
+      expect(await socket.said('images', '-q', 'acme/app')).toMatch(/^[0-9a-f]{12}\n/);
+    } finally {
+      own.child.kill('SIGINT');
+    }
+    expect(await own.ended).toMatchObject({ code: 130 });
+  });
+});
