@@ -86,6 +86,22 @@ describe('images that builds made', () => {
     expect(history.filter((line) => line.includes('<missing>'))).toHaveLength(1);
   });
 
+  it('tell what their layers hold, and what is not the same in another', async () => {
+    await write(context, { Dockerfile: `${dockerfile}RUN echo more > /more && rm /made\n` });
+    await farm.build(context, '-t', 'acme/app:more', '-o', 'type=image');
+    await write(context, { Dockerfile: dockerfile });
+    const { layers } = await client.images.layers('acme/app:more');
+    expect(layers.map(({ unpacked }) => unpacked?.files)).toEqual([expect.any(Number), 1, 1, 1]);
+    expect(layers.map(({ unpacked }) => unpacked?.wastedBytes)).toEqual([0, 0, 5, 0]);
+    expect(layers[3]?.unpacked?.largest).toEqual([{ path: 'more', sizeBytes: 5 }]);
+    const { counts, changes, grownBytes } = await client.images.changes('acme/app:more', 'acme/app:1');
+    expect([counts, grownBytes]).toEqual([{ added: 1, removed: 1, changed: 0 }, 0]);
+    expect(changes).toEqual([
+      { path: 'made', change: 'removed', before: 5, after: null },
+      { path: 'more', change: 'added', before: null, after: 5 },
+    ]);
+  });
+
   it('are pushed later as they were built, and mounted where the registry has their layers', async () => {
     const { digest } = await client.images.image('acme/app:1');
     const one = `${farm.registry.host}/acme/app:1`;

@@ -54,6 +54,7 @@ async function keep(claim: Claim, name: string, names: readonly string[], kept =
     ...{ image, names, kept },
     documents: [manifest, config],
     layers: [layer],
+    deltas: [],
   });
   return manifest.digest;
 }

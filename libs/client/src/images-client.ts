@@ -1,4 +1,12 @@
-import { BuildView, ImageDetail, ImageList, type PushRequestInput, RemovedImage } from '#protocol';
+import {
+  BuildView,
+  ImageChanges,
+  ImageDetail,
+  ImageLayers,
+  ImageList,
+  type PushRequestInput,
+  RemovedImage,
+} from '#protocol';
 import type { ApiConnection } from './api-connection.ts';
 import { type RetryOptions, SUBMIT_ANSWER_MS } from './submit-options.ts';
 
@@ -33,6 +41,17 @@ export class ImagesClient {
 
   image(image: string, signal?: AbortSignal): Promise<ImageDetail> {
     return this.#connection.json(ImageDetail, { path: imagePath(image), signal });
+  }
+
+  /** What the layers hold. */
+  layers(image: string, signal?: AbortSignal): Promise<ImageLayers> {
+    return this.#connection.json(ImageLayers, { path: imagePath(image, '/layers'), signal });
+  }
+
+  /** What an image has that another one has not, and the other way round. */
+  changes(image: string, before: string, signal?: AbortSignal): Promise<ImageChanges> {
+    const path = imagePath(image, `/changes?with=${encodeURIComponent(before)}`);
+    return this.#connection.json(ImageChanges, { path, signal });
   }
 
   tag(image: string, name: string): Promise<ImageDetail> {

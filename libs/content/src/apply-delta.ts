@@ -7,14 +7,14 @@ export function impliedDirectory(path: string): TreeEntry {
 }
 
 /** What a delta takes from the tree below it. */
-interface Removals {
+export interface Removals {
   /** these and all below */
   readonly subtrees: ReadonlySet<string>;
   /** all below these, not they */
   readonly contents: ReadonlySet<string>;
 }
 
-function removalsOf(delta: readonly DeltaEntry[]): Removals {
+export function removalsOf(delta: readonly DeltaEntry[]): Removals {
   const subtrees = new Set<string>();
   const contents = new Set<string>();
   for (const entry of delta) {
@@ -25,7 +25,7 @@ function removalsOf(delta: readonly DeltaEntry[]): Removals {
 }
 
 /** One answer a directory, so that a tree costs its size once, however many whiteouts there are. */
-function hiddenBy({ subtrees, contents }: Removals): (path: string) => boolean {
+export function hiddenBy({ subtrees, contents }: Removals): (path: string) => boolean {
   const below = new Map<string, boolean>();
   const belowIsHidden = (directory: string): boolean => {
     const known = below.get(directory);

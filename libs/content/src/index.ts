@@ -1,4 +1,5 @@
-export * from './apply-delta.ts';
+export { applyDelta, impliedDirectory } from './apply-delta.ts';
+export * from './layer-report.ts';
 export * from './decorators.ts';
 export * from './delta-codec.ts';
 export * from './entry-json.ts';

@@ -101,6 +101,8 @@ export interface KeptImage {
   /** index, manifests, configs: kept in any case */
   readonly documents: readonly Descriptor[];
   readonly layers: readonly Descriptor[];
+  /** lists of what the layers change: kept in any case, as far as they come to be stored */
+  readonly deltas: readonly Descriptor[];
 }
 
 /** The images of the project, in the build's scope and those that it inherits. */

@@ -1,5 +1,6 @@
 import { type Assembled, type AssembledImage, imagesOf, topOf } from '#exporter';
-import { type Descriptor, type Digest, ImageConfigSchema } from '#oci';
+import type { StoredLayer } from '#cache';
+import { type Descriptor, type Digest, ImageConfigSchema, type Layer } from '#oci';
 import type { ImageContent, ImageEntry, ImageVariant } from '#protocol';
 import { KilnError } from '#std';
 import type { Exporting } from './exporting.ts';
@@ -21,8 +22,16 @@ export async function keepImage(exporting: Exporting, { image, names, pushed }: 
   const variants = await Promise.all(imagesOf(image).map((each, at) => variantOf(exporting, each, at)));
   const { descriptor } = topOf(image);
   const content: ImageContent = { descriptor, variants, createdAt: first.createdAt };
+  const deltas = variants.flatMap(({ history }) => history.flatMap(({ layer }) => layer?.delta ?? []));
   const kept = keepsImage(job.request);
-  await job.images.keep({ image: content, names, kept, documents: documentsOf(image), layers: layersIn(image) });
+  await job.images.keep({
+    image: content,
+    names,
+    kept,
+    documents: documentsOf(image),
+    layers: layersIn(image),
+    deltas,
+  });
   if (pushed.length > 0) await job.images.pushed(descriptor.digest, pushed);
 }
 
@@ -48,9 +57,10 @@ async function variantOf(
   const result = results[at];
   if (result === undefined) throw new KilnError('INTERNAL', 'an image without a result');
   const { base, history } = result.lowered;
-  const entries = entriesOf(image);
+  const layers = await layersOf(result);
+  const entries = entriesOf(image, deltasOf(layers));
   // Those of several platforms are nobody's `docker history`.
-  const ids = intermediates === undefined ? [] : intermediates.end(configDescriptor.digest, await layersOf(result));
+  const ids = intermediates === undefined ? [] : intermediates.end(configDescriptor.digest, layers);
   const own = entries.length - history.length;
   return {
     platform: { ...platform },
@@ -67,11 +77,19 @@ async function variantOf(
   };
 }
 
+/** By diffID, of layers that somebody has looked into. */
+function deltasOf(layers: readonly (Layer & Partial<StoredLayer>)[]): ReadonlyMap<Digest, Descriptor> {
+  return new Map(layers.flatMap(({ diffId, delta }) => (delta === undefined ? [] : [[diffId, delta] as const])));
+}
+
 const layersOf = async ({ root }: PlatformResult): ReturnType<ReturnType<typeof treeOf>['descriptors']> =>
   await treeOf(root).descriptors();
 
 /** The history of an image, each layer beside the line that made it. */
-function entriesOf({ configBytes, manifest }: AssembledImage): readonly ImageEntry[] {
+function entriesOf(
+  { configBytes, manifest }: AssembledImage,
+  deltas: ReadonlyMap<Digest, Descriptor>,
+): readonly ImageEntry[] {
   const config = ImageConfigSchema.parse(JSON.parse(configBytes.toString('utf8')));
   const diffIds: readonly Digest[] = config.rootfs.diff_ids ?? [];
   let at = 0;
@@ -86,6 +104,8 @@ function entriesOf({ configBytes, manifest }: AssembledImage): readonly ImageEnt
     at += 1;
     if (descriptor === undefined || diffId === undefined) return entry;
     const { mediaType, digest, size } = descriptor;
-    return { ...entry, layer: { descriptor: { mediaType, digest, size }, diffId } };
+    const delta = deltas.get(diffId);
+    const layer = { descriptor: { mediaType, digest, size }, diffId, ...(delta === undefined ? {} : { delta }) };
+    return { ...entry, layer };
   });
 }

@@ -11,7 +11,14 @@ export const ImageEntry = z.object({
   /** of the image up to here: the digest of its config; absent for what a base brought */
   id: DigestSchema.optional(),
   /** absent for what changed the config alone */
-  layer: z.object({ descriptor: DescriptorSchema, diffId: DigestSchema }).optional(),
+  layer: z
+    .object({
+      descriptor: DescriptorSchema,
+      diffId: DigestSchema,
+      /** the list of what it changes, where the farm has made one */
+      delta: DescriptorSchema.optional(),
+    })
+    .optional(),
 });
 export type ImageEntry = z.infer<typeof ImageEntry>;
 
@@ -72,6 +79,48 @@ export type ImageList = z.infer<typeof ImageList>;
 /** GET /v1/images/:image */
 export const ImageDetail = ImageView.extend({ content: ImageContent });
 export type ImageDetail = z.infer<typeof ImageDetail>;
+
+/** GET /v1/images/:image/layers: of the first platform, from the first layer. */
+export const ImageLayers = z.object({
+  layers: z.array(
+    z.object({
+      digest: DigestSchema,
+      diffId: DigestSchema,
+      createdBy: z.string(),
+      /** as registries hold it */
+      sizeBytes: z.int(),
+      /** as it lies on a disk; null where nobody has looked into the layer, or it has too many files */
+      unpacked: z
+        .object({
+          files: z.int(),
+          sizeBytes: z.int(),
+          /** of files that a later layer removes or replaces; 0 where not all layers are known */
+          wastedBytes: z.int(),
+          largest: z.array(z.object({ path: z.string(), sizeBytes: z.int() })),
+        })
+        .nullable(),
+    }),
+  ),
+});
+export type ImageLayers = z.infer<typeof ImageLayers>;
+
+/** GET /v1/images/:image/changes: what an image has that another one has not, and the other way round. */
+export const ImageChanges = z.object({
+  counts: z.object({ added: z.int(), removed: z.int(), changed: z.int() }),
+  /** how much larger the files are */
+  grownBytes: z.int(),
+  /** at most 1,000, those that change most bytes first */
+  changes: z.array(
+    z.object({
+      path: z.string(),
+      change: z.enum(['added', 'removed', 'changed']),
+      /** bytes of a file */
+      before: z.int().nullable(),
+      after: z.int().nullable(),
+    }),
+  ),
+});
+export type ImageChanges = z.infer<typeof ImageChanges>;
 
 /** POST /v1/images/:image/tag */
 export const TagRequest = z.strictObject({ name: ImageName });

@@ -17,6 +17,8 @@ export interface MadeImage {
   /** index, manifests, configs: kept in any case */
   readonly documents: readonly Descriptor[];
   readonly layers: readonly Descriptor[];
+  /** lists of what the layers change: kept in any case, as far as they come to be stored */
+  readonly deltas: readonly Descriptor[];
 }
 
 /** A repository at its registry. */
@@ -43,13 +45,18 @@ export class BuildImages {
    * @returns blobs that the collector had taken out of use: their bytes may be gone although they were just put
    * @throws KilnError FENCED
    */
-  async keep({ image, names, kept, documents, layers }: MadeImage): Promise<ReadonlySet<Digest>> {
+  async keep({ image, names, kept, documents, layers, deltas }: MadeImage): Promise<ReadonlySet<Digest>> {
     const { buildId, projectId, scopes } = this.#claim;
     const [{ id: scopeId }] = scopes;
     const { digest } = image.descriptor;
     // What it is made of is small, and tells what a registry has long after its layers have gone.
     const needed = distinct(kept ? [...documents, ...layers] : documents);
-    const others = distinct(kept ? [] : layers).filter((blob) => !needed.includes(blob));
+    const told = distinct(deltas).filter((blob) => !needed.includes(blob));
+    const others = distinct(kept ? [] : layers).filter((blob) => !needed.includes(blob) && !told.includes(blob));
+    const all = [
+      ...[...needed, ...told].map((blob) => ({ blob, kept: true })),
+      ...others.map((blob) => ({ blob, kept: false })),
+    ];
     return await this.#db.transaction(async (sql) => {
       await holdFence(sql, this.#claim);
       const removed = await holdBlobs(sql, needed);
@@ -63,7 +70,7 @@ export class BuildImages {
         `INSERT INTO image_blobs (project_id, scope_id, digest, blob, kept)
          SELECT $1, $2, $3, blob, kept FROM unnest($4::text[], $5::boolean[]) AS b (blob, kept)
          ON CONFLICT (project_id, scope_id, digest, blob) DO UPDATE SET kept = true WHERE excluded.kept AND NOT image_blobs.kept`,
-        [projectId, scopeId, digest, [...needed, ...others], [...needed.map(() => true), ...others.map(() => false)]],
+        [projectId, scopeId, digest, all.map((each) => each.blob), all.map((each) => each.kept)],
       );
       await sql.execute(
         `INSERT INTO image_names (project_id, scope_id, name, digest)

@@ -3,20 +3,25 @@ import type { FastifyReply } from 'fastify';
 import {
   BuildRequest,
   BuildView,
+  ImageChanges,
   ImageDetail,
+  ImageLayers,
   ImageList,
   ImageName,
   PushRequest,
   RemovedImage,
   TagRequest,
 } from '#protocol';
+import type { ContentStore } from '#content';
 import type { ImageStore, Principal } from '#storage';
 import { z } from 'zod';
 import { AcceptBuild } from '../builds/accept-build.ts';
 import { type ApiConfig, buildUrl } from '../config.ts';
 import { Caller } from '../http/auth.guard.ts';
 import { Described } from '../openapi/described.ts';
-import { CONFIG, IMAGES } from '../tokens.ts';
+import { clientSignal } from '../http/leaving.ts';
+import { CONFIG, CONTENT, IMAGES, SHUTDOWN } from '../tokens.ts';
+import { changesOf, layersOf } from './image-files.ts';
 import { pushSubmission } from './push-submission.ts';
 import { IdempotencyKey, parseHeader } from '../http/problem.ts';
 
@@ -29,6 +34,7 @@ const ListQuery = z.object({
   name: ImageName.optional(),
   all: flag,
 });
+const ChangesQuery = z.object({ with: z.string().min(1).max(512) });
 const RemoveQuery = z.object({ force: flag });
 /** No body at all asks for its own names. */
 const PushBody = z.preprocess((given) => given ?? {}, PushRequest);
@@ -39,15 +45,21 @@ export class ImagesController {
   readonly #images: ImageStore;
   readonly #accept: AcceptBuild;
   readonly #config: ApiConfig;
+  readonly #content: ContentStore;
+  readonly #shutdown: AbortController;
 
   constructor(
     @Inject(IMAGES) images: ImageStore,
     @Inject(AcceptBuild) accept: AcceptBuild,
     @Inject(CONFIG) config: ApiConfig,
+    @Inject(CONTENT) content: ContentStore,
+    @Inject(SHUTDOWN) shutdown: AbortController,
   ) {
     this.#images = images;
     this.#accept = accept;
     this.#config = config;
+    this.#content = content;
+    this.#shutdown = shutdown;
   }
 
   @Described({ summary: 'images that builds made, the newest first', answer: ImageList })
@@ -68,6 +80,35 @@ export class ImagesController {
   @Get(':image')
   async get(@Caller() caller: Principal, @Param('image') image: string): Promise<ImageDetail> {
     return await this.#images.get(caller, image);
+  }
+
+  @Described({ summary: 'what the layers of an image hold', answer: ImageLayers, errors: ['CONFLICT'] })
+  @Get(':image/layers')
+  async layers(
+    @Caller() caller: Principal,
+    @Param('image') image: string,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<ImageLayers> {
+    const signal = clientSignal(reply, this.#shutdown.signal);
+    return await layersOf(this.#content, await this.#images.get(caller, image), signal);
+  }
+
+  @Described({
+    summary: 'what an image has that another one has not, and the other way round',
+    detail: 'The files of `with` are those before, the image’s those after. Times of files do not count.',
+    answer: ImageChanges,
+    errors: ['CONFLICT'],
+  })
+  @Get(':image/changes')
+  async changes(
+    @Caller() caller: Principal,
+    @Param('image') image: string,
+    @Query({ schema: ChangesQuery }) { with: other }: z.infer<typeof ChangesQuery>,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<ImageChanges> {
+    const signal = clientSignal(reply, this.#shutdown.signal);
+    const [before, after] = [await this.#images.get(caller, other), await this.#images.get(caller, image)];
+    return await changesOf(this.#content, before, after, signal);
   }
 
   @Described({
@@ -105,7 +146,7 @@ export class ImagesController {
     const found = await this.#images.get(caller, image);
     const tags = names.length > 0 ? names : found.names;
     const request = BuildRequest.parse({ call: 'push', image: found.digest, tags, credentials });
-    const signal = new AbortController().signal;
+    const { signal } = this.#shutdown;
     const build = await this.#accept.accept(caller, pushSubmission(request), { idempotencyKey, signal });
     void reply.header('location', `/v1/builds/${build.id}`);
     return { ...build, url: buildUrl(this.#config, build.id) };
