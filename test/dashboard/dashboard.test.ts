@@ -192,6 +192,44 @@ describe('a build', () => {
   });
 });
 
+describe('images', () => {
+  it('are found by their names, and show what their layers hold', async () => {
+    await page.goto(`${url}/images`);
+    await page.getByRole('link', { name: 'acme/web:3' }).waitFor();
+    await page.getByRole('img', { name: /^Size of the images/ }).waitFor();
+    await expectAccessible(page);
+    await shoot(page, 'images');
+    await page.getByRole('row').filter({ hasText: 'acme/web:3' }).getByRole('link').first().click();
+    await page.getByRole('heading', { name: 'acme/web:3' }).waitFor();
+    await page.getByRole('button', { name: /^Layer 4, .*cp a\.txt b\.txt/ }).click();
+    await page.getByRole('region', { name: 'Layer 4' }).getByText('/app/b.txt').waitFor();
+    expect(page.url()).toMatch(/layer=[0-9a-f]{12}/);
+    await page.getByRole('region', { name: 'History' }).getByText('RUN /bin/sh -c sleep 2; cat b.txt').waitFor();
+    await expectAccessible(page);
+    await shoot(page, 'image');
+  });
+
+  it('are compared, tagged and removed', async () => {
+    await page.getByLabel('Other image').selectOption({ index: 1 });
+    await page.getByRole('region', { name: 'Changes' }).getByText('/app/a.txt').waitFor();
+    await text(/0 added, 0 removed, 2 changed/).waitFor();
+    await expectAccessible(page);
+    await shoot(page, 'image-compared');
+    await page.getByLabel('One more name').fill('acme/web:kept');
+    await page.getByRole('button', { name: 'Tag' }).click();
+    await text('Also called acme/web:kept').waitFor();
+    await page.getByLabel('One more name').fill('ACME');
+    await page.getByRole('button', { name: 'Tag' }).click();
+    await page.getByRole('alert').getByText('not an image name').waitFor();
+    await page.goto(`${url}/images?name=acme/web:1`);
+    await page.getByRole('row').filter({ hasText: 'acme/web:1' }).getByRole('link').first().click();
+    page.once('dialog', (asked) => void asked.accept());
+    await page.getByRole('button', { name: 'Remove' }).click();
+    await page.getByRole('link', { name: 'acme/web:3' }).waitFor();
+    expect(await page.getByRole('link', { name: 'acme/web:1' }).count()).toBe(0);
+  });
+});
+
 describe('the other pages', () => {
   it.each([
     ['cache', 'Hit ratio'],
@@ -215,6 +253,7 @@ describe('however it is seen', () => {
     for (const [path, name] of [
       ['/', 'builds'],
       ['/cache', 'cache'],
+      ['/images', 'images'],
     ] as const) {
       await page.goto(`${url}${path}`);
       await page.getByRole('table').first().waitFor();

@@ -12,11 +12,14 @@ import { applyTheme, readTheme, themes } from './theme.ts';
 const BuildPage = lazy(() => import('./build-page.tsx'));
 const CachePage = lazy(() => import('./cache-page.tsx'));
 const FarmPage = lazy(() => import('./farm-page.tsx'));
+const ImagesPage = lazy(() => import('./images-page.tsx'));
+const ImagePage = lazy(() => import('./image-page.tsx'));
 const SettingsPage = lazy(() => import('./settings-page.tsx'));
 
 const places = [
   ['/', 'Builds'],
   ['/cache', 'Cache'],
+  ['/images', 'Images'],
   ['/farm', 'Farm'],
   ['/settings', 'Settings'],
 ] as const;
@@ -50,6 +53,10 @@ function Pages({ me }: { readonly me: MeView }) {
           <Route path="/cache">
             <CachePage />
           </Route>
+          <Route path="/images">
+            <ImagesPage />
+          </Route>
+          <Route path="/images/:digest">{({ digest }) => <ImagePage key={digest} digest={digest} me={me} />}</Route>
           <Route path="/farm">
             <FarmPage />
           </Route>

@@ -80,7 +80,12 @@ function BuildHeader({ build, nowMs, me }: { readonly build: BuildView; readonly
         {result?.digest !== undefined && (
           <Fact
             name="Image"
-            value={<Copy text={result.digest} shown={`sha256:${short(result.digest)}…`} label="the digest" />}
+            value={
+              <>
+                <Copy text={result.digest} shown={`sha256:${short(result.digest)}…`} label="the digest" />{' '}
+                {request.tags.length > 0 && <Link href={`/images/${result.digest}`}>layers</Link>}
+              </>
+            }
           />
         )}
         <Fact name="Context" value={`${build.context.files} files, ${bytes(build.context.sizeBytes)}`} />

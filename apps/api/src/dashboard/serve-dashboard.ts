@@ -3,7 +3,7 @@ import { namesTag } from '../http/entity-tags.ts';
 import type { DashboardFile, DashboardFiles, Encoding } from './dashboard-files.ts';
 
 /** Pages that the script draws: one file for all. */
-const PAGE = /^\/(?:sign-in|b\/[^/]+|cache|farm|images|settings(?:\/[a-z-]+)?)?$/;
+const PAGE = /^\/(?:sign-in|b\/[^/]+|cache|farm|images(?:\/sha256:[0-9a-f]{64})?|settings(?:\/[a-z-]+)?)?$/;
 /** Nothing is loaded from elsewhere, no script or style stands in the page, and no page shows it in a frame. */
 const POLICY = [
   "default-src 'none'",
