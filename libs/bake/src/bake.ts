@@ -10,6 +10,7 @@ import type { Value } from './hcl/value.ts';
 import { jsonText } from './functions/json-text.ts';
 import type { Machine } from './functions/stdlib.ts';
 import { parseJson } from './json-body.ts';
+import { own } from './own.ts';
 import { readOverrides } from './overrides.ts';
 import { type Resolved, resolveTargets } from './resolve.ts';
 import type { Config } from './target.ts';
@@ -73,7 +74,7 @@ export class Bakery {
   constructor(input: BakeInput) {
     const { environment } = input;
     const seesEnvironment = !/^(?:1|t|true)$/i.test(environment['BUILDX_BAKE_DISABLE_VARS_ENV_LOOKUP'] ?? '');
-    this.#lookup = (name) => input.variables[name] ?? (seesEnvironment ? environment[name] : undefined);
+    this.#lookup = (name) => own(input.variables, name) ?? (seesEnvironment ? own(environment, name) : undefined);
     const composed = input.files.filter(isComposeFile);
     const compose = readCompose(composed, { ...input, environment: seesEnvironment ? environment : {} });
     const bodies = input.files.filter((file) => !composed.includes(file)).map(parseFile);

@@ -8,6 +8,7 @@ import { Budget, type HclFunction, type Scope } from './hcl/scope.ts';
 import { convertTo } from './hcl/type-constraint.ts';
 import type { LazyObject, Value } from './hcl/value.ts';
 import { toBoolean, toText } from './hcl/convert.ts';
+import { own } from './own.ts';
 import { type Override, overridden, readVariable, type Variable } from './variables.ts';
 import { type Instance, instancesOf } from './instances.ts';
 import { readFunction, type FunctionDefinition } from './user-function.ts';
@@ -126,7 +127,7 @@ export class Definitions {
   }
 
   #resolve(name: string): Value | undefined {
-    const builtin = this.#around.builtins[name];
+    const builtin = own(this.#around.builtins, name);
     if (builtin !== undefined) return builtin;
     const global = this.#globals.get(name);
     const variable = this.#variables.get(name);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { bakery, plan, planOf } from './bakery.fixture.ts';
+import { bakery, plan, planOf, valueOf } from './bakery.fixture.ts';
 import { printPlan } from './print.ts';
 
 describe('a plan', () => {
@@ -343,5 +343,60 @@ describe('--set', () => {
     ['app.resources.size=1', 'resources have no size'],
   ])('%s is refused', (override, message) => {
     expect(() => set(override)).toThrow(message);
+  });
+});
+
+describe('what is wrong only now and then', () => {
+  it('a matrix may have a target of its own name', () => {
+    const text =
+      'target "app" {\n matrix = { v = ["app", "web"] }\n name = v\n tags = [v]\n}\ngroup "default" { targets = ["app"] }';
+    expect(Object.keys(plan(text).target).sort()).toEqual(['app', 'web']);
+  });
+
+  it('groups and contexts that many have are gone through once', () => {
+    const levels = Array.from({ length: 60 }, (_, n) => n);
+    const groups = levels.map(
+      (n) =>
+        `group "g${n}" { targets = ["g${n + 1}", "h${n + 1}"] }\ngroup "h${n}" { targets = ["g${n + 1}", "h${n + 1}"] }`,
+    );
+    const text = `${groups.join('\n')}\ntarget "g60" {}\ntarget "h60" {}`;
+    expect(Object.keys(plan(text, {}, { targets: ['g0'] }).target).sort()).toEqual(['g60', 'h60']);
+    const diamonds = levels.map(
+      (n) =>
+        `target "t${n}" { contexts = { a = "target:t${n + 1}", b = "target:u${n + 1}" } }\ntarget "u${n}" { contexts = { a = "target:t${n + 1}", b = "target:u${n + 1}" } }`,
+    );
+    const linked = `${diamonds.join('\n')}\ntarget "t60" {}\ntarget "u60" {}`;
+    expect(Object.keys(plan(linked, {}, { targets: ['t0'] }).target)).toHaveLength(121);
+  });
+
+  it('names that all objects have are names like others', () => {
+    const text =
+      'variable "constructor" { default = "c" }\nvariable "toString" { default = "t" }\ntarget "default" { args = { a = constructor, b = toString } }';
+    expect(plan(text).target['default']?.['args']).toEqual({ a: 'c', b: 't' });
+    expect(() => plan('target "default" { args = { a = hasOwnProperty } }')).toThrow(
+      'there is no variable hasOwnProperty',
+    );
+    expect(() => plan('target "default" { args = { a = valueOf() } }')).toThrow('there is no function valueOf');
+  });
+
+  it('an empty list of the environment is one', () => {
+    const text = 'variable "LIST" {\n type = list(string)\n default = ["x"]\n}\ntarget "default" { tags = LIST }';
+    expect(plan(text, { environment: { LIST: '' } }).target['default']?.['tags']).toBeUndefined();
+  });
+
+  it('numbers without an end are told', () => {
+    expect(() => valueOf('pow(10, 1000)')).toThrow('the result is no number');
+    expect(() => valueOf('1e308 * 10')).toThrow('too large');
+    expect(valueOf('max([for n in range(90000) : n]...)')).toBe(89_999);
+    expect(valueOf('length(concat([for n in range(90000) : [n]]...))')).toBe(90_000);
+  });
+
+  it('a group or target that there is not is not meant by itself', () => {
+    expect(() => plan('group "g" { targets = ["gone"] }\ntarget "app" {}', {}, { targets: ['g'] })).toThrow(
+      'there is no target gone',
+    );
+    expect(() => plan('group "g" { targets = ["g"] }\ntarget "app" {}', {}, { targets: ['g'] })).not.toThrow(
+      'did you mean g?',
+    );
   });
 });

@@ -36,7 +36,8 @@ export function resolveTargets(config: Config, asked: readonly string[], overrid
     }
   }
   groups.set('default', defaultGroup(groups.get('default'), names));
-  for (const name of [...targets.keys()]) link(name, { config, overrides, targets }, []);
+  const linking = { config, overrides, targets, linked: new Set<string>() };
+  for (const name of [...targets.keys()]) link(name, linking, []);
   return { groups: [...groups.values()], targets: [...targets.values()] };
 }
 
@@ -69,16 +70,19 @@ function expandGroup(config: Config, name: string, visited: Map<string, Expanded
   if (known !== undefined) return known;
   const group = config.groups.find((each) => each.name === name);
   if (group === undefined) return { targets: [name], groups: [] };
-  visited.set(name, { targets: [], groups: [] });
+  // A group of its own name among its targets is the target: a matrix has its label so.
+  const itself = config.targets.some((each) => each.name === name);
+  visited.set(name, { targets: itself ? [name] : [], groups: [] });
   const inner = group.targets.map((each) => {
     const found = expandGroup(config, each, visited);
     return found.targets.length > 0 || config.groups.some((other) => other.name === each)
       ? found
       : { ...found, targets: [each] };
   });
+  // Groups that several have are counted once, however they are nested.
   const expanded = {
-    targets: inner.flatMap(({ targets }) => targets),
-    groups: [name, ...inner.flatMap(({ groups }) => groups)],
+    targets: [...new Set(inner.flatMap(({ targets }) => targets))],
+    groups: [...new Set([name, ...inner.flatMap(({ groups }) => groups)])],
   };
   visited.set(name, expanded);
   return expanded;
@@ -101,9 +105,10 @@ function inherited(config: Config, name: string, { overrides, visited }: Inherit
   visited.set(name, undefined);
   const found = config.targets.find((each) => each.name === name);
   if (found === undefined) {
+    const known = [...config.targets, ...config.groups].map((each) => each.name);
     const near = nearest(
       name,
-      [...config.targets, ...config.groups].map((each) => each.name),
+      known.filter((each) => each !== name),
     );
     throw new KilnError(
       'INVALID_ARGUMENT',
@@ -127,13 +132,15 @@ interface Linking {
   readonly config: Config;
   readonly overrides: Overrides;
   readonly targets: Map<string, PlannedTarget>;
+  /** those that are done */
+  readonly linked: Set<string>;
 }
 
 /** Brings in the targets that are contexts of this one. */
 function link(name: string, linking: Linking, path: readonly string[]): void {
   const { config, overrides, targets } = linking;
   const planned = targets.get(name);
-  if (planned === undefined) return;
+  if (planned === undefined || linking.linked.has(name)) return;
   let { target } = planned;
   for (const value of Object.values(target.contexts ?? {})) {
     const other = /^target:(.*)$/s.exec(value)?.[1];
@@ -154,6 +161,7 @@ function link(name: string, linking: Linking, path: readonly string[]): void {
     checkPlatforms({ name, target }, { name: other, target: linked });
   }
   targets.set(name, { ...planned, target });
+  linking.linked.add(name);
 }
 
 function withEntitlements(target: Target, { entitlements = [] }: Target): Target {

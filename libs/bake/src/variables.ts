@@ -116,7 +116,7 @@ function typed(text: string, type: TypeConstraint): Value {
   }
 }
 
-const fields = (text: string): readonly string[] => csvFields(text);
+const fields = (text: string): readonly string[] => (text === '' ? [] : csvFields(text));
 
 function scalar(type: TypeConstraint): TypeConstraint {
   if (type.kind === 'string' || type.kind === 'number' || type.kind === 'bool') return type;

@@ -1,24 +1,27 @@
 import { readFileSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { resolve } from 'node:path';
-import { type BakeFile, Bakery, checkFiles, defaultFiles } from '#bake';
+import { type BakeFile, checkFiles, defaultFiles } from '#bake';
 import { collect, systemCode } from '#std';
 import type { BuildSurroundings } from '../build/run-build.ts';
 import { whyUnreadable } from '../build/unreadable.ts';
 import { usageError } from '../usage.ts';
-
-/** What nobody writes by hand is no bake file. */
-const MAX_BYTES = 16 * 1024 * 1024;
+import { MAX_FILE_BYTES, type Planned } from './plan-files.ts';
+import { planApart } from './plan-apart.ts';
 
 export interface FilesAsked {
   /** as given with -f */
   readonly files: readonly string[];
   /** as given with --var */
   readonly variables: readonly string[];
+  readonly targets: readonly string[];
+  /** as given with --set */
+  readonly overrides: readonly string[];
+  readonly list: string | undefined;
 }
 
-/** The bake files of a command line. @throws KilnError INVALID_ARGUMENT naming the file, and the place in it */
-export async function openBakery(asked: FilesAsked, around: BuildSurroundings): Promise<Bakery> {
+/** What the bake files of a command line come to. @throws KilnError INVALID_ARGUMENT naming the file, and the place in it */
+export async function planAsked(asked: FilesAsked, around: BuildSurroundings): Promise<Planned> {
   const { cwd, environment, nowMs } = around;
   const named = asked.files.length > 0 ? asked.files : filesOf(environment);
   const files: BakeFile[] = [];
@@ -27,14 +30,17 @@ export async function openBakery(asked: FilesAsked, around: BuildSurroundings): 
     if (text !== undefined) files.push({ name, text });
   }
   checkFiles(files);
-  return new Bakery({
-    files,
-    environment,
+  const { targets, overrides, list } = asked;
+  return await planApart({
+    ...{ files, targets, overrides, list, cwd },
+    environment: Object.fromEntries(
+      Object.entries(environment).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
+    ),
     variables: Object.fromEntries(asked.variables.map(readVariable)),
     dotEnv: readText(resolve(cwd, '.env'), '.env', false),
-    readFile: (path) => readText(resolve(cwd, path), path, false),
     builtins: { BAKE_CMD_CONTEXT: 'cwd://', BAKE_LOCAL_PLATFORM: localPlatform() },
-    machine: { nowMs, homeDir: environment['HOME'] ?? homedir() },
+    nowMs: nowMs(),
+    homeDir: environment['HOME'] ?? homedir(),
   });
 }
 
@@ -61,13 +67,13 @@ async function readInput({ stdin }: BuildSurroundings): Promise<string> {
       'a bake file was to come from standard input, which is a terminal',
       'pipe it: kiln bake -f - < docker-bake.hcl',
     );
-  return (await collect(stdin.stream, MAX_BYTES)).toString();
+  return (await collect(stdin.stream, MAX_FILE_BYTES)).toString();
 }
 
 function readText(path: string, name: string, needed: boolean): string | undefined {
   try {
     if (!needed && statSync(path).isDirectory()) return undefined;
-    if (statSync(path).size > MAX_BYTES) throw usageError(`${name} has more than ${MAX_BYTES} bytes`);
+    if (statSync(path).size > MAX_FILE_BYTES) throw usageError(`${name} has more than ${MAX_FILE_BYTES} bytes`);
     return readFileSync(path, 'utf8');
   } catch (cause) {
     if (!needed && ['ENOENT', 'ENOTDIR'].includes(systemCode(cause) ?? '')) return undefined;

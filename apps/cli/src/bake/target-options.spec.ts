@@ -20,6 +20,19 @@ const builds = (text: string, allow: readonly string[] = []) =>
 async function* none(): Bytes {}
 
 describe('a target as a build', () => {
+  it('lends what its contexts need, and never another’s secret by the same id', () => {
+    const text = (own: string, base: string) =>
+      `target "default" {\n contexts = { base = "target:base" }\n secret = [{ id = "npm", ${own} }]\n}\ntarget "base" { secret = [{ id = "npm", ${base} }, { id = "more", env = "M" }] }`;
+    const [build] = builds(text('src = "a"', 'src = "a"'));
+    expect(build?.options.run.secrets).toMatchObject([{ id: 'npm', file: 'a' }, { id: 'more' }]);
+    expect(() => builds(text('src = "a"', 'src = "b"'))).toThrow(
+      'target default: its secret npm is another than that of its context base',
+    );
+    const agents =
+      'target "default" {\n contexts = { base = "target:base" }\n ssh = ["default"]\n}\ntarget "base" { ssh = ["default=/other"] }';
+    expect(() => builds(agents)).toThrow('its SSH agent default is another than that of its context base');
+  });
+
   it('has the flags that it would have on a command line', () => {
     const [build] = builds(`target "default" {
       context = "cwd://src"

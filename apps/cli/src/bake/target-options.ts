@@ -1,4 +1,5 @@
 import { isAbsolute, join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import type { Entry, PlannedTarget, Target } from '#bake';
 import { type BuildFlags, type BuildOptions, checkFlags } from '../build/build-flags.ts';
 import type { LinkedSource, Links } from '../build/linked-builds.ts';
@@ -42,19 +43,61 @@ export function targetBuilds(
     .map(({ name, target }): TargetBuild => {
       const own = read.get(name) ?? readTarget(name, target, flags, environment);
       const links = linksOf(name, targets, read);
-      const others = [...links.builds.values()].map(({ options }) => options.run);
+      const all = [
+        [name, own.options] as const,
+        ...[...links.builds].map(([each, { options }]) => [each, options] as const),
+      ];
       const run = {
         ...own.options.run,
-        secrets: distinct([...own.options.run.secrets, ...others.flatMap(({ secrets }) => secrets)]),
-        agents: distinct([...own.options.run.agents, ...others.flatMap(({ agents }) => agents)]),
+        secrets: shared(
+          'secret',
+          all.map(
+            ([
+              each,
+              {
+                run: { secrets },
+              },
+            ]) => [each, secrets],
+          ),
+        ),
+        agents: shared(
+          'SSH agent',
+          all.map(
+            ([
+              each,
+              {
+                run: { agents },
+              },
+            ]) => [each, agents],
+          ),
+        ),
       };
       return { ...own, options: { ...own.options, run, links } };
     });
 }
 
-const distinct = <T extends { readonly id: string }>(all: readonly T[]): readonly T[] => [
-  ...new Map(all.map((each) => [each.id, each])).values(),
-];
+/**
+ * What a target and its contexts lend, by id: one build has one of each.
+ * @throws KilnError INVALID_ARGUMENT where two of them mean another by the same id: steps of one would be given the other's
+ */
+function shared<T extends { readonly id: string }>(
+  what: string,
+  all: readonly (readonly [string, readonly T[]])[],
+): readonly T[] {
+  const found = new Map<string, { readonly of: string; readonly lent: T }>();
+  for (const [of, lent] of all)
+    for (const each of lent) {
+      const known = found.get(each.id);
+      if (known !== undefined && !isDeepStrictEqual(known.lent, each)) {
+        throw usageError(
+          `target ${known.of}: its ${what} ${each.id} is another than that of its context ${of}`,
+          'give one of them another id: steps find what they are lent by it',
+        );
+      }
+      if (known === undefined) found.set(each.id, { of, lent: each });
+    }
+  return [...found.values()].map(({ lent }) => lent);
+}
 
 const linkOf = (value: string): string | undefined => /^target:(.*)$/s.exec(value)?.[1];
 

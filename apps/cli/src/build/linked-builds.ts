@@ -70,6 +70,11 @@ async function openOne(
       `the target ${name} is a context of another, and its own context ${path} is no directory`,
       'clone it, and name the directory',
     );
+  if (run.request.cpus !== undefined)
+    throw usageError(
+      `the target ${name} is a context of another, and its steps cannot have a share of processors of their own`,
+      'give resources.cpu-quota to the target that is built',
+    );
   const named = await openNamedContexts(options.buildContexts, reading);
   // No name of an image has a plus sign.
   const sentAs = (each: string): string => `${name}+${each}`;

@@ -1,6 +1,4 @@
-import { type Bakery, printPlan } from '#bake';
-import { listText } from '../bake/lists.ts';
-import { openBakery } from '../bake/read-files.ts';
+import { planAsked } from '../bake/read-files.ts';
 import { runBake } from '../bake/run-bake.ts';
 import { targetBuilds } from '../bake/target-options.ts';
 import { readProgress } from '../build/build-flags.ts';
@@ -45,10 +43,9 @@ export async function bake(
     throw usageError(`bake files are read here, not from ${first}`, 'clone the repository, and bake in its directory');
   if (flags.print === true && flags.list !== undefined) throw usageError('--print and --list do not go together');
   const progress = readProgress(flags.progress);
-  const bakery = await openBakery({ files: flags.file ?? [], variables: flags.var ?? [] }, around);
-  if (flags.list !== undefined) return void around.stdout.write(listText(bakery, flags.list));
-  const plan = bakery.plan({ targets, overrides: overridesOf(flags) });
-  if (flags.print === true) return void around.stdout.write(`${printPlan(plan)}\n`);
+  const asked = { files: flags.file ?? [], variables: flags.var ?? [], targets, list: flags.list };
+  const plan = await planAsked({ ...asked, overrides: overridesOf(flags) }, around);
+  if (flags.list !== undefined || flags.print === true) return void around.stdout.write(plan.text);
   const allowed = [...(flags.allow ?? []), ...granted(flags.set ?? [])];
   const call = flags.call ?? (flags.check === true ? 'check' : undefined);
   const options = { progress: flags.progress, data: flags.data, allow: allowed, call };
@@ -56,7 +53,7 @@ export async function bake(
   const config = await authorized(readConfig(around.environment, flags.data));
   const { metadataFile } = flags;
   const code = await runBake(
-    { targets: builds, progress, metadataFile, notes: notesOf(bakery, flags) },
+    { targets: builds, progress, metadataFile, notes: notesOf(plan.notes, flags) },
     config,
     around,
   );
@@ -78,7 +75,7 @@ function overridesOf({ set = [], push, load, cache, pull }: BakeFlags): readonly
 const granted = (set: readonly string[]): readonly string[] =>
   set.flatMap((each) => /^[^.]*\.entitlements\+?=(.*)$/.exec(each)?.[1] ?? []);
 
-function notesOf({ notes }: Bakery, { builder, provenance, sbom }: BakeFlags): readonly string[] {
+function notesOf(notes: readonly string[], { builder, provenance, sbom }: BakeFlags): readonly string[] {
   const off = (value: string | undefined): boolean => value === undefined || ['false', 'disabled=true'].includes(value);
   return [
     ...notes,

@@ -24,11 +24,21 @@ export function parseComposeFile(text: string, file: string, lookup: Lookup): Lo
   if (error !== undefined) throw bakeError(error.message, place(error.pos[0]));
   let left = MAX_VALUES;
   const anchors = new Map<string, Exclude<Node, Alias>>();
+  const open = new Set<unknown>();
   const read = (node: unknown, before: Position): Located => {
     if (--left < 0) throw bakeError(`a file of more than ${MAX_VALUES} values`, before);
     const found = isAlias(node) ? anchors.get(node.source) : isNode(node) ? node : undefined;
     if (found?.anchor !== undefined) anchors.set(found.anchor, found);
     const at = found?.range == null ? before : place(found.range[0]);
+    if (found !== undefined && open.has(found)) throw bakeError('an alias stands in what it is an alias of', before);
+    open.add(found);
+    try {
+      return inside(found, at);
+    } finally {
+      open.delete(found);
+    }
+  };
+  const inside = (found: Node | undefined, at: Position): Located => {
     if (isMap(found)) return { at, value: mapOf(found.items, at, read) };
     if (isSeq(found)) return { at, value: found.items.map((item) => read(item, at)) };
     const value: unknown = isScalar(found) ? found.value : null;

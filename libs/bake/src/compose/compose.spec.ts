@@ -150,3 +150,25 @@ describe('variables of compose', () => {
     });
   });
 });
+
+describe('a .env file', () => {
+  it('has quotes that begin a value, names of the environment, and comments', () => {
+    const text = ["A=it's fine", 'B="two', 'lines"', 'C', "D='$A'", 'E=x # y', 'export F=1', 'no line', 'G=end'].join(
+      '\n',
+    );
+    expect([...parseDotEnv(text, (name) => (name === 'C' ? 'outside' : undefined))]).toEqual([
+      ['A', "it's fine"],
+      ['B', 'two\nlines'],
+      ['C', 'outside'],
+      ['D', '$A'],
+      ['E', 'x'],
+      ['F', '1'],
+      ['G', 'end'],
+    ]);
+  });
+
+  it('may not hold itself by an alias', () => {
+    const text = 'services:\n  app: &a\n    build: .\n    x-loop: *a\n';
+    expect(() => bakery([{ name: 'compose.yaml', text }])).toThrow('an alias stands in what it is an alias of');
+  });
+});

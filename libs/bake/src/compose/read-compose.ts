@@ -1,6 +1,7 @@
 import { bakeError } from '../position.ts';
 import { checkName } from '../instances.ts';
 import { placed } from '../hcl/evaluate.ts';
+import { own } from '../own.ts';
 import type { Config, Group, NamedTarget } from '../target.ts';
 import { type Located, objectOf, parseComposeFile, textOf } from './compose-file.ts';
 import { parseDotEnv } from './dot-env.ts';
@@ -35,9 +36,9 @@ export function readCompose(files: readonly File[], around: ComposeAround): Conf
   const [first] = files;
   if (first === undefined) return { groups: [], targets: [] };
   const { variables, environment, dotEnv } = around;
-  const outside: Lookup = (name) => variables[name] ?? environment[name];
+  const outside: Lookup = (name) => own(variables, name) ?? own(environment, name);
   const fromFile = dotEnv === undefined ? new Map<string, string>() : parseDotEnv(dotEnv, outside);
-  const lookup: Lookup = (name) => variables[name] ?? environment[name] ?? fromFile.get(name);
+  const lookup: Lookup = (name) => outside(name) ?? fromFile.get(name);
   const [merged, ...more] = files.map(({ name, text }) => checked(parseComposeFile(text, name, lookup), name));
   const whole = more.reduce((before, next) => mergeLocated(before, next, []), merged ?? noFile(first.name));
   const root = objectOf(whole, 'a compose file');

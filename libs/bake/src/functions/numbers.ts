@@ -7,6 +7,11 @@ const divisor = (number: number): number => {
   return number;
 };
 
+const finite = (number: number): number => {
+  if (!Number.isFinite(number)) throw new TypeError('the result is no number');
+  return number;
+};
+
 export const numbers: Functions = {
   absolute: define(1, 1, (args) => Math.abs(args.number(0))),
   add: define(2, 2, (args) => args.number(0) + args.number(1)),
@@ -18,11 +23,11 @@ export const numbers: Functions = {
   ceil: define(1, 1, (args) => Math.ceil(args.number(0))),
   floor: define(1, 1, (args) => Math.floor(args.number(0))),
   int: define(1, 1, (args) => Math.trunc(args.number(0))),
-  log: define(2, 2, (args) => Math.log(args.number(0)) / Math.log(args.number(1))),
-  pow: define(2, 2, (args) => args.number(0) ** args.number(1)),
+  log: define(2, 2, (args) => finite(Math.log(args.number(0)) / Math.log(args.number(1)))),
+  pow: define(2, 2, (args) => finite(args.number(0) ** args.number(1))),
   signum: define(1, 1, (args) => Math.sign(args.number(0))),
-  max: define(1, Infinity, (args) => Math.max(...args.all.map(toNumber))),
-  min: define(1, Infinity, (args) => Math.min(...args.all.map(toNumber))),
+  max: define(1, Infinity, (args) => args.all.map(toNumber).reduce((a, b) => Math.max(a, b))),
+  min: define(1, Infinity, (args) => args.all.map(toNumber).reduce((a, b) => Math.min(a, b))),
   parseint: define(2, 2, (args) => {
     const base = args.integer(1);
     if (base < 2 || base > 36) throw new TypeError(`a base is from 2 to 36, not ${base}`);

@@ -10,6 +10,7 @@ export class Cursor {
   readonly #start: Position;
   #lines: readonly number[] | undefined;
   #depth = 0;
+  #last = { at: 0, column: 1 };
 
   /** @param start of the text: a string of a JSON file lies somewhere in it */
   constructor(text: string, start: Position) {
@@ -54,9 +55,17 @@ export class Cursor {
       if ((this.#lines[middle] ?? 0) <= at) low = middle;
       else high = middle - 1;
     }
-    const column = [...this.text.slice(this.#lines[low] ?? 0, at)].length + 1;
+    const column = this.#columnOf(this.#lines[low] ?? 0, at);
     const { file, line, column: first } = this.#start;
     return { file, line: line + low, column: low === 0 ? first + column - 1 : column };
+  }
+
+  /** Goes on from the place that was asked for last: a line may be as long as the file. */
+  #columnOf(start: number, at: number): number {
+    const from = this.#last.at >= start && this.#last.at <= at ? this.#last : { at: start, column: 1 };
+    const column = from.column + [...this.text.slice(from.at, at)].length;
+    this.#last = { at, column };
+    return column;
   }
 
   /** @throws KilnError INVALID_ARGUMENT here, or where it is said */

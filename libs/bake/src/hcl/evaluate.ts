@@ -132,18 +132,23 @@ function arithmetic(operator: BinaryOperator, a: number, b: number): Value {
     case '>=':
       return a >= b;
     case '+':
-      return a + b;
+      return finite(a + b);
     case '-':
-      return a - b;
+      return finite(a - b);
     case '*':
-      return a * b;
+      return finite(a * b);
     case '/':
-      return a / b;
+      return finite(a / b);
     case '%':
       return a % b;
     default:
       throw new KilnError('INTERNAL', `no arithmetic: ${operator}`);
   }
+}
+
+function finite(number: number): number {
+  if (!Number.isFinite(number)) throw new TypeError('the result is too large for a number');
+  return number;
 }
 
 type Call = Extract<Expression, { readonly kind: 'call' }>;
@@ -163,10 +168,11 @@ function call(expression: Call, scope: Scope): Value {
     });
   }
   const values = args.map((arg) => evaluate(arg, scope));
-  if (expression.spread) values.push(...(elementsOf(values.pop() ?? null) ?? noList()));
-  scope.budget.spend(values.length);
+  const spread = expression.spread ? (elementsOf(values.pop() ?? null) ?? noList()) : [];
+  const all = values.concat(spread);
+  scope.budget.spend(all.length);
   try {
-    return found(values);
+    return found(all);
   } catch (thrown) {
     if (!(thrown instanceof TypeError) && !(thrown instanceof RangeError) && !(thrown instanceof SyntaxError))
       throw thrown;
