@@ -9,7 +9,7 @@ import { BuilderRegistry } from '#storage';
 import { flushRedis } from '#testing';
 import request from 'supertest';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { claimed, type Farm, smallTar, startFarm, succeeded } from './farm.ts';
+import { claimed, type Farm, figuresToken, operatorToken, smallTar, startFarm, succeeded } from './farm.ts';
 
 let farm: Farm;
 beforeAll(async () => {
@@ -156,6 +156,34 @@ describe('builders', () => {
     const claim = await claimed(farm, await submitted());
     expect((await listed())[0]?.running).toBe((before[0]?.running ?? 0) + 1);
     expect((await listed(farm.tokens.other))[0]?.running).toBe(0);
+    await farm.ledger.finish(claim, cancelled);
+  });
+
+  it('are drained and undrained by the operator alone, and say so', async () => {
+    const registry = new BuilderRegistry(farm.db);
+    for (const id of ['going', 'staying']) await registry.register(id, { platforms: ['linux/arm64'] });
+    const path = '/v1/builders/going/drain';
+    const ask = (method: 'post' | 'delete', token: string, at = path) =>
+      request(farm.url)[method](at).set('authorization', `Bearer ${token}`);
+    for (const token of [farm.tokens.mine, farm.tokens.owner])
+      expect((await ask('post', token)).body).toMatchObject({ status: 403, code: 'PERMISSION_DENIED' });
+    expect((await ask('post', figuresToken)).status).toBe(401);
+    expect((await ask('post', operatorToken, '/v1/builders/nobody/drain')).status).toBe(404);
+    const running = await farm.ledger.claim(await submitted(), 1, 'going');
+    if (running === null) throw new Error('not claimed');
+    expect((await ask('post', operatorToken)).body).toMatchObject({ id: 'going', state: 'draining', running: 1 });
+    const next = await submitted();
+    expect(await farm.ledger.claim(next, 1, 'going')).toBeNull();
+    expect(await registry.heartbeat('going', 'ready')).toBe(false);
+    // A new process of it, too.
+    expect(await registry.register('going', { platforms: ['linux/arm64'] })).toBe(false);
+    expect(await registry.fittest('linux/arm64', 60_000)).toBe('staying');
+    await farm.ledger.finish(running, cancelled);
+    const states = BuilderList.parse((await get('/v1/builders')).body).builders.map(({ id, state }) => [id, state]);
+    expect(Object.fromEntries(states)).toMatchObject({ going: 'drained', staying: 'ready' });
+    expect((await ask('delete', operatorToken)).body).toMatchObject({ state: 'ready', running: 0 });
+    const claim = await farm.ledger.claim(next, 1, 'going');
+    if (claim === null) throw new Error('not claimed');
     await farm.ledger.finish(claim, cancelled);
   });
 });

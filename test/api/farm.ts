@@ -40,6 +40,8 @@ export interface Farm extends AsyncDisposable {
 }
 
 export const operatorToken = 'an-operators-token';
+/** good for the figures alone */
+export const figuresToken = 'a-token-for-figures';
 export const secretKey = 'ab'.repeat(32);
 
 export async function startFarm(limits: Readonly<Record<string, string>> = {}): Promise<Farm> {
@@ -57,7 +59,8 @@ export async function startFarm(limits: Readonly<Record<string, string>> = {}): 
     KILN_REDIS_URL: redis.url,
     KILN_OBJECT_STORE: contentDir,
     KILN_SECRET_KEY: secretKey,
-    KILN_METRICS_TOKEN: operatorToken,
+    KILN_OPERATOR_TOKEN: operatorToken,
+    KILN_METRICS_TOKEN: figuresToken,
     KILN_PUBLIC_URL: 'https://kiln.example.com',
     ...limits,
   });

@@ -1,7 +1,7 @@
 import request from 'supertest';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { BuilderRegistry } from '#storage';
-import { type Farm, operatorToken, startFarm, submitted } from './farm.ts';
+import { type Farm, figuresToken, operatorToken, startFarm, submitted } from './farm.ts';
 
 let farm: Farm;
 beforeAll(async () => {
@@ -29,6 +29,8 @@ describe('GET /metrics', () => {
       const answer = await request(farm.url).get('/metrics').set('authorization', `Bearer ${token}`);
       expect([answer.status, answer.body]).toMatchObject([403, { code: 'PERMISSION_DENIED' }]);
     }
+    for (const token of [operatorToken, figuresToken])
+      expect((await request(farm.url).get('/metrics').set('authorization', `Bearer ${token}`)).status).toBe(200);
     const other = await request(farm.url).get('/v1/builds').set('authorization', `Bearer ${operatorToken}`);
     expect(other.status).toBe(401);
   });

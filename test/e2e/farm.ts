@@ -139,7 +139,13 @@ export class Farm implements AsyncDisposable {
   /** @param settings further environment of the API */
   async startApi(settings: Readonly<Record<string, string>> = {}): Promise<void> {
     await end(this.#api?.child);
-    const env = { ...this.env, KILN_API_PORT: '0', KILN_PUBLIC_URL: 'http://farm.example.com', ...settings };
+    const env = {
+      ...this.env,
+      KILN_API_PORT: '0',
+      KILN_PUBLIC_URL: 'http://farm.example.com',
+      KILN_OPERATOR_TOKEN: this.token,
+      ...settings,
+    };
     this.#api = startPart(process.execPath, [join(dist, 'apps/api/src/main.js')], env);
     const { url } = z.object({ url: z.string() }).parse(await ready(this.#api));
     this.#apiUrl = url;

@@ -319,6 +319,34 @@ describe('a builder that is asked to end', () => {
   });
 });
 
+describe('a builder that is drained', () => {
+  it('goes on with what it has, gets no build until it is undrained, and stays so when it is started anew', async () => {
+    const { id, owner, cli } = await slowBuild(2);
+    const drained = await farm.cli(['builder', 'drain', owner]).ended;
+    expect([drained.code, drained.stdout]).toEqual([0, expect.stringMatching(new RegExp(`${owner} +draining`))]);
+    const few = async (count: number) => {
+      const dirs = await Promise.all(
+        Array.from({ length: count }, (_, index) => folder(`FROM box:1\nRUN echo ${made} ${count} ${index} $(date)\n`)),
+      );
+      const built = await Promise.all(dirs.map((dir) => farm.build(dir)));
+      return await Promise.all(built.map(async (each) => (await rowOf(each['kiln.build'].id)).owner));
+    };
+    expect(await few(6)).toEqual(Array.from({ length: 6 }, () => other(owner)));
+    expect((await cli.ended).code).toBe(0);
+    expect(await rowOf(id)).toMatchObject({ owner, attempt: 1, state: 'succeeded' });
+    await farm.stopBuilder(owner, 'SIGKILL');
+    await Promise.all([farm.startBuilder(owner), farm.startApi()]);
+    const ls = await farm.cli(['builder', 'ls']).ended;
+    expect(ls.stdout).toMatch(new RegExp(`${owner} +drained`));
+    expect(await few(3)).toEqual(Array.from({ length: 3 }, () => other(owner)));
+    await farm.stopBuilder(other(owner), 'SIGTERM');
+    const waiting = few(1);
+    await until('a queued build', async () => (await newest())?.state === 'queued' || undefined);
+    expect((await farm.cli(['builder', 'undrain', owner]).ended).code).toBe(0);
+    expect(await waiting).toEqual([owner]);
+  });
+});
+
 describe('a build', () => {
   it('that is cancelled ends once, and nothing of it is left', async () => {
     const { id, owner, cli, marker } = await slowBuild(100);

@@ -8,7 +8,7 @@ const GIB = 1024 ** 3;
 const DAY_MS = 86_400_000;
 const integer = (min: number, max: number) => z.coerce.number().int().min(min).max(max);
 
-const metricsToken = z.string().regex(/^\S{16,512}$/, '16 to 512 characters without spaces');
+const operatorToken = z.string().regex(/^\S{16,512}$/, '16 to 512 characters without spaces');
 
 /** The API's environment; .env.example says what each is for. */
 export const ApiEnv = z.strictObject({
@@ -40,8 +40,10 @@ export const ApiEnv = z.strictObject({
   /** how long tokens live of which nothing else is said, and at most */
   KILN_TOKEN_DEFAULT_DAYS: integer(1, 3_650).default(90),
   KILN_TOKEN_MAX_DAYS: integer(1, 3_650).default(366),
-  /** whoever has it may read GET /metrics; without it nobody may */
-  KILN_METRICS_TOKEN: metricsToken.optional(),
+  /** whoever has it may drain builders, and all that KILN_METRICS_TOKEN is good for; without it nobody may */
+  KILN_OPERATOR_TOKEN: operatorToken.optional(),
+  /** whoever has it may read GET /metrics */
+  KILN_METRICS_TOKEN: operatorToken.optional(),
   /** private addresses that issuers of id tokens may have: host, host:port, address or CIDR */
   KILN_OIDC_EGRESS_ALLOW: z.string().default('').transform(commaList),
   /** private addresses that receivers of webhooks may have: host, host:port, address or CIDR */

@@ -1,6 +1,6 @@
 import { BullModule, OnWorkerEvent, Processor, WorkerHost } from '@nestjs/bullmq';
-import { type DynamicModule, Inject, Module, type Provider } from '@nestjs/common';
-import { BUILD_QUEUE, partQueueName, postpone, type HeldJob, workerOptions } from '#dispatch';
+import { type DynamicModule, Inject, Module, type OnApplicationBootstrap, type Provider } from '@nestjs/common';
+import { BUILD_QUEUE, partQueueName, postpone, putBack, type HeldJob, workerOptions } from '#dispatch';
 import { BuildJob } from '#protocol';
 import { type Logger, systemClock } from '#std';
 import { BuildRunner } from './build-runner.ts';
@@ -40,7 +40,7 @@ export class BuilderModule {
 type NestWorkerOptions = Omit<ReturnType<typeof workerOptions>, 'connection'>;
 
 /** What every worker does besides its work. */
-abstract class JobProcessor extends WorkerHost {
+abstract class JobProcessor extends WorkerHost implements OnApplicationBootstrap {
   readonly runner: BuildRunner;
   readonly #logger: Logger;
   #told = '';
@@ -49,6 +49,10 @@ abstract class JobProcessor extends WorkerHost {
     super();
     this.runner = runner;
     this.#logger = logger;
+  }
+
+  onApplicationBootstrap(): void {
+    this.runner.intake.add(this.worker);
   }
 
   /** Unheard, the event would end the process. Reconnecting says the same again and again. */
@@ -69,7 +73,10 @@ function buildProcessor(options: NestWorkerOptions): Provider {
   @Processor(BUILD_QUEUE, options)
   class BuildProcessor extends JobProcessor {
     override async process(job: HeldJob, token?: string): Promise<void> {
-      await this.runner.run(BuildJob.parse(job.data), () => postpone(job, token, systemClock));
+      await this.runner.run(BuildJob.parse(job.data), {
+        giveWay: () => postpone(job, token, systemClock),
+        leave: () => putBack(job, token, systemClock),
+      });
     }
   }
   return BuildProcessor;

@@ -3,9 +3,17 @@ import { parsePlatform, runsOn } from '#oci';
 import type { BuildJob } from '#protocol';
 import { type Logger, messageOf } from '#std';
 import { type BuildRunnerOptions, ClaimedBuild } from './claimed-build.ts';
+import type { Intake } from './intake.ts';
 import { patience } from './patience.ts';
 
 export type { BuildRunnerOptions };
+
+export interface WaysOut {
+  /** called when another builder works less than this one; throws when the build is left to it */
+  readonly giveWay: () => Promise<void>;
+  /** called when this builder takes no more: the build is left to another one */
+  readonly leave: () => Promise<never>;
+}
 
 /** Takes a job from the queue to its end: claim → heartbeat → build → final event. */
 export class BuildRunner {
@@ -16,13 +24,17 @@ export class BuildRunner {
     this.#options = options;
   }
 
+  get intake(): Intake {
+    return this.#options.intake;
+  }
+
   /**
    * Resolves when this builder is done with the build, whether it ended here, was taken over, or was given back.
-   * @param giveWay called when another builder works less than this one; throws when the build is left to it
    */
-  async run(job: BuildJob, giveWay: () => Promise<void>): Promise<void> {
+  async run(job: BuildJob, { giveWay, leave }: WaysOut): Promise<void> {
     // The reconciler finds what is left lying here.
     if (this.#options.draining.aborted) return;
+    if (!this.#options.intake.isOpen) await leave();
     // Counted before the first wait: two that come at one moment do not both see the room for one.
     const others = this.#running++;
     try {
@@ -35,7 +47,8 @@ export class BuildRunner {
 
   /** The same for a part of another builder's build; these have slots of their own, and wait for nobody. */
   async runPart(job: BuildJob): Promise<void> {
-    if (!this.#options.draining.aborted) await this.#claimAndRun(job);
+    if (this.#options.draining.aborted || !this.#options.intake.isOpen) return;
+    await this.#claimAndRun(job);
   }
 
   async #hasFreer(running: number): Promise<boolean> {

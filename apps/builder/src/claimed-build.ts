@@ -45,6 +45,7 @@ import { clientSession } from './client-session.ts';
 import { EventWriter } from './event-writer.ts';
 import { FarmElsewhere } from './farm-elsewhere.ts';
 import { FollowedFlights } from './followed-flights.ts';
+import type { Intake } from './intake.ts';
 import { type Patience, patience, patientCacheStore } from './patience.ts';
 import type { Registries } from './registries.ts';
 
@@ -68,6 +69,8 @@ export interface BuildRunnerOptions {
   readonly random: Random;
   /** aborted when no more builds are to be taken */
   readonly draining: AbortSignal;
+  /** shut while an operator has drained this builder */
+  readonly intake: Intake;
   /** aborted when running builds are to go to other builders */
   readonly shutdown: AbortSignal;
 }

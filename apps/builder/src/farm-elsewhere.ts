@@ -2,7 +2,7 @@ import { type BuildQueue, HEARTBEAT_TTL_MS } from '#dispatch';
 import { type Elsewhere, encodePart, type PartEvent, PartFailure, type PinnedPart } from '#engine';
 import type { NodePlatforms } from '#executor';
 import { digestOf, formatPlatform, parsePlatform } from '#oci';
-import { type BuildEvent, type BuildResult, isFinal, type SealedParts } from '#protocol';
+import { type BuildEvent, type BuildResult, isFinal, type QueuedBuild, type SealedParts } from '#protocol';
 import { type Clock, KilnError, type Logger, messageOf, type Random, randomId, seal } from '#std';
 import type { BuilderRegistry, BuildLedger, Claim, EventFeed } from '#storage';
 import type { Patience } from './patience.ts';
@@ -78,7 +78,7 @@ export class FarmElsewhere implements Elsewhere {
     }
     const gone = new AbortController();
     const ended = new AbortController();
-    const looking = this.#look(formatPlatform(part.platform), gone, AbortSignal.any([signal, ended.signal]));
+    const looking = this.#look(build, gone, AbortSignal.any([signal, ended.signal]));
     try {
       const final = await this.#follow(buildId, onEvent, AbortSignal.any([signal, gone.signal]));
       signal.throwIfAborted();
@@ -110,13 +110,15 @@ export class FarmElsewhere implements Elsewhere {
     });
   }
 
-  /** Aborts `gone` once nobody is left who could run it. */
-  async #look(platform: string, gone: AbortController, until: AbortSignal): Promise<void> {
+  /** Aborts `gone` once nobody is left who runs or could run it. */
+  async #look({ buildId, platform = '' }: QueuedBuild, gone: AbortController, until: AbortSignal): Promise<void> {
     const { builders, clock, logger } = this.#options;
     while (!until.aborted) {
       await clock.sleep(LOOK_MS, until).catch(() => undefined);
       try {
-        if (!until.aborted && (await builders.fittest(platform, HEARTBEAT_TTL_MS)) === null) return gone.abort();
+        if (until.aborted || (await builders.fittest(platform, HEARTBEAT_TTL_MS)) !== null) continue;
+        // One that takes no more goes on with what it has.
+        if (!(await builders.isAtWork(buildId, HEARTBEAT_TTL_MS))) return gone.abort();
       } catch (thrown) {
         logger.warn('cannot tell which builders are there', { error: messageOf(thrown) });
       }

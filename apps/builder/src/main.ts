@@ -5,10 +5,11 @@ import { HEARTBEAT_PERIOD_MS, HEARTBEAT_TTL_MS, openBuildQueue, PartQueues } fro
 import { BuilderMetrics, serveMetrics } from '#metrics';
 import { formatPlatform } from '#oci';
 import { Bell, type Clock, jsonLogger, KilnError, type Logger, messageOf, once, systemClock, systemRandom } from '#std';
-import { BuilderRegistry, type BuilderState, BuildLedger, EventFeed, openDatabase, openRedis } from '#storage';
+import { BuilderRegistry, type BuilderState, BuildLedger, EventFeed, openDatabase, openRedis, Wakeups } from '#storage';
 import { BuilderModule } from './app.module.ts';
 import { BuildRunner } from './build-runner.ts';
 import { type BuilderConfig, readConfig } from './config.ts';
+import { Intake } from './intake.ts';
 import { openNode } from './node.ts';
 import { Registries } from './registries.ts';
 
@@ -41,7 +42,7 @@ async function serve(config: BuilderConfig, { draining, shutdown }: Ending): Pro
   const concurrency = config.KILN_BUILDER_CONCURRENCY;
   const platforms = engine.platforms.native.map(formatPlatform);
   const emulated = engine.platforms.emulated.map(formatPlatform);
-  await builders.register(builderId, { pid: process.pid, slots: concurrency, platforms, emulated });
+  const mayTake = await builders.register(builderId, { pid: process.pid, slots: concurrency, platforms, emulated });
   const parts = resources.use(
     new PartQueues({
       redisUrl,
@@ -51,7 +52,11 @@ async function serve(config: BuilderConfig, { draining, shutdown }: Ending): Pro
     }),
   );
   const builds = resources.use(openBuildQueue({ redisUrl, clock, logger }));
-  const metrics = new BuilderMetrics(() => ({ slots: concurrency, draining: draining.aborted }));
+  const intake = new Intake(mayTake, (thrown) =>
+    logger.error('the queue does not heed that the builder is drained or undrained', { error: thrown }),
+  );
+  if (!mayTake) logger.info('the builder is drained: it takes builds once it is undrained');
+  const metrics = new BuilderMetrics(() => ({ slots: concurrency, draining: draining.aborted || !intake.isOpen }));
   const { KILN_METRICS_LISTEN: listening, KILN_METRICS_TOKEN: token } = config;
   if (listening !== undefined) {
     if (token === undefined)
@@ -63,7 +68,16 @@ async function serve(config: BuilderConfig, { draining, shutdown }: Ending): Pro
     logger.info('figures are served', { url: served.url });
   }
   const gone = new AbortController();
-  const beating = beat(builders, { builderId, clock, draining, gone: gone.signal, metrics, logger });
+  const beating = beat(builders, {
+    builderId,
+    clock,
+    draining,
+    gone: gone.signal,
+    intake,
+    wakeups: new Wakeups(redis, logger),
+    metrics,
+    logger,
+  });
   resources.defer(async () => {
     gone.abort();
     await beating;
@@ -85,6 +99,7 @@ async function serve(config: BuilderConfig, { draining, shutdown }: Ending): Pro
     clock,
     logger,
     draining,
+    intake,
     shutdown: shutdown.signal,
   });
   const app = await NestFactory.createApplicationContext(
@@ -113,24 +128,29 @@ interface Beating {
   readonly clock: Clock;
   readonly draining: AbortSignal;
   readonly gone: AbortSignal;
+  readonly intake: Intake;
+  readonly wakeups: Wakeups;
   readonly metrics: BuilderMetrics;
   readonly logger: Logger;
 }
 
-/** Tells the farm that this builder lives, until it is gone. */
+/** Tells the farm that this builder lives, until it is gone, and hears whether it may take builds. */
 async function beat(
   builders: BuilderRegistry,
-  { builderId, clock, draining, gone, metrics, logger }: Beating,
+  { builderId, clock, draining, gone, intake, wakeups, metrics, logger }: Beating,
 ): Promise<void> {
   const say = async (state: BuilderState): Promise<void> => {
     try {
-      await builders.heartbeat(builderId, state);
+      const mayTake = await builders.heartbeat(builderId, state);
+      if (mayTake !== intake.isOpen) logger.info(mayTake ? 'the builder is undrained' : 'the builder is drained');
+      intake.set(mayTake);
     } catch (thrown) {
       metrics.heartbeatFailed();
       logger.warn('the builder’s heartbeat failed', { error: messageOf(thrown) });
     }
   };
   const bell = new Bell(clock);
+  using _ = wakeups.onBuilder(builderId, () => bell.ring());
   draining.addEventListener('abort', () => bell.ring());
   while (!gone.aborted) {
     await bell.wait(HEARTBEAT_PERIOD_MS, gone);

@@ -82,7 +82,16 @@ const examples: Readonly<Record<string, readonly (readonly [line: string, what?:
     ['kiln project create web --scope trunk', 'its default branch is trunk'],
   ],
   'project ls': [['kiln project ls'], ["kiln project ls --json | jq -r '.projects[].name'"]],
-  builder: [['kiln builder ls']],
+  builder: [['kiln builder ls'], ['kiln builder drain builder-2']],
+  'builder drain': [
+    ['kiln builder drain builder-2', 'before its machine is stopped'],
+    ['KILN_TOKEN=$OPERATOR_TOKEN kiln builder drain big-1', 'on a farm of your own: the API’s KILN_OPERATOR_TOKEN'],
+  ],
+  'builder undrain': [['kiln builder undrain builder-2']],
+  'builder join': [
+    ['kiln builder join --id big-1', 'with the API’s environment; prints the farm’s credentials'],
+    ['kiln builder join | ssh root@big-1 "cd kiln && sh"'],
+  ],
   'builder ls': [['kiln builder ls'], ['kiln builder ls --json', 'with the times of their last heartbeats']],
   webhook: [['kiln webhook create https://ci.example.com/kiln --event build.failed'], ['kiln webhook ls']],
   'webhook create': [

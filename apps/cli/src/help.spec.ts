@@ -39,9 +39,20 @@ describe('the help of', () => {
       .filter(([, command]) => !command.options.some(({ long }) => long === '--json'))
       .map(([path]) => path);
     // What they print is for machines already, or is a log, or nothing but that it is done.
-    const others = ['build', 'bake', 'up', 'down', 'logs', 'retry', 'completion', 'ci', 'summary', 'push', 'proxy'].map(
-      (name) => `kiln ${name}`,
-    );
+    const others = [
+      'build',
+      'bake',
+      'up',
+      'down',
+      'logs',
+      'retry',
+      'completion',
+      'ci',
+      'summary',
+      'push',
+      'proxy',
+      'builder join',
+    ].map((name) => `kiln ${name}`);
     expect(others).toEqual(expect.arrayContaining(without));
   });
 });

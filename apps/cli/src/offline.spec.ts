@@ -62,6 +62,8 @@ const lines: Readonly<Record<string, readonly string[]>> = {
   'project create': ['x'],
   'project ls': [],
   'builder ls': [],
+  'builder drain': ['x'],
+  'builder undrain': ['x'],
   'webhook create': ['https://ci.example.com'],
   'webhook ls': [],
   'webhook update': ['x', '--enable'],
@@ -73,7 +75,7 @@ const lines: Readonly<Record<string, readonly string[]>> = {
 };
 /** They ask no farm, or a terminal first. */
 const local =
-  /^$|^(?:up|down|status|login|logout|completion|ci|version|context.*|cache|token|project|webhook|builder)$/;
+  /^$|^(?:up|down|status|login|logout|completion|ci|version|context.*|cache|token|project|webhook|builder(?: join)?)$/;
 
 describe('without a farm', () => {
   it.each(Object.entries(lines))('kiln %s says where it looked, why, and what to do', async (path, args) => {

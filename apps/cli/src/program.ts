@@ -5,7 +5,6 @@ import type { BakeFlags } from './commands/bake.ts';
 import type { BuildCommandFlags } from './commands/build.ts';
 import type { DisownFlags } from './commands/cache-disown.ts';
 import type { CacheStatsFlags } from './commands/cache-stats.ts';
-import type { BuilderLsFlags } from './commands/builder.ts';
 import type { BuildsFlags } from './commands/builds.ts';
 import type { CacheDuFlags, CachePruneFlags } from './commands/cache.ts';
 import type { CancelFlags } from './commands/cancel.ts';
@@ -14,6 +13,7 @@ import type { ExplainFlags } from './commands/explain.ts';
 import type { DownFlags, StatusFlags, UpFlags } from './commands/farm.ts';
 import type { LogsFlags } from './commands/logs.ts';
 import { addAccess } from './commands/access.ts';
+import { addBuilders } from './commands/add-builders.ts';
 import { addContexts } from './commands/contexts.ts';
 import { addImages } from './commands/add-images.ts';
 import type { RetryFlags } from './commands/retry.ts';
@@ -50,6 +50,7 @@ export function createProgram(around?: BuildSurroundings): Command {
   addBake(program, around);
   addFarm(program);
   addBuilds(program);
+  addBuilders(program);
   addImages(program);
   addCache(program);
   addAccess(program);
@@ -209,14 +210,6 @@ function addBuilds(program: Command): void {
     .option('--json', 'as JSON')
     .option(...DATA)
     .action(async (flags: DashboardFlags) => (await import('./commands/dashboard.ts')).dashboard(flags));
-  program
-    .command('builder')
-    .description('show the builders of the farm')
-    .command('ls')
-    .description('list the builders, and what they do for the project')
-    .option('--json', 'as JSON')
-    .option(...DATA)
-    .action(async (flags: BuilderLsFlags) => (await import('./commands/builder.ts')).builderLs(flags));
   program
     .command('builds')
     .description('list builds, newest first')

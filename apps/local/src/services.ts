@@ -179,7 +179,13 @@ export function api(parts: FarmParts): ChildSpec {
   return {
     name: 'api',
     command: ['setpriv', ...boundToUs('KILL'), process.execPath, join(apps, 'api/src/main.js')],
-    env: { ...farmEnv(parts), KILN_API_HOST: '127.0.0.1', KILN_API_PORT: port, KILN_METRICS_TOKEN: identity.token },
+    env: {
+      ...farmEnv(parts),
+      KILN_API_HOST: '127.0.0.1',
+      KILN_API_PORT: port,
+      KILN_METRICS_TOKEN: identity.token,
+      KILN_OPERATOR_TOKEN: identity.token,
+    },
     logFile: logFile(layout, 'api'),
     ready: async (said) => said.has('listening') && (await answersOk(`http://127.0.0.1:${port}/readyz`)),
     stopSignal: 'SIGTERM',

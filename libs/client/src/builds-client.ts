@@ -2,7 +2,7 @@ import {
   BuildExplanation,
   type BuildFilter,
   BuilderList,
-  type BuilderView,
+  BuilderView,
   BuildList,
   BuildView,
   CacheDisowned,
@@ -66,6 +66,12 @@ export class BuildsClient {
   /** Who builds, and what they do for the project. */
   async builders(signal?: AbortSignal): Promise<readonly BuilderView[]> {
     return (await this.#connection.json(BuilderList, { path: '/v1/builders', signal })).builders;
+  }
+
+  /** Lets a builder take no more builds, or take them again; only the operator's token is good for it. */
+  async drainBuilder(id: string, drained: boolean, signal?: AbortSignal): Promise<BuilderView> {
+    const path = `/v1/builders/${encodeURIComponent(id)}/drain`;
+    return await this.#connection.json(BuilderView, { method: drained ? 'POST' : 'DELETE', path, signal });
   }
 
   cacheStatistics({ days, by, scope, limit }: CacheStatisticsQuery, signal?: AbortSignal): Promise<CacheStatistics> {

@@ -13,7 +13,14 @@ const POSTPONEMENTS_MAX = 10;
  * @throws DelayedError for the worker to see that the job is no longer its own
  */
 export async function postpone(job: HeldJob, token: string | undefined, clock: Clock): Promise<void> {
-  if (job.attemptsStarted > POSTPONEMENTS_MAX) return;
+  if (job.attemptsStarted <= POSTPONEMENTS_MAX) await putBack(job, token, clock);
+}
+
+/**
+ * Puts a job back for another worker to take, by one that takes no more itself.
+ * @throws DelayedError for the worker to see that the job is no longer its own
+ */
+export async function putBack(job: HeldJob, token: string | undefined, clock: Clock): Promise<never> {
   await job.moveToDelayed(clock.nowMs() + POSTPONE_MS, token);
   throw new DelayedError();
 }

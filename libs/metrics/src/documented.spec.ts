@@ -24,7 +24,7 @@ const panels = Panels.parse(JSON.parse(read('infra/grafana/kiln.json'))).panels.
 
 const state = {
   ...{ queued: 1, running: 2, oldestQueuedSeconds: 3, slots: 4, blobs: 5, blobBytes: 6, results: 7 },
-  builders: { ready: 1, draining: 0 },
+  builders: { ready: 1, draining: 0, drained: 0 },
   webhooks: { pending: 0, failed: 0 },
   totals: {
     ...{ buildsSubmitted: 1, savedMs: 1, savedBytes: 1, spentMs: 1 },

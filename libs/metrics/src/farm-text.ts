@@ -7,7 +7,7 @@ export interface FarmState {
   readonly running: number;
   /** of the build that has been queued for longest */
   readonly oldestQueuedSeconds: number;
-  readonly builders: Readonly<Record<'ready' | 'draining', number>>;
+  readonly builders: Readonly<Record<'ready' | 'draining' | 'drained', number>>;
   /** builds that the ready builders have room for at a time */
   readonly slots: number;
   readonly blobs: number;

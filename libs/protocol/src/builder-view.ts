@@ -3,8 +3,8 @@ import { z } from 'zod';
 /** A builder of the farm, as it tells of itself. */
 export const BuilderView = z.object({
   id: z.string(),
-  /** `draining` takes no more builds */
-  state: z.enum(['ready', 'draining', 'stopped']),
+  /** `draining` takes no more builds and goes on with those that it has; `drained` has none left, until it is undrained */
+  state: z.enum(['ready', 'draining', 'drained', 'stopped']),
   /** builds at a time */
   slots: z.int(),
   /** builds of the caller's project, and parts of them, that it works on; of others' nothing is told */

@@ -3,6 +3,7 @@ import type { BuildEvent, BuildResult } from '#protocol';
 import { isKilnError, KilnError } from '#std';
 import { BuildRow, requestOf, storedContext, wholeBuildColumns } from './build-row.ts';
 import { announceBuild } from './announce-build.ts';
+import { mayTake } from './builder-registry.ts';
 import type { Claim } from './claim.ts';
 import { bigintColumn, type Database, type Sql } from './database.ts';
 import { cancelReason, endBuild, type FinalEvent } from './end-build.ts';
@@ -61,6 +62,7 @@ export class BuildClaims {
   async claim(buildId: string, attempt: number, builderId: string): Promise<Claim | null> {
     let announced = false;
     const claim = await this.#db.transaction(async (sql): Promise<Claim | null> => {
+      if (!(await mayTake(sql, builderId))) return null;
       const id = await takeTurn(sql, { buildId, attempt });
       if (id === undefined) return null;
       const [row] = await sql.query(

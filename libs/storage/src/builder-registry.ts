@@ -1,13 +1,17 @@
 import { z } from 'zod';
 import { parsePlatform, runsOn } from '#oci';
-import { bigintColumn, type Database } from './database.ts';
+import { KilnError } from '#std';
+import { bigintColumn, type Database, type Sql } from './database.ts';
 
 export const BuilderState = z.enum(['ready', 'draining', 'stopped']);
 export type BuilderState = z.infer<typeof BuilderState>;
 
+/** What others see of it: one that an operator drained is `drained` once nothing runs on it. */
+const ShownState = z.enum([...BuilderState.options, 'drained']);
+
 export interface BuilderInfo {
   readonly id: string;
-  readonly state: BuilderState;
+  readonly state: z.infer<typeof ShownState>;
   readonly pid: number | null;
   readonly heartbeatAt: Date;
   /** that its processor runs, its own first; as `os/architecture[/variant]` */
@@ -31,7 +35,7 @@ export interface BuilderRegistration {
 
 const Row = z.object({
   id: z.string(),
-  state: BuilderState,
+  state: ShownState,
   pid: z.int().nullable(),
   heartbeat_at: z.date(),
   platforms: z.array(z.string()),
@@ -41,7 +45,24 @@ const Row = z.object({
 });
 
 const Answer = z.object({ yes: z.boolean() });
+const Drained = z.object({ drained: z.boolean() });
 const First = z.object({ platform: z.string() });
+
+/** Of `builders`; what its builds belong to does not matter here. */
+export const shownState = `CASE WHEN state <> 'ready' OR drained_at IS NULL THEN state
+  WHEN EXISTS (SELECT FROM builds WHERE owner = builders.id AND builds.state = 'running') THEN 'draining' ELSE 'drained' END`;
+const columns = (running: string): string => `id, ${shownState} AS state, pid, heartbeat_at, platforms, emulated, slots,
+  (SELECT count(*) FROM builds WHERE owner = builders.id AND builds.state = 'running'${running}) AS running`;
+
+/** Whether a builder may take what is new; holds that until the end of the transaction. */
+export async function mayTake(sql: Sql, builderId: string): Promise<boolean> {
+  const [row] = await sql.query(
+    Drained,
+    'SELECT drained_at IS NOT NULL AS drained FROM builders WHERE id = $1 FOR SHARE',
+    [builderId],
+  );
+  return row?.drained !== true;
+}
 
 /** The farm's builders, as they tell of themselves. */
 export class BuilderRegistry {
@@ -51,21 +72,59 @@ export class BuilderRegistry {
     this.#db = db;
   }
 
-  /** A builder process has begun, with room for so many builds at a time. */
+  /** A builder process has begun, with room for so many builds at a time. @returns whether it may take any */
   async register(
     id: string,
     { pid, slots = 1, platforms = [], emulated = [] }: BuilderRegistration = {},
-  ): Promise<void> {
-    await this.#db.execute(
+  ): Promise<boolean> {
+    const [row] = await this.#db.query(
+      Drained,
       `INSERT INTO builders (id, state, pid, slots, platforms, emulated) VALUES ($1, 'ready', $2, $3, $4, $5)
        ON CONFLICT (id) DO UPDATE SET state = 'ready', pid = excluded.pid, slots = excluded.slots, started_at = now(),
-         heartbeat_at = now(), platforms = excluded.platforms, emulated = excluded.emulated`,
+         heartbeat_at = now(), platforms = excluded.platforms, emulated = excluded.emulated
+       RETURNING drained_at IS NOT NULL AS drained`,
       [id, pid ?? null, slots, platforms, emulated],
     );
+    return row?.drained !== true;
   }
 
-  async heartbeat(id: string, state: BuilderState): Promise<void> {
-    await this.#db.execute('UPDATE builders SET state = $2, heartbeat_at = now() WHERE id = $1', [id, state]);
+  /** @returns whether it may take builds: an operator may have drained it */
+  async heartbeat(id: string, state: BuilderState): Promise<boolean> {
+    const [row] = await this.#db.query(
+      Drained,
+      `UPDATE builders SET state = $2, heartbeat_at = now() WHERE id = $1 RETURNING drained_at IS NOT NULL AS drained`,
+      [id, state],
+    );
+    return row?.drained !== true;
+  }
+
+  /**
+   * From when this returns, a drained builder takes no build, part or turn; what it has goes on. It stays so, whatever is started
+   * anew, until it is undrained.
+   * @throws KilnError NOT_FOUND
+   */
+  async drain(id: string, drained: boolean): Promise<BuilderInfo> {
+    await this.#db.execute(
+      'UPDATE builders SET drained_at = CASE WHEN $2 THEN coalesce(drained_at, now()) END WHERE id = $1',
+      [id, drained],
+    );
+    const [row] = await this.#db.query(Row, `SELECT ${columns('')} FROM builders WHERE id = $1`, [id]);
+    if (row === undefined)
+      throw new KilnError('NOT_FOUND', `there is no builder ${JSON.stringify(id)}`, {
+        hint: 'kiln builder ls shows those that were heard of a moment ago',
+      });
+    return infoOf(row);
+  }
+
+  /** Whether a builder that is heard of works on a build or part, whether it takes others or not. */
+  async isAtWork(buildId: string, withinMs: number): Promise<boolean> {
+    const [answer] = await this.#db.query(
+      Answer,
+      `SELECT EXISTS (SELECT FROM builds b JOIN builders o ON o.id = b.owner
+         WHERE b.id = $1 AND b.state = 'running' AND o.heartbeat_at > now() - $2 * interval '1 millisecond') AS yes`,
+      [buildId, withinMs],
+    );
+    return answer?.yes === true;
   }
 
   /** Whether another builder, heard of within `withinMs`, has room and runs fewer builds than `running`. */
@@ -76,7 +135,7 @@ export class BuilderRegistry {
          SELECT FROM builders o CROSS JOIN LATERAL (
            SELECT count(*) AS running FROM builds WHERE owner = o.id AND state = 'running'
          ) busy
-         WHERE o.id <> $1 AND o.state = 'ready' AND o.heartbeat_at > now() - $3 * interval '1 millisecond'
+         WHERE o.id <> $1 AND o.state = 'ready' AND o.drained_at IS NULL AND o.heartbeat_at > now() - $3 * interval '1 millisecond'
            AND busy.running < least(o.slots, $2)
        ) AS yes`,
       [id, running, withinMs],
@@ -91,13 +150,11 @@ export class BuilderRegistry {
   async list(withinMs: number, projectId: string | null = null): Promise<readonly BuilderInfo[]> {
     const rows = await this.#db.query(
       Row,
-      `SELECT id, state, pid, heartbeat_at, platforms, emulated, slots,
-         (SELECT count(*) FROM builds WHERE owner = builders.id AND state = 'running'
-           AND ($2::text IS NULL OR project_id = $2)) AS running FROM builders
+      `SELECT ${columns(' AND ($2::text IS NULL OR project_id = $2)')} FROM builders
        WHERE heartbeat_at > now() - $1 * interval '1 millisecond' ORDER BY id`,
       [withinMs, projectId],
     );
-    return rows.map(({ heartbeat_at: heartbeatAt, ...row }) => ({ ...row, heartbeatAt }));
+    return rows.map(infoOf);
   }
 
   /** Who should run what is for a platform: by its processor before by emulation, then who has the least to do. */
@@ -123,3 +180,5 @@ export class BuilderRegistry {
     return first?.platform ?? null;
   }
 }
+
+const infoOf = ({ heartbeat_at: heartbeatAt, ...row }: z.infer<typeof Row>): BuilderInfo => ({ ...row, heartbeatAt });

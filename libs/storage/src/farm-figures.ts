@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { shownState } from './builder-registry.ts';
 import { bigintColumn, type Database } from './database.ts';
 
 /** What an operator wants to know of the whole farm. */
@@ -7,7 +8,7 @@ export interface FarmFigures {
   readonly queued: number;
   readonly running: number;
   readonly oldestQueuedSeconds: number;
-  readonly builders: { readonly ready: number; readonly draining: number };
+  readonly builders: { readonly ready: number; readonly draining: number; readonly drained: number };
   /** of builders that are ready */
   readonly slots: number;
   readonly blobs: number;
@@ -34,7 +35,12 @@ export interface FarmTotals {
 }
 
 const Queue = z.object({ queued: bigintColumn, running: bigintColumn, oldest: z.number() });
-const Builders = z.object({ ready: bigintColumn, draining: bigintColumn, slots: bigintColumn });
+const Builders = z.object({
+  ready: bigintColumn,
+  draining: bigintColumn,
+  drained: bigintColumn,
+  slots: bigintColumn,
+});
 const Content = z.object({ blobs: bigintColumn, bytes: bigintColumn, results: bigintColumn });
 const Total = z.object({ name: z.string(), label: z.string(), value: z.number() });
 const Webhooks = z.object({ pending: bigintColumn, failed: bigintColumn });
@@ -81,8 +87,10 @@ export class FarmFigureReader {
       await this.#db.query(
         Builders,
         `SELECT count(*) FILTER (WHERE state = 'ready') AS ready, count(*) FILTER (WHERE state = 'draining') AS draining,
+           count(*) FILTER (WHERE state = 'drained') AS drained,
            coalesce(sum(slots) FILTER (WHERE state = 'ready'), 0)::bigint AS slots
-         FROM builders WHERE heartbeat_at > now() - $1 * interval '1 millisecond'`,
+         FROM (SELECT slots, ${shownState} AS state FROM builders
+           WHERE heartbeat_at > now() - $1 * interval '1 millisecond') heard`,
         [builderTtlMs],
       ),
     );

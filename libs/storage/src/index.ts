@@ -37,6 +37,7 @@ export * from './team-store.ts';
 export type { TokenLimits } from './token-rules.ts';
 export * from './registry-credential-store.ts';
 export * from './trust-rule-store.ts';
+export { Wakeups } from './wakeups.ts';
 export * from './webhook-deliveries.ts';
 export { WebhookOutbox, type WebhookOutboxOptions } from './webhook-outbox.ts';
 export { WebhookStore } from './webhook-store.ts';

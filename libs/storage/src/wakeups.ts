@@ -3,6 +3,7 @@ import type { RedisLink } from './redis.ts';
 
 export const wakeupChannel = (buildId: string): string => `build:${buildId}`;
 const WEBHOOKS_CHANNEL = 'webhooks';
+const builderChannel = (id: string): string => `builder:${id}`;
 export const cancelChannel = (buildId: string): string => `cancel:${buildId}`;
 
 /** Wakes who waits for something of a build. What is lost here costs them a second or two, nothing else. */
@@ -41,6 +42,15 @@ export class Wakeups {
 
   onCancel(buildId: string, listener: () => void): Disposable {
     return this.#redis.subscribe(cancelChannel(buildId), listener);
+  }
+
+  /** Tells a builder to look whether it may take builds. */
+  async sendBuilder(id: string): Promise<void> {
+    await this.#ring(builderChannel(id));
+  }
+
+  onBuilder(id: string, listener: () => void): Disposable {
+    return this.#redis.subscribe(builderChannel(id), listener);
   }
 
   async #ring(channel: string): Promise<void> {

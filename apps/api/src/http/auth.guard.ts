@@ -1,4 +1,5 @@
 import {
+  applyDecorators,
   type CanActivate,
   createParamDecorator,
   type CustomDecorator,
@@ -19,6 +20,7 @@ import { checkOwnPage, sessionOf } from './session-cookie.ts';
 
 const PUBLIC = Symbol('public');
 const NEEDS = Symbol('needs');
+const ACTS = Symbol('acts');
 /** What a route may need that any token is good for. */
 export const ANY = 'any';
 /** A route for who runs the farm: it tells of all projects together. */
@@ -35,8 +37,12 @@ export const Needs = (permission: Permission): CustomDecorator<symbol> => SetMet
 /** A route for whoever has a token. */
 export const AnyToken = (): CustomDecorator<symbol> => SetMetadata(NEEDS, ANY);
 
-/** A route for who has the operator's token, KILN_METRICS_TOKEN. */
+/** A route for who has the operator's token, KILN_OPERATOR_TOKEN, or that of who reads figures, KILN_METRICS_TOKEN. */
 export const ForOperator = (): CustomDecorator<symbol> => SetMetadata(NEEDS, OPERATOR);
+
+/** A route by which the operator changes the farm: the token of who reads figures is not good for it. */
+export const ByOperator = (): MethodDecorator & ClassDecorator =>
+  applyDecorators(SetMetadata(NEEDS, OPERATOR), SetMetadata(ACTS, true));
 
 /** What a token must be good for, for the handler and the class of a route; undefined for one that is for everyone. */
 export function neededFor(
@@ -85,12 +91,28 @@ export class AuthGuard implements CanActivate {
     const needed = neededFor(this.#reflector, request.method, context.getHandler(), context.getClass());
     if (needed === undefined) return true;
     const { authorization } = request.headers;
-    if (needed === OPERATOR && isMetricsToken(authorization, this.#config.KILN_METRICS_TOKEN)) return true;
+    if (needed === OPERATOR && this.#isOperator(context, authorization)) return true;
     const principal = await this.#principal(request);
-    if (needed === OPERATOR) throw notOperator(this.#config.KILN_METRICS_TOKEN);
+    if (needed === OPERATOR) throw notOperator(this.#operatorKey(context), this.#config);
     if (needed !== ANY) checkPermission(principal, needed);
     principals.set(request, principal);
     return true;
+  }
+
+  #isOperator(context: ExecutionContext, authorization: string | undefined): boolean {
+    const { KILN_OPERATOR_TOKEN: own } = this.#config;
+    return (
+      isMetricsToken(authorization, own) || isMetricsToken(authorization, this.#config[this.#operatorKey(context)])
+    );
+  }
+
+  /** The setting that holds the least token that is good for a route. */
+  #operatorKey(context: ExecutionContext): 'KILN_OPERATOR_TOKEN' | 'KILN_METRICS_TOKEN' {
+    const acts = this.#reflector.getAllAndOverride<boolean | undefined>(ACTS, [
+      context.getHandler(),
+      context.getClass(),
+    ]);
+    return acts === true ? 'KILN_OPERATOR_TOKEN' : 'KILN_METRICS_TOKEN';
   }
 
   /** A token comes first: who sends one is no page. */
@@ -103,12 +125,12 @@ export class AuthGuard implements CanActivate {
   }
 }
 
-function notOperator(token: string | undefined): KilnError {
-  return new KilnError('PERMISSION_DENIED', 'this tells of all projects, and no project’s token is good for it', {
+function notOperator(key: 'KILN_OPERATOR_TOKEN' | 'KILN_METRICS_TOKEN', config: ApiConfig): KilnError {
+  return new KilnError('PERMISSION_DENIED', 'this is about all projects, and no project’s token is good for it', {
     hint:
-      token === undefined
-        ? 'set KILN_METRICS_TOKEN where the API runs, and send that'
-        : 'send the token that the API has in KILN_METRICS_TOKEN',
+      config[key] === undefined
+        ? `set ${key} where the API runs, and send that`
+        : `send the token that the API has in ${key}`,
   });
 }
 

@@ -53,7 +53,8 @@ function needs(security: Operation['security']): string {
   const [one] = security;
   if (one === undefined) return ' Needs no token.';
   const [permission] = one.token;
-  if (permission === 'operator') return ' Needs the operator’s token, KILN_METRICS_TOKEN.';
+  if (permission === 'operator')
+    return ' Needs the operator’s token, KILN_OPERATOR_TOKEN; for /metrics KILN_METRICS_TOKEN will do.';
   return permission === undefined ? ' Needs any token.' : ` Needs a token with ${permission}.`;
 }
 

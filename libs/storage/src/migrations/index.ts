@@ -27,6 +27,7 @@ import { webhooks } from './0026-webhooks.ts';
 import { farmCounters } from './0027-farm-counters.ts';
 import { browserSessions } from './0028-browser-sessions.ts';
 import { images } from './0029-images.ts';
+import { builderDrain } from './0030-builder-drain.ts';
 
 export interface Migration {
   /** from 1, without gaps */
@@ -66,4 +67,5 @@ export const migrations: readonly Migration[] = [
   farmCounters,
   browserSessions,
   images,
+  builderDrain,
 ];
