@@ -2,7 +2,9 @@ import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { FolderContentStore } from '#content';
+import { digestOf } from '#oci';
 import { single, systemRandom } from '#std';
+import { BuildImages, type Claim } from '#storage';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { claimed, type Farm, startFarm, submitted, succeeded } from './farm.ts';
 
@@ -12,9 +14,23 @@ beforeAll(async () => {
   farm = await startFarm();
   const content = new FolderContentStore({ root: farm.contentDir, random: systemRandom });
   build = await submitted(farm);
-  await succeeded(farm, await claimed(farm, build), [{ type: 'oci', ...(await content.put(single(systemRandom(9)))) }]);
+  const claim = await claimed(farm, build);
+  for (const tag of ['1', '2', 'old']) await keptImage(claim, tag);
+  await succeeded(farm, claim, [{ type: 'oci', ...(await content.put(single(systemRandom(9)))) }]);
 });
 afterAll(() => farm[Symbol.asyncDispose]());
+
+/** An image of nothing but its config. */
+async function keptImage(claim: Claim, tag: string): Promise<void> {
+  const digest = digestOf(`image ${tag}`);
+  const descriptor = { mediaType: 'application/vnd.oci.image.manifest.v1+json', digest, size: 1 };
+  const platform = { os: 'linux', architecture: 'amd64' };
+  const variant = { platform, digest, id: digestOf(`config ${tag}`), sizeBytes: 1, history: [{ createdBy: 'CMD x' }] };
+  await new BuildImages(farm.db, claim).keep({
+    image: { descriptor, variants: [variant], createdAt: '2026-01-01T00:00:00.000Z' },
+    ...{ names: [`docker.io/acme/app:${tag}`], kept: false, documents: [], layers: [], deltas: [] },
+  });
+}
 
 describe('docs/api.md', () => {
   it('has requests that work', async () => {

@@ -217,7 +217,7 @@ function addBuilds(program: Command): void {
     .addOption(
       list(
         '--filter <key=value>',
-        'state=failed, scope=main, image=acme/app, branch=main, commit=1a2b3c4, since=24h or until=2026-01-31',
+        'state=failed, scope=main, image=acme/app, branch=main, commit=1a2b3c4, text=words, since=24h or until=2026-01-31',
       ),
     )
     .option('--json', 'as JSON')
@@ -313,7 +313,7 @@ function addCache(program: Command): void {
     .description('what the cache was good for, and why steps ran')
     .addOption(
       new Option('--by <what>', 'told apart by')
-        .choices(['cause', 'step', 'dockerfile', 'scope', 'day'])
+        .choices(['cause', 'step', 'dockerfile', 'scope', 'branch', 'day'])
         .default('cause'),
     )
     .option('--days <n>', 'how far back', '7')

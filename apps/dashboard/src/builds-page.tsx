@@ -3,6 +3,7 @@ import { Link } from 'wouter';
 import { BuildState, type BuildView } from '#protocol';
 import { farm } from './farm.ts';
 import { duration, short } from './format.ts';
+import { Week } from './week.tsx';
 import { Failure, Loading, State, StepsBar, Time, useNow } from './parts.tsx';
 import { useQueryWord } from './query-state.ts';
 
@@ -15,11 +16,32 @@ export function BuildsPage() {
   const [branch, setBranch] = useQueryWord('branch');
   const [image, setImage] = useQueryWord('image');
   const [commit, setCommit] = useQueryWord('commit');
+  const [author, setAuthor] = useQueryWord('author');
+  const [words, setWords] = useQueryWord('text');
+  const [scope, setScope] = useQueryWord('scope');
+  const [step, setStep] = useQueryWord('step');
+  const [cause, setCause] = useQueryWord('cause');
+  const [since, setSince] = useQueryWord('since');
+  const [until, setUntil] = useQueryWord('until');
+  const chips = [
+    ['scope', scope, setScope],
+    ['had to run', step, setStep],
+    ['for', cause, setCause],
+    ['since', since, setSince],
+    ['before', until, setUntil],
+  ] as const;
   const filter = {
     ...(BuildState.safeParse(state).success ? { state: [BuildState.parse(state)] } : {}),
     ...(branch === '' ? {} : { branch: [branch] }),
     ...(image === '' ? {} : { image: [image] }),
     ...(commit.length < 4 ? {} : { commit: [commit.toLowerCase()] }),
+    ...(author === '' ? {} : { author: [author] }),
+    ...(words === '' ? {} : { text: words }),
+    ...(scope === '' ? {} : { scope: [scope] }),
+    ...(step === '' ? {} : { step }),
+    ...(cause === '' ? {} : { cause }),
+    ...timeOf('since', since),
+    ...timeOf('until', until),
   };
   const list = useInfiniteQuery({
     queryKey: ['builds', filter],
@@ -41,11 +63,23 @@ export function BuildsPage() {
               <option key={each}>{each}</option>
             ))}
           </select>
+          <Word label="Text" value={words} set={setWords} />
           <Word label="Branch" value={branch} set={setBranch} />
           <Word label="Image" value={image} set={setImage} />
           <Word label="Commit" value={commit} set={setCommit} />
+          <Word label="Author" value={author} set={setAuthor} />
         </form>
       </div>
+      <p className="chips" hidden={chips.every(([, value]) => value === '')}>
+        {chips
+          .filter(([, value]) => value !== '')
+          .map(([word, value, set]) => (
+            <button key={word} type="button" onClick={() => set('')} title="Without this">
+              {word} {value} <span aria-hidden="true">×</span>
+            </button>
+          ))}
+      </p>
+      {Object.keys(filter).length === 0 && <Week />}
       {list.isError && <Failure error={list.error} retry={() => void list.refetch()} />}
       {list.isPending && <Loading />}
       {list.isSuccess && builds.length === 0 && <Empty filtered={Object.keys(filter).length > 0} />}
@@ -57,6 +91,12 @@ export function BuildsPage() {
       )}
     </>
   );
+}
+
+/** Days of the URL are those of UTC, as figures have them. */
+function timeOf(name: 'since' | 'until', value: string): Record<string, string> {
+  const at = Date.parse(value);
+  return Number.isNaN(at) ? {} : { [name]: new Date(at).toISOString() };
 }
 
 function Word(props: { readonly label: string; readonly value: string; readonly set: (value: string) => void }) {

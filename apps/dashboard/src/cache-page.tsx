@@ -4,6 +4,7 @@ import type { CacheStatistics, StatisticsBy } from '#protocol';
 import { farm } from './farm.ts';
 import { bytes, duration, hitRatio, percent } from './format.ts';
 import { Failure, Loading } from './parts.tsx';
+import { Link } from 'wouter';
 import { useQueryWord } from './query-state.ts';
 
 const Chart = lazy(() => import('./day-chart.tsx'));
@@ -76,7 +77,9 @@ export default function CachePage() {
       )}
       <Groups title="What missed most" by="step" days={days} />
       <Groups title="Why" by="cause" days={days} />
+      <Groups title="By branch" by="branch" days={days} />
       <Groups title="By scope" by="scope" days={days} />
+      <Groups title="By day" by="day" days={days} />
       {usage.data !== undefined && (
         <p className="quiet">
           The cache holds {bytes(usage.data.cacheBytes)} of {bytes(usage.data.quotaBytes)}; <code>kiln cache du</code>{' '}
@@ -104,6 +107,20 @@ function Figures({ statistics: { total, builds, cachedBuilds } }: { readonly sta
     </dl>
   );
 }
+
+const wordOf = (by: StatisticsBy, name: string): string => {
+  if (by === 'branch' && name === '') return 'no branch';
+  return by === 'cause' ? (causes[name] ?? name) : name;
+};
+
+/** The builds behind a figure. */
+function buildsOf(by: StatisticsBy, name: string, since: string): string {
+  if (by === 'day') return `/?${new URLSearchParams({ since: name, until: dayAfter(name) }).toString()}`;
+  const key = by === 'dockerfile' ? 'text' : by;
+  return `/?${new URLSearchParams({ [key]: name, since }).toString()}`;
+}
+
+const dayAfter = (day: string): string => new Date(Date.parse(day) + 86_400_000).toISOString().slice(0, 10);
 
 function Groups({ title, by, days }: { readonly title: string; readonly by: StatisticsBy; readonly days: number }) {
   const { data, error } = useStatistics(days, by, 15);
@@ -134,7 +151,9 @@ function Groups({ title, by, days }: { readonly title: string; readonly by: Stat
           <tbody>
             {data.groups.map((group) => (
               <tr key={group.name}>
-                <td className="wide">{by === 'cause' ? (causes[group.name] ?? group.name) : group.name}</td>
+                <td className="wide">
+                  <Link href={buildsOf(by, group.name, data.since)}>{wordOf(by, group.name)}</Link>
+                </td>
                 <td className="number">{by === 'cause' ? '–' : percent(hitRatio(group))}</td>
                 <td className="number">{group.misses}</td>
                 <td className="number">{duration(group.spentMs)}</td>

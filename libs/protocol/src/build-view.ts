@@ -40,6 +40,12 @@ export const BuildFilter = z.object({
   /** of each the first digits, 4 at least */
   commit: z.array(z.string().regex(/^[0-9a-f]{4,64}$/, '4 to 64 hexadecimal digits')).optional(),
   author: z.array(z.string().min(1).max(255)).optional(),
+  /** in the id, a name of the image, branch, commit, author or message; upper and lower case are the same */
+  text: z.string().min(1).max(255).optional(),
+  /** that had to run a step of this name, as statistics have it */
+  step: z.string().min(1).max(255).optional(),
+  /** that had to run a step for this cause, in a word of the statistics */
+  cause: z.string().min(1).max(64).optional(),
   /** accepted then or later */
   since: z.iso.datetime().optional(),
   /** accepted earlier */

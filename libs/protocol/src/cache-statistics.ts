@@ -1,7 +1,7 @@
 import { z } from 'zod';
 
-/** What a count can be told by. `cause` counts steps that were not found; the others count all steps. */
-export const StatisticsBy = z.enum(['day', 'scope', 'dockerfile', 'step', 'cause']);
+/** What a count can be told by. `cause` counts steps that were not found; the others count all steps. A build of no branch is of `''`. */
+export const StatisticsBy = z.enum(['day', 'scope', 'branch', 'dockerfile', 'step', 'cause']);
 export type StatisticsBy = z.infer<typeof StatisticsBy>;
 
 export const MAX_STATISTICS_DAYS = 400;

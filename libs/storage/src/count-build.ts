@@ -4,20 +4,33 @@ import type { Sql } from './database.ts';
 const NAME_LENGTH = 200;
 
 /** Of a step that ran: what its cause comes to in a word. Causes are as `MissCause` (libs/protocol) has them. */
-const cause = `CASE own.cause->>'kind'
+const causeWord = `CASE own.cause->>'kind'
     WHEN 'changed' THEN own.cause->'changes'->0->>'kind'
     WHEN 'gone' THEN own.cause->>'reason'
     ELSE coalesce(own.cause->>'kind', 'unknown') END`;
 
-/** Steps of build $1 that count; names are cut to $2. */
+/** Of step `s`: its own cause, where it ran only for what it stands on that one's. */
+const ownCause = `LATERAL (SELECT CASE WHEN s.cause->>'kind' = 'followed' THEN s.cause->'cause' ELSE s.cause END AS cause) own`;
+
+/** Name of step `s` without its number, as statistics have it. */
+const stepName = `left(regexp_replace(regexp_replace(s.name, '^\\[ *[0-9]+/[0-9]+\\] ', ''),
+  '^(\\[[^]]*?) *[0-9]+/[0-9]+\\]', '\\1]'), ${NAME_LENGTH})`;
+
+/** Whether build `b` had to run a step that statistics count under a name, or for a cause. @param values numbers of parameters */
+export const missed = (values: { readonly step: number; readonly cause: number }): string => `EXISTS (
+  SELECT FROM steps s CROSS JOIN ${ownCause}
+  WHERE s.build_id = b.id AND s.step AND s.state IN ('run', 'failed')
+    AND ($${values.step}::text IS NULL OR ${stepName} = $${values.step})
+    AND ($${values.cause}::text IS NULL OR ${causeWord} = $${values.cause}))`;
+
+/** Steps of build $1 that count. */
 const counted = `SELECT b.project_id, b.scope_id, (b.finished_at AT TIME ZONE 'UTC')::date AS day, b.request->>'dockerfile' AS dockerfile,
-         left(regexp_replace(regexp_replace(s.name, '^\\[ *[0-9]+/[0-9]+\\] ', ''),
-           '^(\\[[^]]*?) *[0-9]+/[0-9]+\\]', '\\1]'), $2) AS step,
+         ${stepName} AS step,
          CASE WHEN s.state IN ('run', 'failed') THEN 'miss' ELSE s.state END AS outcome,
-         CASE WHEN s.state IN ('run', 'failed') THEN ${cause} ELSE '' END AS cause,
+         CASE WHEN s.state IN ('run', 'failed') THEN ${causeWord} ELSE '' END AS cause,
          s.cause->>'kind' = 'followed' AS followed, s.hit, s.duration_ms
        FROM builds b JOIN steps s ON s.build_id = b.id AND s.step
-       CROSS JOIN LATERAL (SELECT CASE WHEN s.cause->>'kind' = 'followed' THEN s.cause->'cause' ELSE s.cause END AS cause) own
+       CROSS JOIN ${ownCause}
        WHERE b.id = $1 AND b.parent_id IS NULL AND s.state IN ('hit', 'joined', 'run', 'failed')`;
 
 /** Of a project, for `farm_counters`. */
@@ -42,7 +55,21 @@ export async function countBuild(sql: Sql, buildId: string): Promise<void> {
        steps = t.steps + excluded.steps, followed = t.followed + excluded.followed,
        saved_ms = t.saved_ms + excluded.saved_ms, saved_bytes = t.saved_bytes + excluded.saved_bytes,
        spent_ms = t.spent_ms + excluded.spent_ms`,
-    [buildId, NAME_LENGTH],
+    [buildId],
+  );
+  await sql.execute(
+    `INSERT INTO branch_statistics AS t (project_id, scope_id, day, branch, hits, joined, misses, followed, saved_ms, saved_bytes,
+       spent_ms)
+     SELECT c.project_id, c.scope_id, c.day, coalesce(b.source_branch, ''), count(*) FILTER (WHERE outcome = 'hit'),
+       count(*) FILTER (WHERE outcome = 'joined'), count(*) FILTER (WHERE outcome = 'miss'), count(*) FILTER (WHERE followed),
+       coalesce(sum((hit->>'savedMs')::float8), 0), coalesce(sum((hit->>'savedBytes')::bigint), 0),
+       coalesce(sum(duration_ms) FILTER (WHERE outcome = 'miss'), 0)
+     FROM (${counted}) c JOIN builds b ON b.id = $1 GROUP BY 1, 2, 3, 4
+     ON CONFLICT (project_id, day, scope_id, branch) DO UPDATE SET
+       hits = t.hits + excluded.hits, joined = t.joined + excluded.joined, misses = t.misses + excluded.misses,
+       followed = t.followed + excluded.followed, saved_ms = t.saved_ms + excluded.saved_ms,
+       saved_bytes = t.saved_bytes + excluded.saved_bytes, spent_ms = t.spent_ms + excluded.spent_ms`,
+    [buildId],
   );
   await sql.execute(
     `INSERT INTO build_statistics AS t (project_id, scope_id, day, builds, cached_builds)
@@ -67,7 +94,7 @@ export async function countBuild(sql: Sql, buildId: string): Promise<void> {
      INSERT INTO farm_counters AS t (shard, name, label, value)
      SELECT ${shard('project_id')}, name, label, sum(value) FROM figures WHERE value IS NOT NULL
      GROUP BY 1, name, label ORDER BY name, label ${add}`,
-    [buildId, NAME_LENGTH],
+    [buildId],
   );
 }
 

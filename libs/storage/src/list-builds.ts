@@ -1,6 +1,7 @@
 import { parseReference } from '#oci';
 import type { BuildFilter, StoredRequest } from '#protocol';
 import { buildColumns, BuildRow, shownState, type StoredBuild, storedBuild } from './build-row.ts';
+import { missed } from './count-build.ts';
 import type { Database } from './database.ts';
 
 export interface BuildPage {
@@ -10,13 +11,17 @@ export interface BuildPage {
   readonly filter?: BuildFilter | undefined;
 }
 
+/** What of a build people look for. */
+const searched = `concat_ws(' ', b.id, array_to_string(b.image_names, ' '), b.source_branch, b.source_commit, b.source_author,
+  b.request->'source'->>'message')`;
+
 /** Builds of a project, the newest first, without the texts of Dockerfiles; `next` is the `before` of the next page. */
 export async function listBuilds(
   db: Database,
   projectId: string,
   { limit, before, filter = {} }: BuildPage,
 ): Promise<{ readonly builds: readonly StoredBuild[]; readonly next: string | null }> {
-  const { state, scope, image, since, until, branch, commit, author } = filter;
+  const { state, scope, image, since, until, branch, commit, author, text, step, cause } = filter;
   const rows = await db.query(
     BuildRow,
     `SELECT ${buildColumns} FROM builds b WHERE b.project_id = $1 AND b.parent_id IS NULL
@@ -28,6 +33,8 @@ export async function listBuilds(
        AND ($9::text[] IS NULL OR b.source_branch = ANY ($9))
        AND ($10::text[] IS NULL OR b.source_commit LIKE ANY ($10))
        AND ($11::text[] IS NULL OR b.source_author = ANY ($11))
+       AND ($12::text IS NULL OR strpos(lower(${searched}), lower($12)) > 0)
+       AND (($13::text IS NULL AND $14::text IS NULL) OR ${missed({ step: 13, cause: 14 })})
      ORDER BY b.created_at DESC, b.id DESC LIMIT $3`,
     [
       projectId,
@@ -35,12 +42,15 @@ export async function listBuilds(
       limit + 1,
       state ?? null,
       scope ?? null,
-      image?.map(searched) ?? null,
+      image?.map(searchedName) ?? null,
       since ?? null,
       until ?? null,
       branch ?? null,
       commit?.map((digits) => `${digits}%`) ?? null,
       author ?? null,
+      text ?? null,
+      step ?? null,
+      cause ?? null,
     ],
   );
   const page = rows.slice(0, limit).map(storedBuild);
@@ -61,7 +71,7 @@ export function imageNamesOf({ tags, outputs }: StoredRequest): readonly string[
 }
 
 /** `app` stands for every tag of it. */
-function searched(image: string): string {
+function searchedName(image: string): string {
   const { registry, repository, tag } = parseReference(image);
   const name = `${registry}/${repository}`;
   return image.lastIndexOf(':') > image.lastIndexOf('/') ? `${name}:${tag ?? ''}` : name;

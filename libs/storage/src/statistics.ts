@@ -16,6 +16,9 @@ const sums = `coalesce(sum(t.steps) FILTER (WHERE t.outcome = 'hit'), 0)::bigint
   coalesce(sum(t.steps) FILTER (WHERE t.outcome = 'miss'), 0)::bigint AS misses,
   coalesce(sum(t.followed), 0)::bigint AS followed, coalesce(sum(t.saved_ms), 0) AS saved_ms,
   coalesce(sum(t.saved_bytes), 0)::bigint AS saved_bytes, coalesce(sum(t.spent_ms), 0) AS spent_ms`;
+const branchSums = `sum(t.hits)::bigint AS hits, sum(t.joined)::bigint AS joined, sum(t.misses)::bigint AS misses,
+  sum(t.followed)::bigint AS followed, sum(t.saved_ms) AS saved_ms, sum(t.saved_bytes)::bigint AS saved_bytes,
+  sum(t.spent_ms) AS spent_ms`;
 const renamed = <T extends { saved_ms: number; saved_bytes: number; spent_ms: number }>(row: T) => {
   const { saved_ms: savedMs, saved_bytes: savedBytes, spent_ms: spentMs, ...others } = row;
   return { ...others, savedMs, savedBytes, spentMs };
@@ -24,9 +27,12 @@ const Total = z.object(counts).transform(renamed);
 const Group = z.object({ name: z.string(), ...counts }).transform(renamed);
 const Builds = z.object({ since: z.string(), builds: bigintColumn, cached: bigintColumn });
 
-const groups: Readonly<Record<StatisticsBy, { readonly name: string; readonly order: string }>> = {
+const groups: Readonly<
+  Record<StatisticsBy, { readonly name: string; readonly order: string; readonly table?: string }>
+> = {
   day: { name: "to_char(t.day, 'YYYY-MM-DD')", order: 'name DESC' },
   scope: { name: 's.name', order: 'spent_ms DESC, saved_ms DESC, name' },
+  branch: { name: 't.branch', order: 'spent_ms DESC, saved_ms DESC, name', table: 'branch_statistics' },
   dockerfile: { name: 't.dockerfile', order: 'spent_ms DESC, saved_ms DESC, name' },
   step: { name: 't.step', order: 'spent_ms DESC, saved_ms DESC, name' },
   cause: { name: 't.cause', order: 'misses DESC, spent_ms DESC, name' },
@@ -57,12 +63,13 @@ export class StatisticsReader {
       values,
     );
     const [total] = await this.#db.query(Total, `SELECT ${sums} ${from('step_statistics')}`, values);
-    const { name, order } = groups[by];
+    const { name, order, table = 'step_statistics' } = groups[by];
+    const summed = table === 'step_statistics' ? sums : branchSums;
+    const misses = by === 'cause' ? "AND t.outcome = 'miss'" : '';
     const found = await this.#db.query(
       Group,
-      `SELECT ${name} AS name, ${sums} ${from('step_statistics')} AND ($4 <> 'cause' OR t.outcome = 'miss')
-       GROUP BY 1 ORDER BY ${order} LIMIT $5`,
-      [...values, by, limit + 1],
+      `SELECT ${name} AS name, ${summed} ${from(table)} ${misses} GROUP BY 1 ORDER BY ${order} LIMIT $4`,
+      [...values, limit + 1],
     );
     if (builds === undefined || total === undefined) throw new Error('a sum without a row');
     return {
@@ -79,7 +86,7 @@ export class StatisticsReader {
 
   /** Lets go of what is older than anybody may ask for. */
   async sweep(): Promise<void> {
-    for (const table of ['step_statistics', 'build_statistics'] as const)
+    for (const table of ['step_statistics', 'build_statistics', 'branch_statistics'] as const)
       await this.#db.execute(`DELETE FROM ${table} WHERE day < (now() AT TIME ZONE 'UTC')::date - $1::int`, [
         MAX_STATISTICS_DAYS,
       ]);

@@ -44,6 +44,9 @@ const ListQuery = z.object({
   branch: many(BuildFilter.shape.branch),
   commit: many(BuildFilter.shape.commit),
   author: many(BuildFilter.shape.author),
+  text: BuildFilter.shape.text,
+  step: BuildFilter.shape.step,
+  cause: BuildFilter.shape.cause,
   since: BuildFilter.shape.since,
   until: BuildFilter.shape.until,
 });

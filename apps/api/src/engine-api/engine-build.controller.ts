@@ -16,8 +16,8 @@ import { checkVersion } from './engine-system.controller.ts';
 import { messageStream, quietly } from './message-stream.ts';
 import { readRegistryConfig } from './registry-auth.ts';
 
-/** Of the project's newest images: an instruction that gave one of them used the cache. */
-const KNOWN_IMAGES = 100;
+/** Of the newest images of the name: an instruction that gave one of them used the cache. */
+const KNOWN_IMAGES = 20;
 
 /** `docker build`, without BuildKit. */
 @UseFilters(EngineFilter)
@@ -59,7 +59,7 @@ export class EngineBuildController {
     const signal = clientSignal(reply, this.#shutdown.signal);
     try {
       const asked = buildRequestOf(parameters, readRegistryConfig(config));
-      const known = await this.#known(caller);
+      const known = await this.#known(caller, asked.tags[0]);
       const submission: Submission = { request: asked, references: {}, contexts: contextOf(request, asked.contexts) };
       const { id } = await this.#accept.accept(caller, submission, { idempotencyKey: undefined, signal });
       // Who interrupts docker build means the build.
@@ -84,10 +84,16 @@ export class EngineBuildController {
     });
   }
 
-  async #known(caller: Principal): Promise<ReadonlySet<string>> {
-    const { images } = await this.#images.list(caller, { limit: KNOWN_IMAGES, all: true });
+  async #known(caller: Principal, tag: string | undefined): Promise<ReadonlySet<string>> {
+    const name = tag === undefined ? undefined : repositoryOf(tag);
+    const { images } = await this.#images.list(caller, { limit: KNOWN_IMAGES, name, all: true });
     return new Set(images.flatMap(({ id, intermediates = [] }) => [id, ...intermediates.map((each) => each.id)]));
   }
+}
+
+function repositoryOf(tag: string): string {
+  const { registry, repository } = parseReference(tag);
+  return `${registry}/${repository}`;
 }
 
 async function* contextOf(

@@ -16,14 +16,14 @@ import type { ContentStore } from '#content';
 import { familiarReference, formatReference, ImageConfigSchema, parseReference } from '#oci';
 import { BuildRequest, type ImageDetail, type ImageView } from '#protocol';
 import { collect, isKilnError, KilnError } from '#std';
-import type { EventFeed, ImageStore, Principal } from '#storage';
+import type { BuildLedger, EventFeed, ImageStore, Principal } from '#storage';
 import { z } from 'zod';
 import { AcceptBuild } from '../builds/accept-build.ts';
 import { readable } from '../builds/readable.ts';
 import { Caller } from '../http/auth.guard.ts';
 import { clientSignal } from '../http/leaving.ts';
 import { pushSubmission } from '../images/push-submission.ts';
-import { CONTENT, FEED, IMAGES, SHUTDOWN } from '../tokens.ts';
+import { CONTENT, FEED, IMAGES, LEDGER, SHUTDOWN } from '../tokens.ts';
 import { isOn } from './build-parameters.ts';
 import { EngineFilter } from './engine.filter.ts';
 import { checkVersion } from './engine-system.controller.ts';
@@ -55,6 +55,7 @@ export class EngineImagesController {
   readonly #content: ContentStore;
   readonly #accept: AcceptBuild;
   readonly #feed: EventFeed;
+  readonly #ledger: BuildLedger;
   readonly #shutdown: AbortController;
 
   constructor(
@@ -62,12 +63,14 @@ export class EngineImagesController {
     @Inject(CONTENT) content: ContentStore,
     @Inject(AcceptBuild) accept: AcceptBuild,
     @Inject(FEED) feed: EventFeed,
+    @Inject(LEDGER) ledger: BuildLedger,
     @Inject(SHUTDOWN) shutdown: AbortController,
   ) {
     this.#images = images;
     this.#content = content;
     this.#accept = accept;
     this.#feed = feed;
+    this.#ledger = ledger;
     this.#shutdown = shutdown;
   }
 
@@ -148,6 +151,13 @@ export class EngineImagesController {
       const { id } = await this.#accept.accept(caller, pushSubmission(request), { idempotencyKey: undefined, signal });
       accepted.push({ id, output: new PushOutput(image, [name]) });
     }
+    // Who interrupts docker push means the push; the farm's own end leaves it to the builders.
+    const cancel = (): void => {
+      if (this.#shutdown.signal.aborted) return;
+      for (const { id } of accepted) void this.#ledger.requestCancel(caller.projectId, id).catch(() => undefined);
+    };
+    signal.addEventListener('abort', cancel, { once: true });
+    if (signal.aborted) cancel();
     const feed = this.#feed;
     const messages = async function* (): AsyncGenerator<string> {
       for (const { id, output } of accepted) yield* messageStream(feed.watch(id, 0, signal), output, output.begin());

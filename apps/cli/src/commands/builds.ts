@@ -24,7 +24,7 @@ export async function builds(flags: BuildsFlags): Promise<void> {
   else process.stdout.write(table([['BUILD', 'STATE', 'CREATED', 'TOOK', 'STEPS', 'TAGS'], ...list.map(row)]));
 }
 
-const KEYS = 'state, scope, image, branch, commit, author, since and until';
+const KEYS = 'state, scope, image, branch, commit, author, text, step, cause, since and until';
 
 /** What `--filter` asks for: of one key any value, of several keys all. */
 export function buildFilter(filters: readonly string[], nowMs: number): BuildFilter {
@@ -35,14 +35,26 @@ export function buildFilter(filters: readonly string[], nowMs: number): BuildFil
       throw usageError(`--filter ${JSON.stringify(filter)} is not supported`, `write key=value; keys are ${KEYS}`);
     (given[key] ??= []).push(value);
   }
-  const { since, until, ...lists } = given;
+  const one = (key: string, values: readonly string[] | undefined): Record<string, string> => {
+    const [value, second] = values ?? [];
+    if (second !== undefined) throw usageError(`--filter ${key} is given twice`);
+    return value === undefined ? {} : { [key]: value };
+  };
+  const { since, until, text, step, cause, ...lists } = given;
   const at = (key: string, values: readonly string[] | undefined): Record<string, string> => {
     const [text, second] = values ?? [];
     if (text === undefined) return {};
     if (second !== undefined) throw usageError(`--filter ${key} is given twice`);
     return { [key]: new Date(nowMs - agoMs(text, nowMs, key)).toISOString() };
   };
-  const parsed = BuildFilter.safeParse({ ...lists, ...at('since', since), ...at('until', until) });
+  const parsed = BuildFilter.safeParse({
+    ...lists,
+    ...one('text', text),
+    ...one('step', step),
+    ...one('cause', cause),
+    ...at('since', since),
+    ...at('until', until),
+  });
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
   throw usageError(`--filter ${String(issue?.path[0] ?? '')}: ${issue?.message ?? ''}`, `keys are ${KEYS}`);

@@ -31,6 +31,7 @@ const NAME_LENGTH = 60;
 const heads: Readonly<Record<StatisticsBy, string>> = {
   day: 'DAY (UTC)',
   scope: 'SCOPE',
+  branch: 'BRANCH',
   dockerfile: 'DOCKERFILE',
   step: 'STEP',
   cause: 'WHY STEPS RAN',

@@ -28,6 +28,7 @@ import { farmCounters } from './0027-farm-counters.ts';
 import { browserSessions } from './0028-browser-sessions.ts';
 import { images } from './0029-images.ts';
 import { builderDrain } from './0030-builder-drain.ts';
+import { branchStatistics } from './0031-branch-statistics.ts';
 
 export interface Migration {
   /** from 1, without gaps */
@@ -68,4 +69,5 @@ export const migrations: readonly Migration[] = [
   browserSessions,
   images,
   builderDrain,
+  branchStatistics,
 ];

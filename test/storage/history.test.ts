@@ -1,0 +1,198 @@
+import type { CacheStatistics, StatisticsBy } from '#protocol';
+import { StatisticsReader } from '#storage';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { countBuild } from '../../libs/storage/src/count-build.ts';
+import { listBuilds } from '../../libs/storage/src/list-builds.ts';
+import { claimBuild, startStorage, type Storage } from './farm.ts';
+
+/** A month of a busy project. */
+const BUILDS = process.env['KILN_TEST_LENGTH'] === 'long' ? 10_000 : 2_000;
+const DAYS = 30;
+const STEPS = 4;
+
+let storage: Storage;
+let projectId: string;
+/** how long each question took, for whoever looks */
+const tookMs = new Map<string, number>();
+
+beforeAll(async () => {
+  storage = await startStorage();
+  const { db } = storage;
+  const scopes = [];
+  for (const scope of ['main', 'pr-1', 'pr-2']) {
+    const claim = await claimBuild(storage, 'one', 'default', scope);
+    ({ projectId } = claim);
+    scopes.push(claim.scopes[0].id);
+  }
+  await db.execute(
+    "UPDATE builds SET state = 'failed', finished_at = now() - interval '100 days', created_at = now() - interval '100 days'",
+  );
+  // Whole numbers, so that sums are the same in whatever order they are made.
+  await db.execute(
+    `INSERT INTO builds (project_id, id, scope_id, state, request, context_digest, context_files, context_bytes, context_sent_bytes,
+       fingerprint, image_names, source_branch, source_commit, source_author, created_at, queued_at, started_at, finished_at, turn)
+     SELECT $1, 'seed' || n, ($2::text[])[1 + n % 3], (ARRAY['succeeded', 'succeeded', 'succeeded', 'failed', 'cancelled'])[1 + n % 5],
+       json_build_object('dockerfile', 'Dockerfile' || CASE WHEN n % 7 = 0 THEN '.web' ELSE '' END,
+         'source', json_build_object('message', 'change ' || n)),
+       'sha256:' || repeat('0', 64), 1, 1, 1, 'f', ARRAY['docker.io/acme/app' || n % 11, 'docker.io/acme/app' || n % 11 || ':' || n],
+       CASE WHEN n % 4 = 0 THEN NULL ELSE 'branch-' || n % 13 END, md5(n::text), 'author' || n % 5,
+       at, at, at, at + interval '1 minute', 0
+     FROM (SELECT n, now() - (n % ${DAYS}) * interval '1 day' - n * interval '1 second' AS at FROM generate_series(1, $3::int) AS n) g`,
+    [projectId, scopes, BUILDS],
+  );
+  await db.execute(
+    `INSERT INTO steps (project_id, build_id, vertex, position, name, stage, line, step, state, duration_ms, hit, cause)
+     SELECT $1, 'seed' || n, 'sha256:' || s || repeat('0', 63), s,
+       '[stage ' || s || '/${STEPS}] RUN step ' || s || ' of ' || n % 3, 'stage', s, s < ${STEPS},
+       (ARRAY['hit', 'hit', 'joined', 'run', 'failed', 'cancelled'])[1 + (n * 7 + s) % 6], 10 * s + n % 100,
+       CASE WHEN (n * 7 + s) % 6 < 3 THEN json_build_object('savedMs', 1000 + n % 50, 'savedBytes', 4096 * s) END,
+       CASE WHEN (n * 7 + s) % 6 IN (3, 4) THEN (ARRAY[
+         '{"kind":"neverBuilt"}', '{"kind":"changed","changes":[{"kind":"files"}]}', '{"kind":"gone","reason":"evicted"}',
+         '{"kind":"followed","cause":{"kind":"changed","changes":[{"kind":"image"}]}}'])[1 + n % 4]::json END
+     FROM generate_series(1, $2::int) AS n CROSS JOIN generate_series(1, ${STEPS}) AS s`,
+    [projectId, BUILDS],
+  );
+  // As each ends, in batches of one statement: many at a time would be another way of counting.
+  for (let from = 1; from <= BUILDS; from += 500)
+    await db.transaction(async (sql) => {
+      for (let n = from; n < from + 500; n++) await countBuild(sql, `seed${n}`);
+    }, 120_000);
+  await db.execute('ANALYZE');
+});
+afterAll(async () => {
+  console.log([...tookMs].map(([what, ms]) => `${what}: ${ms.toFixed(1)} ms`).join('\n'));
+  await storage[Symbol.asyncDispose]();
+});
+
+async function timed<T>(what: string, work: () => Promise<T>): Promise<T> {
+  await work();
+  const begun = performance.now();
+  const found = await work();
+  tookMs.set(what, performance.now() - begun);
+  return found;
+}
+
+const read = (by: StatisticsBy, more: { readonly scope?: string } = {}): Promise<CacheStatistics> =>
+  timed(`statistics by ${by}${more.scope === undefined ? '' : ' of a scope'}`, () =>
+    new StatisticsReader(storage.db).read(
+      { projectId, project: 'default' },
+      { days: DAYS + 1, by, limit: 1_000, ...more },
+    ),
+  );
+
+/** Counted from the steps themselves, without what is kept. */
+const Counted = z.object({
+  name: z.string().nullable(),
+  hits: z.string().transform(Number),
+  joined: z.string().transform(Number),
+  misses: z.string().transform(Number),
+  followed: z.string().transform(Number),
+  saved: z.number(),
+  bytes: z.number(),
+  spent: z.number(),
+});
+
+async function counted(name: string, where = 'true') {
+  const rows = await storage.db.query(
+    Counted,
+    `SELECT ${name} AS name, count(*) FILTER (WHERE s.state = 'hit') AS hits, count(*) FILTER (WHERE s.state = 'joined') AS joined,
+       count(*) FILTER (WHERE s.state IN ('run', 'failed')) AS misses, count(*) FILTER (WHERE s.cause->>'kind' = 'followed') AS followed,
+       coalesce(sum((s.hit->>'savedMs')::float8), 0) AS saved, coalesce(sum((s.hit->>'savedBytes')::float8), 0) AS bytes,
+       coalesce(sum(s.duration_ms) FILTER (WHERE s.state IN ('run', 'failed')), 0) AS spent
+     FROM builds b JOIN steps s ON s.build_id = b.id JOIN scopes c ON c.id = b.scope_id
+     WHERE s.step AND s.state IN ('hit', 'joined', 'run', 'failed') AND b.id LIKE 'seed%' AND ${where} GROUP BY 1`,
+  );
+  return new Map(
+    rows.map(({ name: key, hits, joined, misses, followed, saved, bytes, spent }) => [
+      key ?? '',
+      { hits, joined, misses, followed, savedMs: saved, savedBytes: bytes, spentMs: spent },
+    ]),
+  );
+}
+
+const byName = ({ groups }: CacheStatistics) => new Map(groups.map(({ name, ...counts }) => [name, counts]));
+
+describe(`a history of ${BUILDS} builds`, () => {
+  it('has the figures that its steps give, to the last digit', async () => {
+    const all = (await counted("'all'")).get('all');
+    const words: readonly (readonly [StatisticsBy, string])[] = [
+      ['day', "to_char((b.finished_at AT TIME ZONE 'UTC')::date, 'YYYY-MM-DD')"],
+      ['scope', 'c.name'],
+      ['branch', 'b.source_branch'],
+      ['dockerfile', "b.request->>'dockerfile'"],
+      ['step', "regexp_replace(s.name, ' [0-9]/4', '')"],
+    ];
+    for (const [by, name] of words) {
+      const statistics = await read(by);
+      expect([by, statistics.total]).toEqual([by, all]);
+      expect([by, byName(statistics)]).toEqual([by, await counted(name)]);
+    }
+    const causes = await read('cause');
+    const expected = new Map([
+      ...(await counted(
+        "coalesce(s.cause->'cause'->'changes'->0->>'kind', s.cause->'changes'->0->>'kind', s.cause->>'reason', s.cause->>'kind')",
+        "s.state IN ('run', 'failed')",
+      )),
+    ]);
+    expect(byName(causes)).toEqual(expected);
+    expect((await read('step', { scope: 'pr-1' })).total).toEqual((await counted('c.name')).get('pr-1'));
+    expect([causes.builds, causes.cachedBuilds]).toEqual([BUILDS, await cached()]);
+  });
+
+  it('is listed by every filter as its rows are, page by page', async () => {
+    const count = async (where: string): Promise<number> => {
+      const [row] = await storage.db.query(
+        z.object({ n: z.string() }),
+        `SELECT count(*) AS n FROM builds b WHERE b.id LIKE 'seed%' AND ${where}`,
+      );
+      return Number(row?.n);
+    };
+    const missed = (condition: string): string =>
+      `EXISTS (SELECT FROM steps s WHERE s.build_id = b.id AND s.step AND s.state IN ('run', 'failed') AND ${condition})`;
+    const filters = [
+      [{ state: ['failed' as const] }, "b.state = 'failed'"],
+      [{ branch: ['branch-3'] }, "b.source_branch = 'branch-3'"],
+      [
+        { author: ['author2'], scope: ['main'] },
+        "b.source_author = 'author2' AND b.scope_id = (SELECT id FROM scopes WHERE name = 'main')",
+      ],
+      [{ image: ['acme/app7'] }, "'docker.io/acme/app7' = ANY (b.image_names)"],
+      [{ text: 'CHANGE 99' }, "b.request->'source'->>'message' LIKE 'change 99%' OR b.id LIKE '%change 99%'"],
+      [{ step: '[stage] RUN step 2 of 1' }, missed("s.name LIKE '%RUN step 2 of 1'")],
+      [{ cause: 'evicted' }, missed("s.cause->>'reason' = 'evicted'")],
+    ] as const;
+    for (const [filter, where] of filters) {
+      const asked = { ...filter, ...('state' in filter ? { state: [...filter.state] } : {}) };
+      const plain = JSON.parse(JSON.stringify(asked)) as typeof asked;
+      const seen: string[] = [];
+      for (let before: string | undefined; ; ) {
+        const page = await listBuilds(storage.db, projectId, { limit: 100, before, filter: plain as never });
+        seen.push(...page.builds.map(({ id }) => id));
+        if (page.next === null) break;
+        before = page.next;
+      }
+      const own = seen.filter((id) => id.startsWith('seed'));
+      expect([filter, own.length, new Set(own).size]).toEqual([filter, await count(`(${where})`), own.length]);
+      await timed(`builds by ${Object.keys(filter).join(' and ')}`, () =>
+        listBuilds(storage.db, projectId, { limit: 30, filter: plain as never }),
+      );
+    }
+    await timed('builds by a text that none has', () =>
+      listBuilds(storage.db, projectId, { limit: 30, filter: { text: 'nowhere' } }),
+    );
+    await timed('builds by a step that none has', () =>
+      listBuilds(storage.db, projectId, { limit: 30, filter: { step: 'nowhere' } }),
+    );
+    await timed('builds', () => listBuilds(storage.db, projectId, { limit: 30 }));
+  });
+});
+
+async function cached(): Promise<number> {
+  const [row] = await storage.db.query(
+    z.object({ n: z.string() }),
+    `SELECT count(*) AS n FROM builds b WHERE b.id LIKE 'seed%' AND b.state = 'succeeded' AND NOT EXISTS (
+       SELECT FROM steps s WHERE s.build_id = b.id AND s.step AND s.state NOT IN ('hit', 'joined'))`,
+  );
+  return Number(row?.n);
+}
