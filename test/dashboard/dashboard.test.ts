@@ -161,6 +161,20 @@ describe('a build', () => {
     await shoot(page, 'build');
   });
 
+  it('draws which step stands on which, and is opened from there', async () => {
+    await page.getByRole('button', { name: 'Graph' }).click();
+    await page.getByRole('region', { name: 'Graph of the steps' }).waitFor();
+    const nodes = page.locator('.graph .node');
+    await nodes.nth(4).waitFor();
+    await page.getByRole('button', { name: /RUN sleep 2; cat b\.txt, run/ }).focus();
+    await page.keyboard.press('Enter');
+    expect(page.url()).toMatch(/view=graph/);
+    await page.locator('li.open', { hasText: 'RUN sleep 2' }).waitFor();
+    await expectAccessible(page);
+    await shoot(page, 'build-graph');
+    await page.getByRole('button', { name: 'Graph' }).click();
+  });
+
   it('has its log, with colours, search and links to lines', async () => {
     await page.getByRole('button', { name: 'All steps' }).click();
     await text('line 3000 of the log').waitFor();
@@ -169,6 +183,7 @@ describe('a build', () => {
     await page.keyboard.press('Enter');
     await page.locator('.line.here', { hasText: 'line 1777 of the log' }).waitFor();
     expect(page.url()).toMatch(/line=\d+/);
+    expect(await page.getByLabel('Follow').isChecked()).toBe(false);
     await shoot(page, 'log');
     await page.goto(
       page

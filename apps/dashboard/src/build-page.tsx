@@ -11,6 +11,7 @@ import { useQueryWord } from './query-state.ts';
 import { keyOf } from './step-key.ts';
 import { type Bar, waterfall } from './waterfall.ts';
 
+const StepGraph = lazy(() => import('./step-graph.tsx'));
 const LogView = lazy(() => import('./log-view.tsx'));
 const LOOK_MS = 1_000;
 
@@ -38,7 +39,7 @@ export default function BuildPage({ id, me }: { readonly id: string; readonly me
       <BuildHeader build={build.data} nowMs={nowMs} me={me} />
       {build.data.failure !== null && <BuildFailed failure={build.data.failure} />}
       {steps.isError && <Failure error={steps.error} retry={() => void steps.refetch()} />}
-      {steps.data !== undefined && <Steps steps={steps.data} nowMs={nowMs} />}
+      {steps.data !== undefined && <Steps id={id} steps={steps.data} nowMs={nowMs} />}
       <Suspense fallback={<Loading />}>
         <LogView id={id} steps={steps.data ?? []} />
       </Suspense>
@@ -162,16 +163,35 @@ function BuildFailed({ failure }: { readonly failure: NonNullable<BuildView['fai
   );
 }
 
-function Steps({ steps, nowMs }: { readonly steps: readonly StepView[]; readonly nowMs: number }) {
+function Steps({
+  id,
+  steps,
+  nowMs,
+}: {
+  readonly id: string;
+  readonly steps: readonly StepView[];
+  readonly nowMs: number;
+}) {
   const [chosen, choose] = useQueryWord('step');
+  const [view, setView] = useQueryWord('view');
   const shown = steps.filter(({ empty }) => !empty);
   const { spanMs, bars } = waterfall(shown, nowMs);
   if (shown.length === 0) return <p className="quiet">No step is planned yet.</p>;
   return (
     <section aria-label="Steps">
-      <h2>
-        Steps <span className="quiet">{spanMs === 0 ? '' : duration(spanMs)}</span>
-      </h2>
+      <div className="heading">
+        <h2>
+          Steps <span className="quiet">{spanMs === 0 ? '' : duration(spanMs)}</span>
+        </h2>
+        <button type="button" aria-pressed={view === 'graph'} onClick={() => setView(view === 'graph' ? '' : 'graph')}>
+          Graph
+        </button>
+      </div>
+      {view === 'graph' && (
+        <Suspense fallback={<Loading />}>
+          <StepGraph id={id} steps={steps} chosen={chosen} choose={choose} />
+        </Suspense>
+      )}
       <ol className="steps">
         {shown.map((step) => {
           const key = keyOf(step);

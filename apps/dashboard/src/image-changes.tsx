@@ -61,7 +61,7 @@ function Changes({ counts, grownBytes, changes }: Awaited<ReturnType<typeof farm
         {counts.changed.toLocaleString()} changed; {grown}.
         {all > changes.length && ` The ${changes.length.toLocaleString()} largest changes:`}
       </p>
-      <div className="scroll changes" tabIndex={0} role="region" aria-label="Changes">
+      <div className="scroll file-changes" tabIndex={0} role="region" aria-label="Changes">
         <table>
           <tbody>
             {changes.map(({ path, change, before, after }) => (

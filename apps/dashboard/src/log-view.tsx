@@ -18,9 +18,18 @@ export default function LogView({ id, steps }: { readonly id: string; readonly s
   const { model, version, ended, error } = useLog(id);
   const [chosen, choose] = useQueryWord('step');
   const [wanted, setWanted] = useQueryWord('find');
-  const [lineWord, setLine] = useQueryWord('line');
+  const [lineWord, setLineWord] = useQueryWord('line');
   const [times, setTimes] = useState(false);
   const [follow, setFollow] = useState(lineWord === '');
+  // Who goes to a line stays there; who follows is at the end.
+  const setLine = (line: string): void => {
+    setFollow(false);
+    setLineWord(line);
+  };
+  const goOn = (on: boolean): void => {
+    setFollow(on);
+    if (on) setLineWord('');
+  };
   const step = steps.find((each) => keyOf(each) === chosen);
   const lines = useMemo(
     () => (step === undefined ? model.lines : model.lines.filter(({ vertex }) => vertex === step.vertex)),
@@ -49,7 +58,7 @@ export default function LogView({ id, steps }: { readonly id: string; readonly s
             <input type="checkbox" checked={times} onChange={(event) => setTimes(event.target.checked)} /> Times
           </label>
           <label>
-            <input type="checkbox" checked={follow} onChange={(event) => setFollow(event.target.checked)} /> Follow
+            <input type="checkbox" checked={follow} onChange={(event) => goOn(event.target.checked)} /> Follow
           </label>
           <a className="button" href={`/v1/builds/${encodeURIComponent(id)}/logs`} download={`${id}.log`}>
             Download

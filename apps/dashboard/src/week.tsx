@@ -6,6 +6,9 @@ import { duration, hitRatio, percent } from './format.ts';
 const LOOK_MS = 60_000;
 const DEAREST = 3;
 
+const NAME_LENGTH = 48;
+const shortened = (name: string): string => (name.length > NAME_LENGTH ? `${name.slice(0, NAME_LENGTH - 1)}…` : name);
+
 /** What the cache was good for in the last seven days, and what cost most: on one line, above the builds. */
 export function Week() {
   const week = useQuery({
@@ -15,7 +18,7 @@ export function Week() {
   });
   // The list below is what the page is for: without this it is whole.
   if (week.data === undefined || week.data.builds === 0) return null;
-  const { builds, cachedBuilds, total, groups } = week.data;
+  const { builds, cachedBuilds, total, groups, since } = week.data;
   const dear = groups.filter(({ spentMs }) => spentMs > 0);
   return (
     <section className="week" aria-label="The last seven days">
@@ -30,7 +33,10 @@ export function Week() {
           {dear.map(({ name, spentMs }, at) => (
             <span key={name}>
               {at > 0 && ' · '}
-              <Link href="/cache?days=7">{name}</Link> {duration(spentMs)}
+              <Link href={`/?${new URLSearchParams({ step: name, since }).toString()}`} title={name}>
+                {shortened(name)}
+              </Link>{' '}
+              {duration(spentMs)}
             </span>
           ))}
         </p>

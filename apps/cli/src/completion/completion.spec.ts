@@ -16,7 +16,7 @@ const of = (line: string) => {
 
 describe('what may stand where the cursor is', () => {
   it.each([
-    ['bui', ['build', 'builder', 'builds']],
+    ['bui', ['build', 'builds', 'builder']],
     ['context ', ['ls', 'show', 'use', 'create', 'update', 'rm', 'help']],
     ['cache d', ['du', 'disown']],
     ['build --pl', ['--platform']],
