@@ -1,4 +1,5 @@
 import { CreatedToken, MemberList, ProjectList, ScopeList } from '#protocol';
+import request from 'supertest';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { asker } from './caller.ts';
 import { type Farm, startFarm } from './farm.ts';
@@ -133,5 +134,38 @@ describe('scopes', () => {
       ScopeList.parse((await ask('get', '/v1/scopes', token)).body).scopes.map(({ name }) => name);
     expect(await names(farm.tokens.reader)).toContain('pr/7');
     expect(await names(farm.tokens.other)).toEqual(['main']);
+  });
+});
+
+describe('a project’s badge', () => {
+  it('is there once its administrator shows it, and tells nothing but two figures', async () => {
+    const get = (query = '') => request(farm.url).get(`/v1/projects/mine/badge.svg${query}`);
+    expect((await get()).status).toBe(404);
+    const put = (token: string, project = 'mine') =>
+      request(farm.url)
+        .put(`/v1/projects/${project}/badge`)
+        .set('authorization', `Bearer ${token}`)
+        .send({ public: true });
+    expect((await put(farm.tokens.builder)).status).toBe(403);
+    expect((await put(farm.tokens.other)).status).toBe(404);
+    expect((await put(farm.tokens.mine)).body).toMatchObject({
+      public: true,
+      url: expect.stringMatching(/\/v1\/projects\/mine\/badge\.svg$/) as unknown,
+    });
+    const shown = await get();
+    expect([shown.status, shown.headers['content-type'], shown.headers['cache-control']]).toEqual([
+      200,
+      'image/svg+xml',
+      'public, max-age=300',
+    ]);
+    expect(String(shown.body)).toContain('<title>kiln cache: no builds</title>');
+    expect(String((await get('?show=build')).body)).toContain('<title>kiln build: none</title>');
+    expect((await get('?show=tokens')).status).toBe(400);
+    const hidden = await request(farm.url)
+      .put('/v1/projects/mine/badge')
+      .set('authorization', `Bearer ${farm.tokens.mine}`)
+      .send({ public: false });
+    expect(hidden.body).toMatchObject({ public: false });
+    expect((await get()).status).toBe(404);
   });
 });

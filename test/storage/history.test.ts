@@ -1,9 +1,7 @@
 import type { CacheStatistics, StatisticsBy } from '#protocol';
-import { StatisticsReader } from '#storage';
+import { countBuild, StatisticsReader } from '#storage';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { countBuild } from '../../libs/storage/src/count-build.ts';
-import { listBuilds } from '../../libs/storage/src/list-builds.ts';
 import { claimBuild, startStorage, type Storage } from './farm.ts';
 
 /** A month of a busy project. */
@@ -167,7 +165,7 @@ describe(`a history of ${BUILDS} builds`, () => {
       const plain = JSON.parse(JSON.stringify(asked)) as typeof asked;
       const seen: string[] = [];
       for (let before: string | undefined; ; ) {
-        const page = await listBuilds(storage.db, projectId, { limit: 100, before, filter: plain as never });
+        const page = await storage.ledger.list(projectId, { limit: 100, before, filter: plain as never });
         seen.push(...page.builds.map(({ id }) => id));
         if (page.next === null) break;
         before = page.next;
@@ -175,16 +173,16 @@ describe(`a history of ${BUILDS} builds`, () => {
       const own = seen.filter((id) => id.startsWith('seed'));
       expect([filter, own.length, new Set(own).size]).toEqual([filter, await count(`(${where})`), own.length]);
       await timed(`builds by ${Object.keys(filter).join(' and ')}`, () =>
-        listBuilds(storage.db, projectId, { limit: 30, filter: plain as never }),
+        storage.ledger.list(projectId, { limit: 30, filter: plain as never }),
       );
     }
     await timed('builds by a text that none has', () =>
-      listBuilds(storage.db, projectId, { limit: 30, filter: { text: 'nowhere' } }),
+      storage.ledger.list(projectId, { limit: 30, filter: { text: 'nowhere' } }),
     );
     await timed('builds by a step that none has', () =>
-      listBuilds(storage.db, projectId, { limit: 30, filter: { step: 'nowhere' } }),
+      storage.ledger.list(projectId, { limit: 30, filter: { step: 'nowhere' } }),
     );
-    await timed('builds', () => listBuilds(storage.db, projectId, { limit: 30 }));
+    await timed('builds', () => storage.ledger.list(projectId, { limit: 30 }));
   });
 });
 

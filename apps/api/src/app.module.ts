@@ -3,6 +3,7 @@ import { APP_FILTER, APP_GUARD, APP_PIPE, DiscoveryModule } from '@nestjs/core';
 import { StandardSchemaValidationPipe } from '@nestjs/common';
 import { AuditController } from './access/audit.controller.ts';
 import { MeController } from './access/me.controller.ts';
+import { BadgeController } from './access/badge.controller.ts';
 import { BuildersController } from './builders/builders.controller.ts';
 import { MembersController } from './access/members.controller.ts';
 import { OidcController } from './access/oidc.controller.ts';
@@ -60,6 +61,7 @@ export class AppModule {
         MetricsController,
         TokensController,
         ProjectsController,
+        BadgeController,
         ScopesController,
         MembersController,
         MeController,

@@ -81,6 +81,7 @@ const examples: Readonly<Record<string, readonly (readonly [line: string, what?:
     ['kiln project create web'],
     ['kiln project create web --scope trunk', 'its default branch is trunk'],
   ],
+  'project badge': [['kiln project badge on', 'prints its address'], ['kiln project badge off']],
   'project ls': [['kiln project ls'], ["kiln project ls --json | jq -r '.projects[].name'"]],
   builder: [['kiln builder ls'], ['kiln builder drain builder-2']],
   'builder drain': [

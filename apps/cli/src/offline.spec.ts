@@ -61,6 +61,7 @@ const lines: Readonly<Record<string, readonly string[]>> = {
   'token revoke': ['x'],
   'project create': ['x'],
   'project ls': [],
+  'project badge': ['on'],
   'builder ls': [],
   'builder drain': ['x'],
   'builder undrain': ['x'],

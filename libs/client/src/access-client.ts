@@ -1,5 +1,6 @@
 import {
   AuditList,
+  BadgeView,
   CreatedToken,
   CreatedWebhook,
   ExchangedToken,
@@ -80,6 +81,11 @@ export class AccessClient {
     signal?: AbortSignal,
   ): Promise<ProjectView> {
     return this.#send(ProjectView, 'POST', path('projects'), request, signal);
+  }
+
+  /** Shows the project's badge to everybody, or to nobody. */
+  showBadge(project: string, shown: boolean, signal?: AbortSignal): Promise<BadgeView> {
+    return this.#send(BadgeView, 'PUT', path('projects', project, 'badge'), { public: shown }, signal);
   }
 
   projects(page: PageOptions = {}): Promise<ProjectList> {

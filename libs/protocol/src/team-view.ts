@@ -12,6 +12,13 @@ export type ProjectRequest = z.infer<typeof ProjectRequest>;
 export const ProjectView = z.object({ name: z.string(), team: z.string(), createdAt: z.iso.datetime() });
 export type ProjectView = z.infer<typeof ProjectView>;
 
+/** PUT /v1/projects/:project/badge: by who administers the project. */
+export const BadgeSetting = z.strictObject({ public: z.boolean() });
+export type BadgeSetting = z.infer<typeof BadgeSetting>;
+
+export const BadgeView = BadgeSetting.extend({ url: z.string() });
+export type BadgeView = z.infer<typeof BadgeView>;
+
 /** By name; `cursor` is `next` of the page before. */
 export const NamePageQuery = PageQuery.extend({ cursor: AccessName.optional() });
 export type NamePageQuery = z.infer<typeof NamePageQuery>;

@@ -1,4 +1,5 @@
 export * from './blob-index.ts';
+export { countBuild } from './count-build.ts';
 export * from './blob-leases.ts';
 export * from './blob-place-store.ts';
 export * from './build-keys.ts';
@@ -16,6 +17,7 @@ export * from './event-feed.ts';
 export { type FlightsOptions, PostgresFlights } from './flights.ts';
 export * from './image-tag-cache.ts';
 export * from './build-images.ts';
+export { type Badge, readBadge, showBadge } from './badge.ts';
 export * from './image-store.ts';
 export * from './layer-variant-store.ts';
 export * from './migrate.ts';

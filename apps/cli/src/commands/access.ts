@@ -1,4 +1,4 @@
-import { type Command, Option } from 'commander';
+import { Argument, type Command, Option } from 'commander';
 import type { ProjectCreateFlags, ProjectListFlags } from './project.ts';
 import type { WebhookCreateFlags, WebhookDeliveriesFlags, WebhookFlags, WebhookUpdateFlags } from './webhook.ts';
 import type { TokenCreateFlags, TokenListFlags, TokenRevokeFlags } from './token.ts';
@@ -48,6 +48,15 @@ export function addAccess(program: Command): void {
     .option(...DATA)
     .action(async (name: string, flags: ProjectCreateFlags) =>
       (await import('./project.ts')).projectCreate(name, flags),
+    );
+  project
+    .command('badge')
+    .description('show the project’s hit ratio to everybody, as a picture for a page, or to nobody')
+    .addArgument(new Argument('<state>', 'on or off').choices(['on', 'off']))
+    .option(...JSON_FLAG)
+    .option(...DATA)
+    .action(async (state: 'on' | 'off', flags: ProjectListFlags) =>
+      (await import('./project.ts')).projectBadge(state, flags),
     );
   project
     .command('ls')

@@ -20,6 +20,19 @@ export async function projectCreate(name: string, { scope, json, data }: Project
   process.stderr.write(`kiln token create ci --project ${made.name} --scope ${scope} makes a token of it\n`);
 }
 
+/** `kiln project badge on|off`, of the token's own project. */
+export async function projectBadge(state: 'on' | 'off', { json, data }: ProjectListFlags): Promise<void> {
+  await using client = await connect(readConfig(process.env, data));
+  const { project } = await client.access.me();
+  const badge = await client.access.showBadge(project, state === 'on');
+  if (json === true) return void process.stdout.write(`${JSON.stringify(badge, null, 2)}\n`);
+  if (state === 'off') return void process.stderr.write('nobody sees the badge\n');
+  process.stderr.write(
+    'everybody sees the hit ratio of the last 30 days; with ?show=build how the last build ended:\n',
+  );
+  process.stdout.write(`${badge.url}\n`);
+}
+
 /** `kiln project ls` */
 export async function projectLs({ json, data }: ProjectListFlags): Promise<void> {
   await using client = await connect(readConfig(process.env, data));

@@ -29,6 +29,7 @@ import { browserSessions } from './0028-browser-sessions.ts';
 import { images } from './0029-images.ts';
 import { builderDrain } from './0030-builder-drain.ts';
 import { branchStatistics } from './0031-branch-statistics.ts';
+import { publicBadges } from './0032-public-badges.ts';
 
 export interface Migration {
   /** from 1, without gaps */
@@ -70,4 +71,5 @@ export const migrations: readonly Migration[] = [
   images,
   builderDrain,
   branchStatistics,
+  publicBadges,
 ];

@@ -1,0 +1,57 @@
+import { Body, Controller, Get, Inject, Param, Put, Query, Res } from '@nestjs/common';
+import type { FastifyReply } from 'fastify';
+import { BadgeSetting, BadgeView } from '#protocol';
+import { type Database, type Principal, readBadge, showBadge } from '#storage';
+import { z } from 'zod';
+import { Caller, Needs, Public } from '../http/auth.guard.ts';
+import { Described } from '../openapi/described.ts';
+import { type ApiConfig, publicUrl } from '../config.ts';
+import { CONFIG, DATABASE } from '../tokens.ts';
+import { badgeSvg } from './badge-svg.ts';
+
+const BadgeQuery = z.object({ show: z.enum(['hits', 'build']).default('hits') });
+
+/** What of a project everybody may see, once it says so. */
+@Controller('v1/projects/:project')
+export class BadgeController {
+  readonly #db: Database;
+  readonly #config: ApiConfig;
+
+  constructor(@Inject(DATABASE) db: Database, @Inject(CONFIG) config: ApiConfig) {
+    this.#db = db;
+    this.#config = config;
+  }
+
+  @Described({
+    summary: 'a picture of the project’s hit ratio, or of how its last build ended',
+    detail: 'Of the last 30 days. Only where the project shows it: else there is none.',
+    answer: { 'image/svg+xml': z.string() },
+    errors: ['NOT_FOUND'],
+  })
+  @Public()
+  @Get('badge.svg')
+  async badge(
+    @Param('project') project: string,
+    @Query({ schema: BadgeQuery }) { show }: z.infer<typeof BadgeQuery>,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
+    const svg = badgeSvg(await readBadge(this.#db, project), show);
+    await reply
+      .header('cache-control', 'public, max-age=300')
+      .header('content-security-policy', "default-src 'none'")
+      .type('image/svg+xml')
+      .send(svg);
+  }
+
+  @Described({ summary: 'show the project’s badge to everybody, or to nobody', answer: BadgeView })
+  @Put('badge')
+  @Needs('admin')
+  async show(
+    @Caller() caller: Principal,
+    @Param('project') project: string,
+    @Body({ schema: BadgeSetting }) setting: BadgeSetting,
+  ): Promise<BadgeView> {
+    await showBadge(this.#db, caller, project, setting.public);
+    return { ...setting, url: `${publicUrl(this.#config)}/v1/projects/${encodeURIComponent(project)}/badge.svg` };
+  }
+}
