@@ -1,5 +1,5 @@
 import type { BuildEvent, NumberedEvent } from '#protocol';
-import type { EngineMessage } from './classic-output.ts';
+import { type EngineMessage, problem } from './classic-output.ts';
 
 /** What makes a docker client's messages of a build's events. */
 export interface Telling {
@@ -7,7 +7,10 @@ export interface Telling {
   see(event: BuildEvent): readonly EngineMessage[];
 }
 
-/** The messages as a daemon sends them, to the first event after which there is nothing to say. */
+/**
+ * The messages as a daemon sends them, to the first event after which there is nothing to say. An end before that is told as
+ * an error: docker's client takes one without for success.
+ */
 export async function* messageStream(
   events: AsyncIterable<NumberedEvent>,
   telling: Telling,
@@ -19,6 +22,7 @@ export async function* messageStream(
     if (messages.length > 0) yield messages.map(line).join('');
     if (telling.isOver) return;
   }
+  yield line(problem('the farm stopped answering before the end of the build, which goes on without this client'));
 }
 
 const line = (message: EngineMessage): string => `${JSON.stringify(message)}\r\n`;
