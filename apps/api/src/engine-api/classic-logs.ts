@@ -7,12 +7,16 @@ const MOST_HELD = 4 * 1024 * 1024;
 const RED = '\u001B[91m';
 const PLAIN = '\u001B[0m';
 
+/** As a daemon colours it. */
+export const coloured = ({ stream, text }: Log): string => (stream === 2 ? `${RED}${text}${PLAIN}` : text);
+
 /** What steps wrote and nobody was told yet, by vertex. */
 export class ClassicLogs {
   readonly #held = new Map<string, { texts: string[]; left: number }>();
   #size = 0;
 
-  add({ vertex, stream, text }: Log): void {
+  add(log: Log): void {
+    const { vertex, text } = log;
     const own = this.#held.get(vertex) ?? { texts: [], left: 0 };
     this.#held.set(vertex, own);
     if (own.left > 0 || this.#size + text.length > MOST_HELD) {
@@ -20,8 +24,7 @@ export class ClassicLogs {
       return;
     }
     this.#size += text.length;
-    // As a daemon colours it.
-    own.texts.push(stream === 2 ? `${RED}${text}${PLAIN}` : text);
+    own.texts.push(coloured(log));
   }
 
   take(vertex: string): readonly string[] {

@@ -201,4 +201,26 @@ describe('a build as docker build prints it', () => {
     ]);
     expect(text).toContain('[2097152 more characters are in the log of the build]');
   });
+
+  it('says all of the step in turn, however much of others is held', () => {
+    const events = [
+      planned,
+      image(1, 'box'),
+      started('b'),
+      ...Array.from({ length: 6 }, () => log('b', 'x'.repeat(1e6))),
+    ];
+    const text = said([...events, started('a'), log('a', `${'y'.repeat(1e6)} the end\n`)]);
+    expect(text).toContain('the end');
+    expect(text).not.toContain('more characters');
+  });
+
+  it('tells steps as they run where the file has too many instructions', () => {
+    const many: BuildEvent = {
+      ...{ type: 'planned', atMs, instructions: [] },
+      vertices: [{ vertex: v('a'), name: '[501/900] RUN a', stage: '', line: 501, step: true, inputs: [] }],
+    };
+    expect(said([many, started('a'), log('a', 'one\n'), done('a'), delivered])).toMatch(
+      /^\[501\/900\] RUN a\none\nSuccessfully built/,
+    );
+  });
 });

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { BuildEvent, BuildFailure, BuildResult, PlannedInstruction } from '#protocol';
-import { ClassicLogs } from './classic-logs.ts';
+import { ClassicLogs, coloured } from './classic-logs.ts';
 import { failureLine } from './failure-line.ts';
 
 /** A line of JSON of the Engine API: what is printed, what a program reads, or how it failed. */
@@ -39,6 +39,9 @@ export class ClassicOutput {
   #at = 0;
   #number = 0;
   #told: 'nothing' | 'head' | 'running' = 'nothing';
+  /** of more instructions than are told of one by one: steps by their names, as they run */
+  #isUntold = false;
+  #names: ReadonlyMap<string, string> = new Map();
   #isOver = false;
 
   constructor(options: ClassicOptions) {
@@ -57,10 +60,9 @@ export class ClassicOutput {
         return this.#advance();
       case 'vertexStarted':
         this.#outcomes.set(event.vertex, 'running');
-        return this.#advance();
+        return this.#isUntold ? this.#name(event) : this.#advance();
       case 'log':
-        this.#logs.add(event);
-        return this.#advance();
+        return this.#log(event);
       case 'vertexDone':
         this.#outcomes.set(event.vertex, event.outcome === 'hit' || event.outcome === 'done' ? 'hit' : 'made');
         return this.#advance();
@@ -87,8 +89,24 @@ export class ClassicOutput {
     }
   }
 
+  #name({ vertex }: Of<'vertexStarted'>): readonly EngineMessage[] {
+    const name = this.#names.get(vertex);
+    return name === undefined ? [] : [{ stream: `${name}\n` }];
+  }
+
+  /** Of the step in turn at once, whatever is held of others; and of every step where no instruction is told of. */
+  #log(log: Of<'log'>): readonly EngineMessage[] {
+    const { vertex } = this.#instructions[this.#at] ?? {};
+    const inTurn = this.#told === 'running' && vertex === log.vertex;
+    if (inTurn || this.#isUntold) return [{ stream: coloured(log) }];
+    this.#logs.add(log);
+    return this.#advance();
+  }
+
   /** A take-over plans again; what was told stays told. */
-  #plan({ instructions = [] }: Of<'planned'>): void {
+  #plan({ instructions = [], vertices }: Of<'planned'>): void {
+    this.#isUntold = instructions.length === 0;
+    this.#names = this.#isUntold ? new Map(vertices.map(({ vertex, name }) => [vertex, name])) : new Map();
     this.#instructions = instructions;
     this.#total = instructions.filter(({ onbuild }) => onbuild !== true).length;
   }
