@@ -3,7 +3,8 @@ import type { ImageContent } from '#protocol';
 import { single } from '#std';
 import { BlobIndex, BuildImages, type Claim, Collector, type CollectorLimits, ImageStore } from '#storage';
 import { MemoryContentStore } from '#testing';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { z } from 'zod';
 import { claimBuild, startStorage, type Storage } from './farm.ts';
 
 const limits: CollectorLimits = {
@@ -117,6 +118,34 @@ describe('an image', () => {
     await collect();
     // The copy in the other scope needs its blobs all the same.
     expect(await has('layer trusted')).toBe(true);
+  });
+
+  it('takes a name in another scope only while its blobs are there', async () => {
+    const [main, request] = [await claimBuild(storage), await claimBuild(storage, 'one', 'default', 'pr-7')];
+    const digest = await keep(main, 'a', ['docker.io/acme/app:1']);
+    // As the collector does where the image was removed a moment ago.
+    await storage.db.execute('UPDATE blobs SET removed_at = now() WHERE digest = $1', [digestOf('layer a')]);
+    await expect(images.tag(of(request), digest, 'acme/app:mine')).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    expect((await images.list(of(request), { limit: 9, name: 'acme/app:mine', all: false })).images).toEqual([]);
+  });
+
+  it('stays when a build gives it a name while its last one is taken', async () => {
+    const claim = await claimBuild(storage);
+    const digest = await keep(claim, 'a', ['docker.io/acme/app:1']);
+    const removed = await storage.db.transaction(async (sql) => {
+      await sql.execute('UPDATE images SET used_at = now() WHERE digest = $1', [digest]);
+      await sql.execute(
+        "INSERT INTO image_names SELECT project_id, scope_id, 'docker.io/acme/app:2', digest FROM images",
+      );
+      const removal = images.remove(of(claim), 'acme/app:1', { force: false });
+      await vi.waitFor(async () => {
+        const { length } = await storage.db.query(z.object({}), 'SELECT FROM pg_locks WHERE NOT granted');
+        expect(length).toBeGreaterThan(0);
+      });
+      return { removal };
+    });
+    expect(await removed.removal).toEqual({ untagged: ['docker.io/acme/app:1'], deleted: [] });
+    expect((await images.get(of(claim), digest)).names).toEqual(['docker.io/acme/app:2']);
   });
 
   it('of another project is not there', async () => {

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Sql } from './database.ts';
-import { dropImage } from './image-store.ts';
+import { dropImage } from './drop-image.ts';
 
 const ROWS = 200;
 const Row = z.object({ project_id: z.string(), scope_id: z.string(), digest: z.string() });

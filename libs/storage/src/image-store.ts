@@ -15,6 +15,8 @@ import {
   nearestImages,
   unknownImage,
 } from './image-row.ts';
+import { copyImage } from './copy-image.ts';
+import { deleteImage, freeBlobs } from './drop-image.ts';
 import type { Principal } from './principal.ts';
 
 type Reader = Pick<Principal, 'projectId' | 'scopeId'>;
@@ -76,11 +78,12 @@ export class ImageStore {
     await this.#db.transaction(async (sql) => {
       const { row } = await this.#find(sql, await imageReader(sql, caller), image);
       if (row.scope_id !== scopeId) await copyImage(sql, { projectId, from: row.scope_id, to: scopeId, image: row });
-      await sql.execute('UPDATE images SET used_at = now() WHERE project_id = $1 AND scope_id = $2 AND digest = $3', [
-        projectId,
-        scopeId,
-        row.digest,
-      ]);
+      const known = await sql.execute(
+        'UPDATE images SET used_at = now() WHERE project_id = $1 AND scope_id = $2 AND digest = $3',
+        [projectId, scopeId, row.digest],
+      );
+      // Somebody removed it a moment ago.
+      if (known === 0) throw unknownImage(image);
       await sql.execute(
         `INSERT INTO image_names (project_id, scope_id, name, digest) VALUES ($1, $2, $3, $4)
          ON CONFLICT (project_id, scope_id, name) DO UPDATE SET digest = excluded.digest`,
@@ -104,6 +107,10 @@ export class ImageStore {
           'PERMISSION_DENIED',
           `the image ${image} is of the scope ${row.scope}, which this one inherits`,
         );
+      const key = { projectId, scopeId, digest: row.digest };
+      // In the order in which a build that gives it a name takes them: it has it before this, or anew after it.
+      await freeBlobs(sql, key);
+      await sql.execute(HELD, [projectId, scopeId, row.digest]);
       const own = (await sql.query(Name, NAMES_OF, [projectId, scopeId, row.digest])).map((found) => found.name);
       if (name === undefined && own.length > 1 && !force) {
         throw new KilnError('CONFLICT', `the image has ${own.length} names: ${own.join(', ')}`, {
@@ -117,7 +124,7 @@ export class ImageStore {
         untagged,
       ]);
       if (untagged.length < own.length) return { untagged, deleted: [] };
-      await dropImage(sql, { projectId, scopeId, digest: row.digest });
+      await deleteImage(sql, key);
       return { untagged, deleted: [row.digest] };
     });
   }
@@ -153,6 +160,7 @@ export class ImageStore {
   }
 }
 
+const HELD = 'SELECT FROM images WHERE project_id = $1 AND scope_id = $2 AND digest = $3 FOR UPDATE';
 const NAMES_OF =
   'SELECT name FROM image_names WHERE project_id = $1 AND scope_id = $2 AND digest = $3 ORDER BY name FOR UPDATE';
 
@@ -183,50 +191,4 @@ function searchedName(name: string): string {
 function digitsOf(image: string): string | undefined {
   const [, digits] = /^(?:[^@]*@)?(?:sha256:)?([0-9a-f]{4,64})$/.exec(image) ?? [];
   return digits !== undefined && digits.length >= MIN_DIGITS ? digits : undefined;
-}
-
-interface ImageKey {
-  readonly projectId: string;
-  readonly scopeId: string;
-  readonly digest: string;
-}
-
-/** What only it needed is looked at by the collector at once. */
-export async function dropImage(sql: Sql, { projectId, scopeId, digest }: ImageKey): Promise<void> {
-  await sql.execute(
-    `WITH freed AS (SELECT blob FROM image_blobs WHERE project_id = $1 AND scope_id = $2 AND digest = $3 AND kept)
-     UPDATE blobs b SET check_at = least(b.check_at, now())
-     FROM (SELECT digest FROM blobs WHERE digest IN (SELECT blob FROM freed) ORDER BY digest FOR NO KEY UPDATE) o
-     WHERE b.digest = o.digest`,
-    [projectId, scopeId, digest],
-  );
-  await sql.execute('DELETE FROM images WHERE project_id = $1 AND scope_id = $2 AND digest = $3', [
-    projectId,
-    scopeId,
-    digest,
-  ]);
-}
-
-interface Copying {
-  readonly projectId: string;
-  readonly from: string;
-  readonly to: string;
-  readonly image: ImageRow;
-}
-
-/** Into a scope that inherits it. */
-async function copyImage(sql: Sql, { projectId, from, to, image }: Copying): Promise<void> {
-  const key = [projectId, from, to, image.digest];
-  await sql.execute(
-    `INSERT INTO images (project_id, scope_id, digest, id, kept, image, build_id)
-     SELECT project_id, $3, digest, id, kept, image, build_id FROM images
-     WHERE project_id = $1 AND scope_id = $2 AND digest = $4 ON CONFLICT DO NOTHING`,
-    key,
-  );
-  await sql.execute(
-    `INSERT INTO image_blobs (project_id, scope_id, digest, blob, kept)
-     SELECT project_id, $3, digest, blob, kept FROM image_blobs
-     WHERE project_id = $1 AND scope_id = $2 AND digest = $4 ON CONFLICT DO NOTHING`,
-    key,
-  );
 }

@@ -1,0 +1,36 @@
+import type { Digest } from '#oci';
+import type { Sql } from './database.ts';
+import { holdBlobs } from './hold-blobs.ts';
+import { type ImageRow, unknownImage } from './image-row.ts';
+
+export interface Copying {
+  readonly projectId: string;
+  readonly from: string;
+  readonly to: string;
+  readonly image: ImageRow;
+}
+
+/** Into a scope that inherits it. @throws KilnError NOT_FOUND where it has been removed meanwhile, and blobs of it collected */
+export async function copyImage(sql: Sql, { projectId, from, to, image }: Copying): Promise<void> {
+  if ((await holdBlobs(sql, neededBy(image))).size > 0) throw unknownImage(image.digest);
+  const key = [projectId, from, to, image.digest];
+  await sql.execute(
+    `INSERT INTO images (project_id, scope_id, digest, id, kept, image, build_id)
+     SELECT project_id, $3, digest, id, kept, image, build_id FROM images
+     WHERE project_id = $1 AND scope_id = $2 AND digest = $4 ON CONFLICT DO NOTHING`,
+    key,
+  );
+  await sql.execute(
+    `INSERT INTO image_blobs (project_id, scope_id, digest, blob, kept)
+     SELECT project_id, $3, digest, blob, kept FROM image_blobs
+     WHERE project_id = $1 AND scope_id = $2 AND digest = $4 ON CONFLICT DO NOTHING`,
+    key,
+  );
+}
+
+/** What it cannot be without; the lists of what layers change may never have been stored. */
+function neededBy({ image: { descriptor, variants }, kept }: ImageRow): readonly Digest[] {
+  const documents = [descriptor.digest, ...variants.flatMap(({ digest, id }) => [digest, id])];
+  const layers = variants.flatMap(({ history }) => history.flatMap(({ layer }) => layer?.descriptor.digest ?? []));
+  return [...new Set(kept ? [...documents, ...layers] : documents)];
+}
