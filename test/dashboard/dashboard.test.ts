@@ -175,6 +175,12 @@ describe('a build', () => {
     await page.getByRole('button', { name: 'Graph' }).click();
   });
 
+  it('has the layers with the steps that made them, and what changed since', async () => {
+    await page.getByRole('region', { name: 'Layers by step' }).getByRole('link', { name: '4/5' }).waitFor();
+    const since = page.getByRole('link', { name: /^what changed since build/ });
+    expect(await since.getAttribute('href')).toContain('?with=sha256:');
+  });
+
   it('has its log, with colours, search and links to lines', async () => {
     await page.getByRole('button', { name: 'All steps' }).click();
     await text('line 3000 of the log').waitFor();

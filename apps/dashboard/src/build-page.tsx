@@ -12,6 +12,7 @@ import { keyOf } from './step-key.ts';
 import { type Bar, waterfall } from './waterfall.ts';
 
 const StepGraph = lazy(() => import('./step-graph.tsx'));
+const BuildLayers = lazy(() => import('./build-layers.tsx'));
 const LogView = lazy(() => import('./log-view.tsx'));
 const LOOK_MS = 1_000;
 
@@ -34,12 +35,20 @@ export default function BuildPage({ id, me }: { readonly id: string; readonly me
   const nowMs = useNow(500, !ended);
   if (build.data === undefined)
     return build.isError ? <Failure error={build.error} retry={() => void build.refetch()} /> : <Loading />;
+  const { result, request } = build.data;
+  // Only what is named is kept as an image.
+  const image = request.tags.length > 0 ? result?.digest : undefined;
   return (
     <article className="build">
       <BuildHeader build={build.data} nowMs={nowMs} me={me} />
       {build.data.failure !== null && <BuildFailed failure={build.data.failure} />}
       {steps.isError && <Failure error={steps.error} retry={() => void steps.refetch()} />}
       {steps.data !== undefined && <Steps id={id} steps={steps.data} nowMs={nowMs} />}
+      {image !== undefined && steps.data !== undefined && (
+        <Suspense fallback={<Loading />}>
+          <BuildLayers build={build.data} digest={image} steps={steps.data} />
+        </Suspense>
+      )}
       <Suspense fallback={<Loading />}>
         <LogView id={id} steps={steps.data ?? []} />
       </Suspense>
@@ -228,11 +237,14 @@ function StepRow({ step, bar, open, toggle }: StepRowProps) {
         <span className="number">
           {(step.durationMs ?? 0) < 1 || step.state === 'hit' ? '' : duration(step.durationMs ?? 0)}
         </span>
-        <svg className="bar" viewBox="0 0 1000 10" preserveAspectRatio="none" aria-hidden="true">
+        <span className="bar" aria-hidden="true">
           {bar !== undefined && (
-            <rect className={step.state} x={bar.left * 1_000} width={Math.max(bar.width * 1_000, 4)} height="10" />
+            <span
+              className={`fill ${step.state}`}
+              style={{ left: `${bar.left * 100}%`, width: `max(4px, ${bar.width * 100}%)` }}
+            />
           )}
-        </svg>
+        </span>
       </button>
       {step.cause !== null && !open && <p className="cause quiet">miss: {missText(step.cause)}</p>}
       {open && <StepDetail step={step} />}

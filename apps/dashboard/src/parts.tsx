@@ -55,11 +55,17 @@ export function StepsBar({ steps: { total, hit, run, joined } }: { readonly step
   const words = `${hit} hit, ${joined} joined, ${run} run of ${total}`;
   return (
     <span className="steps-bar" role="img" aria-label={words} title={words}>
-      <svg viewBox={`0 0 ${Math.max(total, 1)} 1`} preserveAspectRatio="none" aria-hidden="true">
-        <rect className="hit" width={hit} height="1" />
-        <rect className="joined" x={hit} width={joined} height="1" />
-        <rect className="run" x={hit + joined} width={run} height="1" />
-      </svg>
+      {[
+        ['hit', hit],
+        ['joined', joined],
+        ['run', run],
+      ].map(([state, count]) => (
+        <span
+          key={state}
+          className={`fill ${state}`}
+          style={{ width: `${(100 * Number(count)) / Math.max(total, 1)}%` }}
+        />
+      ))}
     </span>
   );
 }
