@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { FolderContentStore } from '#content';
 import { digestOf, hexOf } from '#oci';
-import { type BuildEvent, BuilderList, BuildView, NumberedEvent } from '#protocol';
+import { type BuildEvent, type LogSearch, BuilderList, BuildView, NumberedEvent } from '#protocol';
 import { single, systemRandom } from '#std';
 import { BuilderRegistry } from '#storage';
 import { flushRedis } from '#testing';
@@ -231,6 +231,25 @@ describe('events', () => {
     expect((await get(`/v1/builds/${id}/steps`)).body).toMatchObject({
       steps: [{ name: '[2/2] RUN make', state: 'run' }],
     });
+  });
+
+  it('are searched by lines, with bounded answers', async () => {
+    const id = await submitted();
+    const claim = await claimed(farm, id);
+    const long = `${'x'.repeat(2_000)}NEEDLE${'y'.repeat(2_000)}`;
+    await farm.ledger.append(claim, [log('one needle\ntw'), log(`o\nthree Needle\n${long}\nfour\nneedle`)]);
+    const search = async (query: string) => (await get(`/v1/builds/${id}/logs/search?${query}`)).body as LogSearch;
+    const first = await search('text=needle&limit=2');
+    expect(first).toMatchObject({ next: 3, matches: [{ line: 1 }, { line: 3, text: 'three Needle' }] });
+    const rest = await search('text=needle&after=3');
+    expect(rest).toMatchObject({ next: null, lines: 5, matches: [{ line: 4 }] });
+    expect(rest.matches[0]?.text).toContain('NEEDLE');
+    expect(rest.matches[0]?.text).toHaveLength(500);
+    await farm.ledger.finish(claim, cancelled);
+    expect(await search('text=needle&after=4')).toMatchObject({ lines: 6, matches: [{ line: 6, text: 'needle' }] });
+    expect((await get(`/v1/builds/${id}/logs/search?text=`)).body).toMatchObject({ status: 400, field: 'text' });
+    const others = await get(`/v1/builds/${id}/logs/search?text=x`).set('authorization', `Bearer ${farm.tokens.other}`);
+    expect(others.status).toBe(404);
   });
 
   it('come of one step alone, and as lines of JSON, so far or to the end', async () => {

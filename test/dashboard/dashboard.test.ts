@@ -7,6 +7,8 @@ import { EmbeddedFarm } from '../farm/embedded-farm.ts';
 import { expectAccessible, shoot, startBrowser } from './browser.ts';
 
 const MAX_FIRST_LOAD_BYTES = 200_000;
+/** Of about 100 bytes. */
+const BIG_LINES = process.env['KILN_TEST_LENGTH'] === 'long' ? 1_000_000 : 60_000;
 
 let farm: EmbeddedFarm;
 let browser: Browser;
@@ -248,6 +250,34 @@ describe('images', () => {
     await page.getByRole('button', { name: 'Remove' }).click();
     await page.getByRole('link', { name: 'acme/web:3' }).waitFor();
     expect(await page.getByRole('link', { name: 'acme/web:1' }).count()).toBe(0);
+  });
+});
+
+describe('a long log', () => {
+  it('is shown, its end and what is searched near it, in little memory', async () => {
+    await write({
+      Dockerfile: `FROM busybox:1\nRUN seq 1 ${BIG_LINES} | awk '{ printf "line %07d of a long log, %070d\\n", $1, 0 }'\n`,
+    });
+    expect((await build('acme/web:long')).code).toBe(0);
+    await page.goto(`${url}/?text=web:long`);
+    await page.getByRole('link', { name: 'acme/web:long' }).click();
+    const wanted = (line: number): string => `line ${String(line).padStart(7, '0')} of a long log`;
+    // Follows to the end.
+    await page.locator('.line', { hasText: wanted(BIG_LINES) }).waitFor({ timeout: 120_000 });
+    await page.getByLabel('Search the log').fill(wanted(BIG_LINES - 17));
+    await text('1 found').waitFor();
+    await page.keyboard.press('Enter');
+    await page.locator('.line.here', { hasText: wanted(BIG_LINES - 17) }).waitFor();
+    await page.getByLabel('Search the log').fill('a long log');
+    await text('1,000 and more found').waitFor();
+    expect(await page.locator('.line').count()).toBeLessThan(200);
+    await expectAccessible(page);
+    await shoot(page, 'log-long');
+    const client = await context.newCDPSession(page);
+    await client.send('HeapProfiler.collectGarbage');
+    const { usedSize } = await client.send('Runtime.getHeapUsage');
+    console.log(`log of ${BIG_LINES} lines: ${Math.round(usedSize / 1e6)} MB in the browser`);
+    expect(usedSize).toBeLessThan(100e6 + BIG_LINES * 500);
   });
 });
 

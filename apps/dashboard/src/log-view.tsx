@@ -1,17 +1,24 @@
-import { useVirtualizer } from '@tanstack/react-virtual';
+import { useQuery } from '@tanstack/react-query';
 import Anser from 'anser';
 import { useEffect, useMemo, useRef, useState } from 'react';
-import { partsOf, type StepView } from '#protocol';
-import { findLines, type LogLine } from './log-model.ts';
+import { type LogLine, partsOf, type StepView } from '#protocol';
+import { farm } from './farm.ts';
+import { LINE_PX, lineWindow, scrollTo } from './line-window.ts';
+import { findLines } from './log-model.ts';
 import { Failure } from './parts.tsx';
 import { keyOf } from './step-key.ts';
 import { useLog } from './use-log.ts';
 import { useQueryWord } from './query-state.ts';
 
-const LINE_PX = 20;
 /** Borders, and room for a scroll bar. */
 const FRAME_PX = 18;
 const NEAR_END_PX = 40;
+const FIRST_VIEW_PX = 600;
+/** Longer logs are searched by the farm. */
+const SEARCHED_HERE = 20_000;
+const MOST_FOUND = 1_000;
+/** Who types on asks nothing yet. */
+const TYPING_MS = 250;
 
 /** A build's log, or that of the step in the URL: only the lines that are seen are drawn. */
 export default function LogView({ id, steps }: { readonly id: string; readonly steps: readonly StepView[] }) {
@@ -35,7 +42,7 @@ export default function LogView({ id, steps }: { readonly id: string; readonly s
     () => (step === undefined ? model.lines : model.lines.filter(({ vertex }) => vertex === step.vertex)),
     [model, version, step],
   );
-  const found = useMemo(() => findLines(lines, wanted), [lines, version, wanted]);
+  const { found, more } = useFound({ id, lines, wanted, version, ended, step: chosen === '' ? undefined : chosen });
   const names = useMemo(() => new Map(steps.map(({ vertex, name }) => [vertex, partsOf(name).place])), [steps]);
   return (
     <section aria-label="Log" className="log">
@@ -51,6 +58,7 @@ export default function LogView({ id, steps }: { readonly id: string; readonly s
             wanted={wanted}
             setWanted={setWanted}
             found={found}
+            more={more}
             line={Number(lineWord)}
             go={(at) => setLine(String(at + 1))}
           />
@@ -78,15 +86,47 @@ export default function LogView({ id, steps }: { readonly id: string; readonly s
   );
 }
 
+interface Searched {
+  readonly id: string;
+  readonly step: string | undefined;
+  readonly lines: readonly LogLine[];
+  readonly wanted: string;
+  readonly version: number;
+  readonly ended: boolean;
+}
+
+/** Places of the lines that have the text: of a short log looked for here, of a long one by the farm. */
+function useFound({ id, step, lines, wanted, version, ended }: Searched): {
+  readonly found: readonly number[];
+  readonly more: boolean;
+} {
+  const long = lines.length > SEARCHED_HERE;
+  const here = useMemo(() => (long ? [] : findLines(lines, wanted)), [long, lines, version, wanted]);
+  const there = useQuery({
+    queryKey: ['search', id, step, wanted, ended],
+    enabled: long && wanted !== '',
+    staleTime: Infinity,
+    queryFn: async ({ signal }) => {
+      await new Promise((resolve) => setTimeout(resolve, TYPING_MS));
+      signal.throwIfAborted();
+      return await farm.searchLog(id, { text: wanted, step, after: 0, limit: MOST_FOUND }, signal);
+    },
+  });
+  const asked = useMemo(() => there.data?.matches.map(({ line }) => line - 1) ?? [], [there.data]);
+  return long ? { found: asked, more: typeof there.data?.next === 'number' } : { found: here, more: false };
+}
+
 interface SearchProps {
   readonly wanted: string;
   readonly setWanted: (text: string) => void;
   readonly found: readonly number[];
+  /** there is more than that */
+  readonly more: boolean;
   readonly line: number;
   readonly go: (at: number) => void;
 }
 
-function Search({ wanted, setWanted, found, line, go }: SearchProps) {
+function Search({ wanted, setWanted, found, more, line, go }: SearchProps) {
   const jump = (back: boolean): void => {
     const next = back ? found.findLast((at) => at + 1 < line) : found.find((at) => at + 1 > line);
     const to = next ?? (back ? found.at(-1) : found[0]);
@@ -106,7 +146,8 @@ function Search({ wanted, setWanted, found, line, go }: SearchProps) {
       />
       {wanted !== '' && (
         <span className="quiet" role="status">
-          {found.length} found; Enter goes on
+          {found.length.toLocaleString()}
+          {more ? ' and more' : ''} found; Enter goes on
         </span>
       )}
     </>
@@ -127,20 +168,34 @@ interface LinesProps {
 
 function Lines({ lines, names, times, follow, setFollow, wanted, line, setLine }: LinesProps) {
   const box = useRef<HTMLDivElement>(null);
-  const rows = useVirtualizer({
-    count: lines.length,
-    getScrollElement: () => box.current,
-    estimateSize: () => LINE_PX,
-    overscan: 30,
-  });
   const { length } = lines;
+  const [{ scrollPx, viewPx }, setView] = useState({ scrollPx: 0, viewPx: FIRST_VIEW_PX });
+  const look = (): void => {
+    const { current } = box;
+    if (current !== null) setView({ scrollPx: current.scrollTop, viewPx: current.clientHeight });
+  };
+  const rows = lineWindow(length, scrollPx, viewPx);
   useEffect(() => {
-    if (follow && line === 0) rows.scrollToIndex(length - 1, { align: 'end' });
-  }, [follow, length, line, rows]);
+    const { current } = box;
+    if (current === null) return;
+    const sized = new ResizeObserver(look);
+    sized.observe(current);
+    return () => sized.disconnect();
+  }, []);
+  useEffect(() => {
+    const { current } = box;
+    if (current === null || !follow || line !== 0) return;
+    current.scrollTop = current.scrollHeight;
+    look();
+  }, [follow, length, line]);
   const there = line >= 1 && line <= length;
   useEffect(() => {
-    if (there) rows.scrollToIndex(line - 1, { align: 'center' });
-  }, [there, line, rows]);
+    const { current } = box;
+    if (current === null || !there) return;
+    current.scrollTop = scrollTo(line - 1, length, current.clientHeight);
+    look();
+    // Lines that come later leave it where it is, unless the height of all is another scale.
+  }, [there, line]);
   const scrolled = (): void => {
     const { current } = box;
     if (current === null) return;
@@ -154,19 +209,19 @@ function Lines({ lines, names, times, follow, setFollow, wanted, line, setLine }
       tabIndex={0}
       role="region"
       aria-label="Lines of the log"
+      onScroll={look}
       onWheel={scrolled}
       style={{ height: `min(65vh, ${lines.length * LINE_PX + FRAME_PX}px)` }}
     >
-      <div style={{ height: rows.getTotalSize(), position: 'relative' }}>
-        {rows.getVirtualItems().map(({ index, start }) => {
-          const each = lines[index];
-          if (each === undefined) return null;
+      <div style={{ height: rows.heightPx, position: 'relative', overflow: 'clip' }}>
+        {lines.slice(rows.first, rows.end).map((each, at) => {
+          const index = rows.first + at;
           const here = index + 1 === line;
           return (
             <div
               key={index}
               className={`line ${each.kind}${here ? ' here' : ''}`}
-              style={{ transform: `translateY(${start}px)` }}
+              style={{ transform: `translateY(${rows.top(index)}px)` }}
             >
               <button
                 type="button"

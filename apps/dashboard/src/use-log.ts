@@ -2,6 +2,10 @@ import { useEffect, useRef, useState } from 'react';
 import { farm } from './farm.ts';
 import { LogModel } from './log-model.ts';
 
+const PAUSE_MS = 16;
+const LONG_LINES = 20_000;
+const LONG_PAUSE_MS = 300;
+
 export interface LiveLog {
   readonly model: LogModel;
   /** counts what came: the model itself stays the same */
@@ -10,7 +14,7 @@ export interface LiveLog {
   readonly error: unknown;
 }
 
-/** A build's log as it comes; drawn at most once a frame, however much comes. */
+/** A build's log as it comes; drawn now and then, however much comes. */
 export function useLog(id: string): LiveLog {
   const model = useRef(new LogModel());
   const [state, setState] = useState<Omit<LiveLog, 'model'>>({ version: 0, ended: false, error: undefined });
@@ -19,10 +23,12 @@ export function useLog(id: string): LiveLog {
     const log = (model.current = new LogModel());
     let frame = 0;
     const draw = (): void => {
-      frame ||= requestAnimationFrame(() => {
+      // Each drawing of a long log costs: it is told of less often.
+      const pauseMs = log.lines.length > LONG_LINES ? LONG_PAUSE_MS : PAUSE_MS;
+      frame ||= window.setTimeout(() => {
         frame = 0;
         setState((before) => ({ ...before, version: before.version + 1 }));
-      });
+      }, pauseMs);
     };
     const read = async (): Promise<void> => {
       let error: unknown;
@@ -40,7 +46,7 @@ export function useLog(id: string): LiveLog {
     void read();
     return () => {
       leaving.abort();
-      cancelAnimationFrame(frame);
+      clearTimeout(frame);
     };
   }, [id]);
   return { model: model.current, ...state };

@@ -12,6 +12,8 @@ import {
   CacheStatistics,
   type CacheStatisticsQuery,
   CacheUsage,
+  LogSearch,
+  type LogSearchQuery,
   type NumberedEvent,
   type RetryRequestInput,
   StepList,
@@ -32,6 +34,8 @@ export interface ListOptions extends BuildFilter {
 
 /** What reads the whole index of a project. */
 const CACHE_ANSWER_MS = 10 * 60_000;
+/** What reads a whole log. */
+const SEARCH_ANSWER_MS = 60_000;
 
 export const buildPath = (id: string, rest = ''): string => `/v1/builds/${encodeURIComponent(id)}${rest}`;
 
@@ -136,6 +140,14 @@ export class BuildsClient {
         answerMs: SUBMIT_ANSWER_MS,
       });
     return this.#connection.retrying(options.signal, once);
+  }
+
+  /** Lines of the log that have a text; as many as one answer holds. */
+  searchLog(id: string, { text, step, after, limit }: LogSearchQuery, signal?: AbortSignal): Promise<LogSearch> {
+    const query = new URLSearchParams({ text, after: String(after), limit: String(limit) });
+    if (step !== undefined) query.set('step', step);
+    const path = buildPath(id, `/logs/search?${query.toString()}`);
+    return this.#connection.json(LogSearch, { path, signal, answerMs: SEARCH_ANSWER_MS });
   }
 
   /** What happens in the build, in order, none twice, to its final event; reconnects where the stream breaks. */

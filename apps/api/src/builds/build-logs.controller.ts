@@ -1,7 +1,7 @@
 import { Controller, Get, Headers, Inject, Param, Query, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
-import { BuildEvent, findStep, NumberedEvent } from '#protocol';
+import { BuildEvent, findStep, LogSearch, LogSearchQuery, NumberedEvent } from '#protocol';
 import type { Clock } from '#std';
 import type { BuildLedger, EventFeed, Principal } from '#storage';
 import { Caller } from '../http/auth.guard.ts';
@@ -13,6 +13,7 @@ import { readable } from './readable.ts';
 import { eventStream } from './event-source.ts';
 import { jsonLines, logText } from './log-text.ts';
 import { ofStep } from './of-step.ts';
+import { searchLog } from './search-log.ts';
 
 const seq = z.coerce.number().int().min(0);
 const LogsQuery = z.object({
@@ -74,6 +75,25 @@ export class BuildLogsController {
       return;
     }
     await reply.type('text/plain; charset=utf-8').send(readable(logText(events)));
+  }
+
+  @Described({
+    summary: 'lines of a log that have a text',
+    detail:
+      'Of what the build has said so far, from the first line on. Lines are numbered from 1 in the order of their ends, as the dashboard shows them; next is the after of what follows.',
+    answer: LogSearch,
+  })
+  @Get('search')
+  async search(
+    @Caller() caller: Principal,
+    @Param('id') id: string,
+    @Query({ schema: LogSearchQuery }) { step, ...query }: LogSearchQuery,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<LogSearch> {
+    await this.#ledger.get(caller.projectId, id);
+    const only = step === undefined ? undefined : await this.#vertexOf(caller, id, step);
+    const signal = clientSignal(reply, this.#shutdown.signal);
+    return await searchLog(ofStep(this.#soFar(id, 0, signal), only), query);
   }
 
   async #vertexOf({ projectId }: Principal, id: string, step: string): Promise<string> {
