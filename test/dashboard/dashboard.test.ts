@@ -299,6 +299,29 @@ describe('the other pages', () => {
   });
 });
 
+describe('webhooks', () => {
+  it('are made, with the fault at the field, switched off and removed', async () => {
+    await page.goto(`${url}/settings/webhooks`);
+    await page.getByLabel('URL of the new webhook').fill('ftp://example.com');
+    await page.getByRole('button', { name: 'Create webhook' }).click();
+    await page.getByRole('alert').getByText('a URL of http or https').waitFor();
+    await page.getByLabel('URL of the new webhook').fill('http://127.0.0.1:1/hook');
+    await page.getByRole('button', { name: 'Create webhook' }).click();
+    await text(/^whsec_/).waitFor();
+    const row = page.getByRole('row').filter({ hasText: '127.0.0.1:1/hook' });
+    await row.getByRole('button', { name: 'Ping' }).click();
+    await row.getByRole('button', { name: 'Deliveries' }).click();
+    await page.getByRole('button', { name: 'Send again' }).first().waitFor();
+    await expectAccessible(page);
+    await shoot(page, 'webhooks');
+    await row.getByRole('button', { name: 'Switch off' }).click();
+    await row.getByRole('button', { name: 'Switch on' }).waitFor();
+    page.once('dialog', (asked) => void asked.accept());
+    await row.getByRole('button', { name: /^Remove/ }).click();
+    await text('Nobody is told of builds').waitFor();
+  });
+});
+
 describe('however it is seen', () => {
   it('is dark where that is wanted, and on 360 pixels', async () => {
     await page.emulateMedia({ colorScheme: 'dark' });

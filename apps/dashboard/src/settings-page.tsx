@@ -1,9 +1,10 @@
-import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { type FormEvent, type ReactNode, useState } from 'react';
 import { Link } from 'wouter';
 import { type MeView, Permission } from '#protocol';
 import { farm } from './farm.ts';
-import { Copy, Failure, Loading, Time } from './parts.tsx';
+import { Copy, Failure, Time } from './parts.tsx';
+import { Listed, useChange } from './settings-list.tsx';
+import { Webhooks } from './settings-webhooks.tsx';
 
 const parts: Readonly<Record<string, { readonly title: string; readonly show: (me: MeView) => ReactNode }>> = {
   tokens: { title: 'Tokens', show: (me) => <Tokens me={me} /> },
@@ -31,67 +32,9 @@ export default function SettingsPage({ me, part }: { readonly me: MeView; readon
   );
 }
 
-interface TableProps<T> {
-  readonly name: string;
-  readonly load: (signal: AbortSignal) => Promise<readonly T[]>;
-  readonly heads: readonly string[];
-  readonly row: (each: T) => readonly ReactNode[];
-  readonly keyOf: (each: T) => string;
-  readonly empty: string;
-  /** the command that makes the first */
-  readonly command?: string;
-}
-
-/** What a route lists. */
-function Listed<T>({ name, load, heads, row, keyOf, empty, command }: TableProps<T>) {
-  const list = useQuery({ queryKey: ['settings', name], queryFn: ({ signal }) => load(signal) });
-  if (list.isError) return <Failure error={list.error} retry={() => void list.refetch()} />;
-  if (list.data === undefined) return <Loading />;
-  if (list.data.length === 0)
-    return (
-      <div className="notice">
-        <p>{empty}</p>
-        {command !== undefined && <pre>{command}</pre>}
-      </div>
-    );
-  return (
-    <div className="scroll" tabIndex={0} role="region" aria-label={name}>
-      <table>
-        <thead>
-          <tr>
-            {heads.map((head) => (
-              <th key={head} scope="col">
-                {head}
-              </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>
-          {list.data.map((each) => (
-            <tr key={keyOf(each)}>
-              {row(each).map((cell, at) => (
-                <td key={at}>{cell}</td>
-              ))}
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
-  );
-}
-
 const timeOr = (at: string | null, otherwise: string): ReactNode => (at === null ? otherwise : <Time at={at} />);
 const dateOr = (at: string | null, otherwise: string): string =>
   at === null ? otherwise : new Date(at).toLocaleDateString();
-
-/** A change of a list, which is then read anew. */
-function useChange<T, R>(name: string, change: (value: T) => Promise<R>) {
-  const queries = useQueryClient();
-  return useMutation({
-    mutationFn: change,
-    onSuccess: () => queries.invalidateQueries({ queryKey: ['settings', name] }),
-  });
-}
 
 function Tokens({ me }: { readonly me: MeView }) {
   const [name, setName] = useState('');
@@ -228,59 +171,6 @@ const Registries = () => (
     empty="The project keeps no credentials of registries; builds bring their own."
   />
 );
-
-function Webhooks({ me: { project } }: { readonly me: MeView }) {
-  const [open, setOpen] = useState('');
-  const ping = useChange('Webhooks', (id: string) => farm.access.pingWebhook(project, id));
-  return (
-    <>
-      {ping.error !== null && <Failure error={ping.error} />}
-      <Listed
-        name="Webhooks"
-        load={(signal) => farm.access.webhooks(project, signal)}
-        heads={['URL', 'Events', 'State', '']}
-        keyOf={({ id }) => id}
-        row={(hook) => [
-          hook.name === null ? hook.url : `${hook.name} · ${hook.url}`,
-          hook.events.join(', '),
-          hook.enabled ? 'on' : (hook.disabledReason ?? 'off'),
-          <>
-            <button type="button" onClick={() => ping.mutate(hook.id)}>
-              Ping
-            </button>{' '}
-            <button
-              type="button"
-              aria-expanded={open === hook.id}
-              onClick={() => setOpen(open === hook.id ? '' : hook.id)}
-            >
-              Deliveries
-            </button>
-          </>,
-        ]}
-        empty="Nobody is told of builds."
-        command="kiln webhook create"
-      />
-      {open !== '' && (
-        <Listed
-          key={open}
-          name={`Deliveries of ${open}`}
-          load={async (signal) => (await farm.access.webhookDeliveries(project, open, { signal })).deliveries}
-          heads={['Event', 'Build', 'State', 'Tries', 'Last answer', 'When']}
-          keyOf={({ id }) => id}
-          row={({ event, buildId, state, attempts, createdAt }) => [
-            event,
-            buildId === null ? '' : <Link href={`/b/${buildId}`}>{buildId}</Link>,
-            state,
-            attempts.length,
-            attempts.at(-1)?.error ?? attempts.at(-1)?.status ?? '',
-            <Time at={createdAt} />,
-          ]}
-          empty="Nothing was sent yet."
-        />
-      )}
-    </>
-  );
-}
 
 const Audit = () => (
   <Listed

@@ -1,0 +1,61 @@
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import type { ReactNode } from 'react';
+import { Failure, Loading } from './parts.tsx';
+
+interface TableProps<T> {
+  readonly name: string;
+  readonly load: (signal: AbortSignal) => Promise<readonly T[]>;
+  readonly heads: readonly string[];
+  readonly row: (each: T) => readonly ReactNode[];
+  readonly keyOf: (each: T) => string;
+  readonly empty: string;
+  /** the command that makes the first */
+  readonly command?: string;
+}
+
+/** What a route lists. */
+export function Listed<T>({ name, load, heads, row, keyOf, empty, command }: TableProps<T>) {
+  const list = useQuery({ queryKey: ['settings', name], queryFn: ({ signal }) => load(signal) });
+  if (list.isError) return <Failure error={list.error} retry={() => void list.refetch()} />;
+  if (list.data === undefined) return <Loading />;
+  if (list.data.length === 0)
+    return (
+      <div className="notice">
+        <p>{empty}</p>
+        {command !== undefined && <pre>{command}</pre>}
+      </div>
+    );
+  return (
+    <div className="scroll" tabIndex={0} role="region" aria-label={name}>
+      <table>
+        <thead>
+          <tr>
+            {heads.map((head) => (
+              <th key={head} scope="col">
+                {head}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {list.data.map((each) => (
+            <tr key={keyOf(each)}>
+              {row(each).map((cell, at) => (
+                <td key={at}>{cell}</td>
+              ))}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+/** A change of a list, which is then read anew. */
+export function useChange<T, R>(name: string, change: (value: T) => Promise<R>) {
+  const queries = useQueryClient();
+  return useMutation({
+    mutationFn: change,
+    onSuccess: () => queries.invalidateQueries({ queryKey: ['settings', name] }),
+  });
+}
