@@ -322,6 +322,22 @@ describe('webhooks', () => {
   });
 });
 
+describe('members', () => {
+  it('are taken in, given a role and let go', async () => {
+    await page.goto(`${url}/settings/members`);
+    await page.getByLabel('Name of the new member').fill('grace');
+    await page.getByRole('button', { name: 'Add member' }).click();
+    const role = page.getByLabel('Role of grace');
+    await role.selectOption('viewer');
+    await expect.poll(() => role.inputValue()).toBe('viewer');
+    await expectAccessible(page);
+    await shoot(page, 'members');
+    page.once('dialog', (asked) => void asked.accept());
+    await page.getByRole('button', { name: 'Remove grace' }).click();
+    await role.waitFor({ state: 'detached' });
+  });
+});
+
 describe('however it is seen', () => {
   it('is dark where that is wanted, and on 360 pixels', async () => {
     await page.emulateMedia({ colorScheme: 'dark' });

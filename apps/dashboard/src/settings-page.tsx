@@ -4,11 +4,12 @@ import { type MeView, Permission } from '#protocol';
 import { farm } from './farm.ts';
 import { Copy, Failure, Time } from './parts.tsx';
 import { Listed, useChange } from './settings-list.tsx';
+import { Members } from './settings-members.tsx';
 import { Webhooks } from './settings-webhooks.tsx';
 
 const parts: Readonly<Record<string, { readonly title: string; readonly show: (me: MeView) => ReactNode }>> = {
   tokens: { title: 'Tokens', show: (me) => <Tokens me={me} /> },
-  members: { title: 'Members', show: () => <Members /> },
+  members: { title: 'Members', show: (me) => <Members me={me} /> },
   projects: { title: 'Projects', show: () => <Projects /> },
   'trust-rules': { title: 'Trust rules', show: () => <TrustRules /> },
   registries: { title: 'Registries', show: () => <Registries /> },
@@ -109,17 +110,6 @@ function Tokens({ me }: { readonly me: MeView }) {
     </>
   );
 }
-
-const Members = () => (
-  <Listed
-    name="Members"
-    load={async (signal) => (await farm.access.members({ limit: 100, signal })).members}
-    heads={['Name', 'Role', 'Since']}
-    keyOf={({ name }) => name}
-    row={({ name, role, createdAt }) => [name, role, <Time at={createdAt} />]}
-    empty="The team has no members yet; tokens of the project are everybody’s."
-  />
-);
 
 const Projects = () => (
   <Listed
