@@ -52,12 +52,16 @@ export function normalEntries(field: string, all: readonly Entry[]): readonly En
 /** In buildx's order: a later one that is alike gives its place to the last of all. */
 function withoutDuplicates(all: readonly Entry[]): readonly Entry[] {
   const left = [...all];
-  for (let at = left.length - 2; at >= 0; at--) {
+  const places = new Map<string, number>();
+  for (let at = left.length - 1; at >= 0; at--) {
     const key = keyOf(left[at] ?? {});
-    const twin = left.findIndex((entry, index) => index > at && keyOf(entry) === key);
-    if (twin < 0) continue;
+    const twin = places.get(key);
+    places.set(key, at);
+    if (twin === undefined) continue;
     const last = left.pop();
-    if (last !== undefined && twin < left.length) left[twin] = last;
+    if (last === undefined || twin >= left.length) continue;
+    left[twin] = last;
+    places.set(keyOf(last), twin);
   }
   return left;
 }

@@ -65,16 +65,17 @@ interface Expanded {
   readonly groups: readonly string[];
 }
 
-function expandGroup(config: Config, name: string, visited: Map<string, Expanded>): Expanded {
+function expandGroup(config: Config, name: string, visited: Map<string, Expanded>, depth = 0): Expanded {
   const known = visited.get(name);
   if (known !== undefined) return known;
   const group = config.groups.find((each) => each.name === name);
   if (group === undefined) return { targets: [name], groups: [] };
   // A group of its own name among its targets is the target: a matrix has its label so.
   const itself = config.targets.some((each) => each.name === name);
+  deep(depth, `the group ${name}: groups`);
   visited.set(name, { targets: itself ? [name] : [], groups: [] });
   const inner = group.targets.map((each) => {
-    const found = expandGroup(config, each, visited);
+    const found = expandGroup(config, each, visited, depth + 1);
     return found.targets.length > 0 || config.groups.some((other) => other.name === each)
       ? found
       : { ...found, targets: [each] };
@@ -89,19 +90,29 @@ function expandGroup(config: Config, name: string, visited: Map<string, Expanded
 }
 
 export function resolveTarget(config: Config, name: string, overrides: Overrides): Target {
-  const { inherits: _, ...target } = inherited(config, name, { overrides, visited: new Map() }) ?? {};
+  const { inherits: _, ...target } = inherited(config, name, { overrides, visited: new Map(), depth: 0 }) ?? {};
   const { context = '.', dockerfile = '' } = target;
   return { ...target, context, dockerfile: dockerfile === '' ? 'Dockerfile' : dockerfile };
+}
+
+/** Longer than any chain that people write. */
+const MAX_CHAIN = 200;
+
+function deep(depth: number, what: string): void {
+  if (depth > MAX_CHAIN)
+    throw new KilnError('INVALID_ARGUMENT', `${what} in a chain of more than ${MAX_CHAIN}: that asks for too much`);
 }
 
 interface Inheriting {
   readonly overrides: Overrides;
   /** undefined while it is being found: a circle inherits nothing more */
   readonly visited: Map<string, Target | undefined>;
+  readonly depth: number;
 }
 
-function inherited(config: Config, name: string, { overrides, visited }: Inheriting): Target | undefined {
+function inherited(config: Config, name: string, { overrides, visited, depth }: Inheriting): Target | undefined {
   if (visited.has(name)) return visited.get(name);
+  deep(depth, `${name}: inherits`);
   visited.set(name, undefined);
   const found = config.targets.find((each) => each.name === name);
   if (found === undefined) {
@@ -120,8 +131,9 @@ function inherited(config: Config, name: string, { overrides, visited }: Inherit
   }
   let target: Target = {};
   for (const base of found.target.inherits ?? []) {
-    const other = inherited(config, base, { overrides, visited });
-    if (other !== undefined) target = mergeTargets(target, other);
+    const other = inherited(config, base, { overrides, visited, depth: depth + 1 });
+    // Whom they inherit from is in what they are: it would double with each diamond.
+    if (other !== undefined) target = mergeTargets(target, { ...other, inherits: [] });
   }
   target = normalTarget(withOverrides(mergeTargets(target, found.target), overrides.get(name)));
   visited.set(name, target);
@@ -141,6 +153,7 @@ function link(name: string, linking: Linking, path: readonly string[]): void {
   const { config, overrides, targets } = linking;
   const planned = targets.get(name);
   if (planned === undefined || linking.linked.has(name)) return;
+  deep(path.length, `${name}: contexts`);
   let { target } = planned;
   for (const value of Object.values(target.contexts ?? {})) {
     const other = /^target:(.*)$/s.exec(value)?.[1];

@@ -1,4 +1,5 @@
 import { toBoolean, toNumber, toText } from '../hcl/convert.ts';
+import { checked } from '../hcl/size.ts';
 import type { Value } from '../hcl/value.ts';
 import { jsonText } from './json-text.ts';
 
@@ -8,6 +9,7 @@ const VERB = /%(?:%|([-+ #0]*)(\d+|\*)?(?:\.(\d+))?(?:\[(\d+)\])?([a-zA-Z]))/g;
 export function formatText(format: string, args: readonly Value[]): string {
   let next = 0;
   let most = 0;
+  let size = format.length;
   const text = format.replaceAll(VERB, (all, flags = '', width = '', precision, index, verb = '') => {
     if (all === '%%') return '%';
     const at = index === undefined ? next : Number(index) - 1;
@@ -15,7 +17,9 @@ export function formatText(format: string, args: readonly Value[]): string {
     most = Math.max(most, next);
     if (at >= args.length) throw new TypeError(`not enough arguments for ${String(all)}`);
     const spec = { flags: String(flags), precision: precision === undefined ? undefined : Number(precision) };
-    return padded(one(String(verb), args[at] ?? null, spec), String(flags), Number(width));
+    const shown = padded(one(String(verb), args[at] ?? null, spec), String(flags), Number(width));
+    size = checked(size + shown.length);
+    return shown;
   });
   if (most < args.length && !/%\[/.test(format))
     throw new TypeError(`there are ${args.length - most} arguments too many`);

@@ -1,3 +1,4 @@
+import { MAX_DEPTH, tooMuch } from '../hcl/size.ts';
 import { elementsOf, entriesOf, type Value } from '../hcl/value.ts';
 
 /** `jsonencode()`: compact, keys in order, with Go's escapes for what HTML reads otherwise. */
@@ -21,11 +22,19 @@ export function plain(value: Value): unknown {
   return entries === undefined ? value : Object.fromEntries(entries.map(([key, each]) => [key, plain(each)]));
 }
 
-/** What JSON.parse gave. */
+/** What JSON.parse gave. @throws KilnError INVALID_ARGUMENT for what is nested too deeply */
 export function valueOf(parsed: unknown): Value {
-  if (parsed === null || typeof parsed === 'string' || typeof parsed === 'number' || typeof parsed === 'boolean')
-    return parsed;
-  if (Array.isArray(parsed)) return parsed.map(valueOf);
+  return valueWithin(parsed, 0);
+}
+
+function valueWithin(parsed: unknown, depth: number): Value {
+  if (depth > MAX_DEPTH) throw tooMuch(`a value nested more than ${MAX_DEPTH} deep`);
+  if (parsed === null || typeof parsed === 'string' || typeof parsed === 'boolean') return parsed;
+  if (typeof parsed === 'number') {
+    if (Number.isFinite(parsed)) return parsed;
+    throw new TypeError('a number is too large');
+  }
+  if (Array.isArray(parsed)) return parsed.map((each) => valueWithin(each, depth + 1));
   if (typeof parsed !== 'object') throw new TypeError(`${typeof parsed} is no value`);
-  return new Map(Object.entries(parsed).map(([key, each]) => [key, valueOf(each)]));
+  return new Map(Object.entries(parsed).map(([key, each]) => [key, valueWithin(each, depth + 1)]));
 }

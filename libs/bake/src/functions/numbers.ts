@@ -14,10 +14,10 @@ const finite = (number: number): number => {
 
 export const numbers: Functions = {
   absolute: define(1, 1, (args) => Math.abs(args.number(0))),
-  add: define(2, 2, (args) => args.number(0) + args.number(1)),
-  subtract: define(2, 2, (args) => args.number(0) - args.number(1)),
-  multiply: define(2, 2, (args) => args.number(0) * args.number(1)),
-  divide: define(2, 2, (args) => args.number(0) / divisor(args.number(1))),
+  add: define(2, 2, (args) => finite(args.number(0) + args.number(1))),
+  subtract: define(2, 2, (args) => finite(args.number(0) - args.number(1))),
+  multiply: define(2, 2, (args) => finite(args.number(0) * args.number(1))),
+  divide: define(2, 2, (args) => finite(args.number(0) / divisor(args.number(1)))),
   modulo: define(2, 2, (args) => args.number(0) % divisor(args.number(1))),
   negate: define(1, 1, (args) => -args.number(0)),
   ceil: define(1, 1, (args) => Math.ceil(args.number(0))),
@@ -35,7 +35,7 @@ export const numbers: Functions = {
     const digits = '0123456789abcdefghijklmnopqrstuvwxyz'.slice(0, base);
     if (!new RegExp(`^[+-]?[${digits}]+$`).test(text))
       throw new TypeError(`${JSON.stringify(text)} is no number of base ${base}`);
-    return Number.parseInt(text, base);
+    return finite(Number.parseInt(text, base));
   }),
   and: define(2, 2, (args) => args.boolean(0) && args.boolean(1)),
   or: define(2, 2, (args) => args.boolean(0) || args.boolean(1)),

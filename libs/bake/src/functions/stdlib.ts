@@ -3,6 +3,7 @@ import { define, type Functions } from './define.ts';
 import { encodings } from './encodings.ts';
 import { networks } from './networks.ts';
 import { numbers } from './numbers.ts';
+import { patterns } from './patterns.ts';
 import { sets } from './sets.ts';
 import { texts } from './texts.ts';
 import { times } from './times.ts';
@@ -23,6 +24,7 @@ const absent = (name: string, why: string): Functions => ({
 export const stdlib = ({ nowMs, homeDir }: Machine): Functions => ({
   ...numbers,
   ...texts,
+  ...patterns,
   ...collections,
   ...sets,
   ...encodings,

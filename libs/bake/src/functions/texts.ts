@@ -1,5 +1,6 @@
 import { posix } from 'node:path';
 import { toText } from '../hcl/convert.ts';
+import { checked } from '../hcl/size.ts';
 import { elementsOf, type Value } from '../hcl/value.ts';
 import { bounded, define, type Functions } from './define.ts';
 import { formatText } from './format-text.ts';
@@ -11,24 +12,31 @@ const graphemes = (text: string): string[] =>
 export const texts: Functions = {
   basename: define(1, 1, (args) => (args.text(0) === '' ? '.' : posix.basename(args.text(0)) || '/')),
   dirname: define(1, 1, (args) => posix.normalize(posix.dirname(args.text(0)))),
-  chomp: define(1, 1, (args) => args.text(0).replace(/[\r\n]+$/, '')),
+  chomp: define(1, 1, (args) => withoutBreaks(args.text(0))),
   format: define(1, Infinity, (args) => formatText(args.text(0), args.all.slice(1))),
   formatlist: define(1, Infinity, (args) => formatList(args.text(0), args.all.slice(1))),
   indent: define(2, 2, (args) => {
     bounded(args.integer(0));
+    checked(args.text(1).length + (args.text(1).split('\n').length - 1) * args.integer(0));
     return args.text(1).replaceAll('\n', `\n${' '.repeat(Math.max(0, args.integer(0)))}`);
   }),
-  join: define(2, Infinity, (args) =>
-    args.all
+  join: define(2, Infinity, (args) => {
+    const parts = args.all
       .slice(1)
       .flatMap((_, index) => args.list(index + 1))
-      .map(toText)
-      .join(args.text(0)),
-  ),
+      .map(toText);
+    checked(parts.reduce((sum, part) => sum + part.length + args.text(0).length, 0));
+    return parts.join(args.text(0));
+  }),
   lower: define(1, 1, (args) => args.text(0).toLowerCase()),
   upper: define(1, 1, (args) => args.text(0).toUpperCase()),
   title: define(1, 1, (args) => args.text(0).replaceAll(/(^|[\s\p{P}])(\p{L})/gu, (word) => word.toUpperCase())),
-  replace: define(3, 3, (args) => args.text(0).replaceAll(args.text(1), () => args.text(2))),
+  replace: define(3, 3, (args) => {
+    const [text, from, to] = [args.text(0), args.text(1), args.text(2)];
+    const parts = from === '' ? text.length + 1 : text.split(from).length;
+    checked(text.length + parts * to.length);
+    return text.replaceAll(from, () => to);
+  }),
   reverse: define(1, 1, (args) => graphemes(args.text(0)).reverse().join('')),
   sanitize: define(1, 1, (args) => args.text(0).replaceAll(/[^a-zA-Z0-9_-]/gu, '_')),
   split: define(2, 2, (args) => (args.text(0) === '' ? graphemes(args.text(1)) : args.text(1).split(args.text(0)))),
@@ -61,35 +69,12 @@ export const texts: Functions = {
     return text.endsWith(suffix) ? text.slice(0, text.length - suffix.length) : text;
   }),
   trimspace: define(1, 1, (args) => args.text(0).trim()),
-  regex: define(2, 2, (args) => {
-    const [found] = matches(args.text(0), args.text(1));
-    if (found === undefined) throw new TypeError('the pattern does not match');
-    return found;
-  }),
-  regexall: define(2, 2, (args) => matches(args.text(0), args.text(1))),
-  regex_replace: define(3, 3, (args) => {
-    const replacement = args.text(2).replaceAll(/\$(?:\{(\w+)\}|(\w+))/g, (_, braced: string, bare: string) => {
-      const name = braced ?? bare;
-      return name === '0' ? '$&' : /^\d+$/.test(name) ? `$${name}` : `$<${name}>`;
-    });
-    return args.text(0).replaceAll(patternOf(args.text(1)), replacement);
-  }),
 };
 
-/** Patterns of Go, as far as JavaScript has them: what differs is named groups and flags. */
-function patternOf(pattern: string): RegExp {
-  const flags = /^\(\?([ims]+)\)/.exec(pattern);
-  const source = pattern.slice(flags?.[0].length ?? 0).replaceAll('(?P<', '(?<');
-  return new RegExp(source, `gu${flags?.[1] ?? ''}`);
-}
-
-/** Without groups the text; else the groups, by their names if they have some. */
-function matches(pattern: string, text: string): Value[] {
-  return [...text.matchAll(patternOf(pattern))].map((match) => {
-    const { groups } = match;
-    if (groups !== undefined) return new Map(Object.entries(groups).map(([name, each]) => [name, each ?? null]));
-    return match.length === 1 ? match[0] : match.slice(1).map((each): Value => each ?? null);
-  });
+function withoutBreaks(text: string): string {
+  let end = text.length;
+  while (text[end - 1] === '\n' || text[end - 1] === '\r') end--;
+  return text.slice(0, end);
 }
 
 function formatList(format: string, args: readonly Value[]): Value {
@@ -97,10 +82,13 @@ function formatList(format: string, args: readonly Value[]): Value {
   const lengths = new Set(lists.flatMap((list) => list?.length ?? []));
   if (lengths.size > 1) throw new TypeError('the lists have different lengths');
   const [length = 1] = lengths;
-  return Array.from({ length }, (_, at) =>
-    formatText(
+  let size = 0;
+  return Array.from({ length }, (_, at) => {
+    const text = formatText(
       format,
       args.map((arg, index) => lists[index]?.[at] ?? arg),
-    ),
-  );
+    );
+    size = checked(size + text.length + args.length);
+    return text;
+  });
 }

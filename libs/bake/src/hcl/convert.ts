@@ -16,7 +16,10 @@ function numberText(value: number): string {
 
 export function toNumber(value: Value): number {
   if (typeof value === 'number') return value;
-  if (typeof value === 'string' && /^-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?$/.test(value.trim())) return Number(value);
+  if (typeof value === 'string' && /^-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?$/.test(value.trim())) {
+    const number = Number(value);
+    if (Number.isFinite(number)) return number;
+  }
   throw new TypeError(
     `expected a number, found ${typeof value === 'string' ? JSON.stringify(value) : typeName(value)}`,
   );

@@ -1,5 +1,6 @@
 import { toBoolean, toText } from './convert.ts';
 import type { Expression, ForExpression } from './expression.ts';
+import { checked, sizeOf } from './size.ts';
 import { type Scope, withVariables } from './scope.ts';
 import { elementsOf, entriesOf, typeName, type Value } from './value.ts';
 
@@ -10,23 +11,32 @@ export function evaluateFor(expression: ForExpression, scope: Scope, evaluate: E
   const { keyName, valueName, condition, key, value, grouped } = expression;
   const results: Value[] = [];
   const keyed = new Map<string, Value>();
+  const groups = new Map<string, Value[]>();
+  let size = 0;
   for (const [at, element] of pairsOf(evaluate(expression.of, scope))) {
     const names = new Map<string, Value>([[valueName, element]]);
     if (keyName !== undefined) names.set(keyName, at);
     const inner = withVariables(scope, names);
     if (condition !== undefined && !toBoolean(evaluate(condition, inner))) continue;
     const result = evaluate(value, inner);
+    size = checked(size + sizeOf(result));
     if (key === undefined) {
       results.push(result);
       continue;
     }
     const name = toText(evaluate(key, inner));
-    const known = keyed.get(name);
-    if (known !== undefined && !grouped)
+    if (grouped) {
+      const known = groups.get(name);
+      if (known === undefined) groups.set(name, [result]);
+      else known.push(result);
+      continue;
+    }
+    if (keyed.has(name))
       throw new TypeError(`two values for the key ${JSON.stringify(name)}; add ... after the value to keep both`);
-    keyed.set(name, grouped ? [...(elementsOf(known ?? []) ?? []), result] : result);
+    keyed.set(name, result);
   }
-  return key === undefined ? results : keyed;
+  if (key === undefined) return results;
+  return grouped ? groups : keyed;
 }
 
 function pairsOf(value: Value): readonly (readonly [Value, Value])[] {

@@ -4,12 +4,13 @@ import { toBoolean, toNumber, toText } from './convert.ts';
 import type { BinaryOperator, Expression } from './expression.ts';
 import { evaluateFor, evaluateSplat } from './evaluate-for.ts';
 import type { Scope } from './scope.ts';
+import { checked, sizeOf, tooMuch } from './size.ts';
 import { convertTo, readType } from './type-constraint.ts';
 import { elementsOf, equal, isLazy, isMap, typeName, type Value } from './value.ts';
 
 /** @throws KilnError INVALID_ARGUMENT with the place */
 export function evaluate(expression: Expression, scope: Scope): Value {
-  scope.budget.spend(1);
+  scope.budget.step();
   return scope.budget.nested(() => placed(expression.at, () => evaluateKind(expression, scope)));
 }
 
@@ -19,6 +20,8 @@ export function placed<T>(at: Position, work: () => T): T {
     return work();
   } catch (thrown) {
     if (isKilnError(thrown) && thrown.line !== undefined) throw thrown;
+    // The end of the stack, or of what a list or a text can be.
+    if (thrown instanceof RangeError) throw bakeError(tooMuch('nested too deeply, or too large').message, at);
     if (!isKilnError(thrown) && !(thrown instanceof TypeError)) throw thrown;
     throw bakeError(messageOf(thrown), at, isKilnError(thrown) ? thrown.hint : undefined);
   }
@@ -29,7 +32,7 @@ function evaluateKind(expression: Expression, scope: Scope): Value {
     case 'literal':
       return expression.value;
     case 'template':
-      return expression.parts.map((part) => textOf(part, scope)).join('');
+      return template(expression.parts, scope);
     case 'variable':
       return variable(expression, scope);
     case 'splatItem':
@@ -39,7 +42,7 @@ function evaluateKind(expression: Expression, scope: Scope): Value {
     case 'index':
       return index(evaluate(expression.of, scope), evaluate(expression.key, scope));
     case 'splat':
-      return evaluateSplat(expression, scope, evaluate);
+      return scope.budget.made(evaluateSplat(expression, scope, evaluate));
     case 'call':
       return call(expression, scope);
     case 'unary': {
@@ -51,16 +54,29 @@ function evaluateKind(expression: Expression, scope: Scope): Value {
     case 'conditional':
       return evaluate(toBoolean(evaluate(expression.condition, scope)) ? expression.yes : expression.no, scope);
     case 'tuple':
-      return expression.items.map((item) => evaluate(item, scope));
+      return scope.budget.made(expression.items.map((item) => evaluate(item, scope)));
     case 'object':
-      return new Map(expression.items.map(({ key, value }) => [keyText(key, scope), evaluate(value, scope)]));
+      return scope.budget.made(
+        new Map(expression.items.map(({ key, value }) => [keyText(key, scope), evaluate(value, scope)])),
+      );
     case 'for':
-      return evaluateFor(expression, scope, evaluate);
+      return scope.budget.made(evaluateFor(expression, scope, evaluate));
     case 'join': {
-      const parts = elementsOf(evaluateFor(expression.of, scope, evaluate)) ?? [];
-      return parts.map(toText).join('');
+      const parts = scope.budget.made(evaluateFor(expression.of, scope, evaluate));
+      return (elementsOf(parts) ?? []).map(toText).join('');
     }
   }
+}
+
+function template(parts: readonly Expression[], scope: Scope): string {
+  let size = 0;
+  const texts = parts.map((part) => {
+    const text = textOf(part, scope);
+    size = checked(size + text.length);
+    return text;
+  });
+  scope.budget.spend(size);
+  return texts.join('');
 }
 
 function textOf(part: Expression, scope: Scope): string {
@@ -115,6 +131,7 @@ function binary(operator: BinaryOperator, left: Expression, right: Expression, s
     return operator === '||' ? known || other : known && other;
   }
   const second = evaluate(right, scope);
+  if (operator === '==' || operator === '!=') scope.budget.spend(sizeOf(first) + sizeOf(second));
   if (operator === '==') return equal(first, second);
   if (operator === '!=') return !equal(first, second);
   return arithmetic(operator, toNumber(first), toNumber(second));
@@ -159,7 +176,7 @@ function call(expression: Call, scope: Scope): Value {
   if (name === 'convert') {
     const [value, type] = args;
     if (value === undefined || type === undefined) throw new TypeError('convert(value, type) takes two arguments');
-    return convertTo(evaluate(value, scope), readType(type));
+    return scope.budget.made(convertTo(evaluate(value, scope), readType(type)));
   }
   const found = scope.function(name);
   if (found === undefined) {
@@ -170,9 +187,9 @@ function call(expression: Call, scope: Scope): Value {
   const values = args.map((arg) => evaluate(arg, scope));
   const spread = expression.spread ? (elementsOf(values.pop() ?? null) ?? noList()) : [];
   const all = values.concat(spread);
-  scope.budget.spend(all.length);
+  for (const each of all) scope.budget.spend(sizeOf(each));
   try {
-    return found(all);
+    return scope.budget.made(found(all));
   } catch (thrown) {
     if (!(thrown instanceof TypeError) && !(thrown instanceof RangeError) && !(thrown instanceof SyntaxError))
       throw thrown;
@@ -193,6 +210,8 @@ function attempt({ name, args }: Call, scope: Scope): Value {
       return name === 'can' ? true : value;
     } catch (thrown) {
       if (!isKilnError(thrown, 'INVALID_ARGUMENT')) throw thrown;
+      // Once nothing is left of the budget, that is the end.
+      scope.budget.spend(0);
       last = thrown;
     }
   }

@@ -40,7 +40,8 @@ function parseBinary(cursor: Cursor, breaks: boolean, level: number): Expression
   const operators = LEVELS[level];
   if (operators === undefined) return parseUnary(cursor, breaks);
   let left = parseBinary(cursor, breaks, level + 1);
-  for (;;) {
+  for (let many = 0; ; many++) {
+    if (many > MAX_STEPS) cursor.fail(`more than ${MAX_STEPS} operators in a row`, 'put brackets around some of them');
     skipSpace(cursor, breaks);
     const at = cursor.position();
     const operator = operators.find((each) => cursor.skip(each));
@@ -63,7 +64,20 @@ function parseTraversal(cursor: Cursor, breaks: boolean): Expression {
 }
 
 /** `.name`, `.0`, `[key]`, `.*` and `[*]` after a term. */
-function parseSteps(cursor: Cursor, of: Expression, breaks: boolean): Expression {
+function parseSteps(cursor: Cursor, term: Expression, breaks: boolean): Expression {
+  let of = term;
+  for (let steps = 0; ; steps++) {
+    if (steps > MAX_STEPS) cursor.fail(`nested: more than ${MAX_STEPS} names and brackets in a row`);
+    const next = parseStep(cursor, of, breaks);
+    if (next === undefined) return of;
+    of = next;
+  }
+}
+
+const MAX_STEPS = 200;
+
+/** Undefined where none follows. */
+function parseStep(cursor: Cursor, of: Expression, breaks: boolean): Expression | undefined {
   const before = cursor.at;
   skipSpace(cursor, breaks);
   const at = cursor.position();
@@ -71,21 +85,18 @@ function parseSteps(cursor: Cursor, of: Expression, breaks: boolean): Expression
     cursor.at++;
     if (cursor.skip('*')) return parseSplat(cursor, of, { at, full: false, breaks });
     const digits = cursor.take(/\d+/y)?.[0];
-    if (digits !== undefined) {
-      const key: Expression = { kind: 'literal', value: Number(digits), at };
-      return parseSteps(cursor, { kind: 'index', of, key, at }, breaks);
-    }
+    if (digits !== undefined) return { kind: 'index', of, key: { kind: 'literal', value: Number(digits), at }, at };
     const name = takeIdentifier(cursor) ?? cursor.fail(`expected a name after ".", found ${cursor.shown}`);
-    return parseSteps(cursor, { kind: 'attribute', of, name, at }, breaks);
+    return { kind: 'attribute', of, name, at };
   }
   if (cursor.skip('[')) {
     if (cursor.take(/\s*\*\s*\]/y) !== undefined) return parseSplat(cursor, of, { at, full: true, breaks });
     const key = within(cursor);
     close(cursor, ']', at);
-    return parseSteps(cursor, { kind: 'index', of, key, at }, breaks);
+    return { kind: 'index', of, key, at };
   }
   cursor.at = before;
-  return of;
+  return undefined;
 }
 
 interface Splat {
@@ -96,16 +107,16 @@ interface Splat {
 }
 
 function parseSplat(cursor: Cursor, of: Expression, { at, full, breaks }: Splat): Expression {
-  let each: Expression = { kind: 'splatItem', at };
-  if (full) each = parseSteps(cursor, each, breaks);
+  const splatItem: Expression = { kind: 'splatItem', at };
+  let each: Expression = splatItem;
+  if (full) each = cursor.nested(() => parseSteps(cursor, splatItem, breaks));
   else {
     for (let name = cursor.take(/\.([\p{ID_Start}_][\p{ID_Continue}-]*)/uy); name !== undefined; ) {
       each = { kind: 'attribute', of: each, name: name[1] ?? '', at };
       name = cursor.take(/\.([\p{ID_Start}_][\p{ID_Continue}-]*)/uy);
     }
   }
-  const splat: Expression = { kind: 'splat', of, each, at };
-  return full ? splat : parseSteps(cursor, splat, breaks);
+  return { kind: 'splat', of, each, at };
 }
 
 function parseTerm(cursor: Cursor): Expression {

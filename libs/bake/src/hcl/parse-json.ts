@@ -3,7 +3,6 @@ import type { Expression, ObjectItem } from './expression.ts';
 import { parseExpression } from './parse-expression.ts';
 import { parseTemplate } from './parse-template.ts';
 
-const STRING = /"(?:[^"\\\n]|\\.)*"/y;
 const NUMBER = /-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
 const SPACE = /[ \t\r\n]*/y;
 
@@ -69,11 +68,24 @@ function separated<T>(cursor: Cursor, end: string, read: () => T): readonly T[] 
 
 function takeString(cursor: Cursor): string {
   const started = cursor.at;
-  const quoted = cursor.take(STRING)?.[0] ?? cursor.fail('a string is not closed');
+  const quoted = cursor.text.slice(started, endOfString(cursor));
+  cursor.at += quoted.length;
   try {
     const text: unknown = JSON.parse(quoted);
     return typeof text === 'string' ? text : '';
   } catch {
     return cursor.fail('a string that JSON does not allow', undefined, started);
   }
+}
+
+/** Behind the closing quote. A pattern would run out of stack in a string of some megabytes. */
+function endOfString(cursor: Cursor): number {
+  const { text } = cursor;
+  for (let at = cursor.at + 1; at < text.length; at++) {
+    const character = text[at];
+    if (character === '"') return at + 1;
+    if (character === '\n') break;
+    if (character === '\\') at++;
+  }
+  return cursor.fail('a string is not closed');
 }

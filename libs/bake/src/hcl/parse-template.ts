@@ -36,7 +36,7 @@ const ESCAPES: Readonly<Record<string, string>> = { n: '\n', r: '\r', t: '\t', '
 export function parseTemplate(cursor: Cursor, style: TemplateStyle, read: ReadExpression): Expression {
   const at = cursor.position();
   const pieces = trimmed(readPieces(cursor, style, read));
-  const rest = [...pieces];
+  const rest = pieces.toReversed();
   const parts = assemble(rest, [], cursor);
   return partsAs(parts, at);
 }
@@ -159,18 +159,26 @@ function trimmed(pieces: readonly Piece[]): readonly Piece[] {
     if (piece.kind === 'text') continue;
     const before = pieces[index - 1];
     const after = pieces[index + 1];
-    if (piece.trimsBefore && before?.kind === 'text') before.text = before.text.replace(/(?:\r?\n)?[ \t]*$/, '');
+    if (piece.trimsBefore && before?.kind === 'text') before.text = withoutEnd(before.text);
     if (piece.trimsAfter && after?.kind === 'text') after.text = after.text.replace(/^[ \t]*(?:\r?\n)?/, '');
   }
   return pieces;
 }
 
-/** Takes pieces up to one of the directives that may end them, which is left. */
+/** Without the blanks at the end, and the end of line before them; a pattern would try from each blank. */
+function withoutEnd(text: string): string {
+  let end = text.length;
+  while (text[end - 1] === ' ' || text[end - 1] === '\t') end--;
+  if (text[end - 1] === '\n') end -= text[end - 2] === '\r' ? 2 : 1;
+  return text.slice(0, end);
+}
+
+/** Takes pieces, the last first, up to one of the directives that may end them, which is left. */
 function assemble(pieces: Piece[], ends: readonly string[], cursor: Cursor): Expression[] {
   const parts: Expression[] = [];
-  for (let piece = pieces[0]; piece !== undefined; piece = pieces[0]) {
+  for (let piece = pieces.at(-1); piece !== undefined; piece = pieces.at(-1)) {
     if (ends.includes(piece.kind)) return parts;
-    pieces.shift();
+    pieces.pop();
     switch (piece.kind) {
       case 'text':
         if (piece.text !== '') parts.push({ kind: 'literal', value: piece.text, at: piece.at });
@@ -179,10 +187,10 @@ function assemble(pieces: Piece[], ends: readonly string[], cursor: Cursor): Exp
         parts.push(piece.value);
         break;
       case 'if':
-        parts.push(assembleIf(pieces, piece, cursor));
+        parts.push(cursor.nested(() => assembleIf(pieces, piece, cursor)));
         break;
       case 'for':
-        parts.push(assembleFor(pieces, piece, cursor));
+        parts.push(cursor.nested(() => assembleFor(pieces, piece, cursor)));
         break;
       default:
         cursor.fail(`%{ ${piece.kind} } ends nothing`);
@@ -195,16 +203,16 @@ function assemble(pieces: Piece[], ends: readonly string[], cursor: Cursor): Exp
 function assembleIf(pieces: Piece[], { condition, at }: Directive, cursor: Cursor): Expression {
   const yes = { kind: 'template', parts: assemble(pieces, ['else', 'endif'], cursor), at } as const;
   let no: Expression = { kind: 'literal', value: '', at };
-  if (pieces.shift()?.kind === 'else') {
+  if (pieces.pop()?.kind === 'else') {
     no = { kind: 'template', parts: assemble(pieces, ['endif'], cursor), at };
-    pieces.shift();
+    pieces.pop();
   }
   return { kind: 'conditional', condition: condition ?? no, yes, no, at };
 }
 
 function assembleFor(pieces: Piece[], { condition, names = [], at }: Directive, cursor: Cursor): Expression {
   const value = { kind: 'template', parts: assemble(pieces, ['endfor'], cursor), at } as const;
-  pieces.shift();
+  pieces.pop();
   const [first = '', second] = names;
   const of: ForExpression & { readonly at: Position } = {
     kind: 'for',
