@@ -21,16 +21,21 @@ export interface ContextManifest {
   readonly entries: readonly TreeEntry[];
 }
 
-const format = { header: '{"kind":"context","version":1}', what: 'a context manifest', schema: treeEntrySchema };
+export const manifestFormat = {
+  header: '{"kind":"context","version":1}',
+  what: 'a context manifest',
+  schema: treeEntrySchema,
+};
 
-const refuse = (entry: TreeEntry, why: string): KilnError =>
+export const refuseEntry = (entry: TreeEntry, why: string): KilnError =>
   new KilnError('CONTEXT_INVALID', `context entry ${JSON.stringify(entry.path)} ${why}`);
 
-function checkEntry(entry: TreeEntry): void {
-  if (entry.path === '') throw refuse(entry, 'is the root');
-  if (entry.type === 'char' || entry.type === 'block') throw refuse(entry, 'is a device');
-  if (entry.uid !== 0 || entry.gid !== 0) throw refuse(entry, 'has an owner');
-  if (entry.xattrs !== undefined) throw refuse(entry, 'has attributes');
+/** @throws KilnError CONTEXT_INVALID for what no context has, wherever it stands */
+export function checkEntry(entry: TreeEntry): void {
+  if (entry.path === '') throw refuseEntry(entry, 'is the root');
+  if (entry.type === 'char' || entry.type === 'block') throw refuseEntry(entry, 'is a device');
+  if (entry.uid !== 0 || entry.gid !== 0) throw refuseEntry(entry, 'has an owner');
+  if (entry.xattrs !== undefined) throw refuseEntry(entry, 'has attributes');
 }
 
 /** A further name is that of a file before it, which it is like in all but its path. */
@@ -39,7 +44,7 @@ function checkLink(entry: TreeEntry, files: ReadonlyMap<string, TreeEntry>): voi
   const first = files.get(entry.hardlink);
   const same = first?.type === 'file' && first.hardlink === undefined && first.digest === entry.digest;
   if (entry.type !== 'file' || !same || first.mode !== entry.mode)
-    throw refuse(entry, `is no other name of ${JSON.stringify(entry.hardlink)}`);
+    throw refuseEntry(entry, `is no other name of ${JSON.stringify(entry.hardlink)}`);
 }
 
 /**
@@ -53,8 +58,8 @@ export function makeManifest(entries: Iterable<TreeEntry>): ContextManifest {
   let before: string | undefined;
   for (const entry of ordered) {
     checkEntry(entry);
-    if (entry.path === before) throw refuse(entry, 'is there twice');
-    if (!directories.has(parentOf(entry.path))) throw refuse(entry, 'lies in something that is no directory');
+    if (entry.path === before) throw refuseEntry(entry, 'is there twice');
+    if (!directories.has(parentOf(entry.path))) throw refuseEntry(entry, 'lies in something that is no directory');
     checkLink(entry, files);
     if (entry.type === 'dir') directories.add(entry.path);
     else files.set(entry.path, entry);
@@ -65,15 +70,15 @@ export function makeManifest(entries: Iterable<TreeEntry>): ContextManifest {
 
 /** A header line `{"kind":"context","version":1}`, then an entry a line as canonical JSON. */
 export function encodeManifest(manifest: ContextManifest): Buffer {
-  return encodeLines(format.header, manifest.entries.map(entryJson));
+  return encodeLines(manifestFormat.header, manifest.entries.map(entryJson));
 }
 
 /** @throws KilnError INVALID_ARGUMENT, CONTEXT_INVALID for anything that {@link encodeManifest} does not write */
 export function decodeManifest(bytes: Uint8Array): ContextManifest {
-  const entries = decodeLines<TreeEntry>(bytes, format);
+  const entries = decodeLines<TreeEntry>(bytes, manifestFormat);
   const manifest = makeManifest(entries);
   if (manifest.entries.some((entry, index) => entry !== entries[index])) {
-    throw new KilnError('INVALID_ARGUMENT', `${format.what}: its entries are out of order`);
+    throw new KilnError('INVALID_ARGUMENT', `${manifestFormat.what}: its entries are out of order`);
   }
   return manifest;
 }

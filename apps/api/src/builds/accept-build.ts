@@ -17,7 +17,7 @@ import type {
 import type { ApiConfig } from '../config.ts';
 import { TakeContext } from '../contexts/take-context.ts';
 import * as tokens from '../tokens.ts';
-import { MAX_PATH_BYTES } from '../contexts/check-manifest.ts';
+import { MAX_PATH_BYTES } from '../contexts/claimed-files.ts';
 import { MAIN_CONTEXT, type Submission } from './submission.ts';
 
 const ID_LENGTH = 20;

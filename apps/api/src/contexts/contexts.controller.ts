@@ -1,15 +1,16 @@
-import { Controller, HttpCode, Inject, Post, Req, Res } from '@nestjs/common';
+import { Controller, HttpCode, Inject, Post, Req, Res, StreamableFile } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { decompress, decodeManifest } from '#context';
+import { decompress } from '#context';
 import { CONTEXT_MANIFEST_TYPE, ContextView } from '#protocol';
-import { type Bytes, collect, KilnError } from '#std';
+import { type Bytes, KilnError } from '#std';
 import type { Principal } from '#storage';
+import { readable } from '../builds/readable.ts';
 import type { ApiConfig } from '../config.ts';
 import { Caller } from '../http/auth.guard.ts';
 import { clientSignal, drain } from '../http/leaving.ts';
 import { Described } from '../openapi/described.ts';
 import { CONFIG, SHUTDOWN } from '../tokens.ts';
-import { MAX_MANIFEST_BYTES } from './check-manifest.ts';
+import { LONG_FROM, viewJson } from './long-answer.ts';
 import { TakeContext } from './take-context.ts';
 
 @Controller('v1/contexts')
@@ -40,7 +41,7 @@ export class ContextsController {
     @Caller() caller: Principal,
     @Req() request: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
-  ): Promise<ContextView> {
+  ): Promise<ContextView | StreamableFile> {
     try {
       if (request.headers['content-type']?.split(';')[0]?.trim() !== CONTEXT_MANIFEST_TYPE)
         throw new KilnError('INVALID_ARGUMENT', `a context’s manifest is ${CONTEXT_MANIFEST_TYPE}`, {
@@ -48,8 +49,9 @@ export class ContextsController {
         });
       const signal = clientSignal(reply, this.#shutdown.signal);
       const lines = limited(decompress(request.raw), this.#config.KILN_CONTEXT_MAX_FILES);
-      const manifest = decodeManifest(await collect(lines, MAX_MANIFEST_BYTES));
-      return await this.#take.claimed(caller.projectId, manifest, signal);
+      const view = await this.#take.claimed(caller.projectId, lines, signal);
+      if (view.missing.length < LONG_FROM) return view;
+      return new StreamableFile(readable(viewJson(view)), { type: 'application/json; charset=utf-8' });
     } finally {
       drain(request);
     }

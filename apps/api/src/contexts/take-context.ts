@@ -1,13 +1,13 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { ContentStore } from '#content';
-import { type ContextManifest, decodeManifest, encodeManifest } from '#context';
-import { type Digest, digestOf } from '#oci';
+import type { ContentStore, TreeEntry } from '#content';
+import { type ContextManifest, manifestBytes, readManifest } from '#context';
+import type { Digest } from '#oci';
 import type { ContextView } from '#protocol';
-import { collect, KilnError, single } from '#std';
+import { type Bytes, KilnError } from '#std';
 import type { BlobIndex, ContextStore, KnownContext, SizedBlob } from '#storage';
 import type { ApiConfig } from '../config.ts';
 import * as tokens from '../tokens.ts';
-import { claimedFiles, MAX_MANIFEST_BYTES } from './check-manifest.ts';
+import { ClaimedFiles, MAX_MANIFEST_BYTES } from './claimed-files.ts';
 
 /** Takes contexts for a project: with their files, or by their manifests alone. */
 @Injectable()
@@ -36,33 +36,41 @@ export class TakeContext {
     files: readonly SizedBlob[],
     signal: AbortSignal,
   ): Promise<KnownContext> {
-    const { known, bytes } = describe(manifest);
-    if (await this.#contexts.isKept(projectId, known.digest)) {
-      await this.#content.put(single(bytes), known.digest, signal);
-      return known;
-    }
+    const blob = await this.#content.put(manifestBytes(manifest), undefined, signal);
+    const known = knownAs(blob, countsOf(manifest));
+    if (await this.#contexts.isKept(projectId, known.digest)) return known;
     await this.keep(projectId, files, signal);
-    await this.#keepManifest(projectId, known, bytes, signal);
+    // After its files: they are kept at least as long.
+    await this.keep(projectId, [blob], signal);
     await this.#contexts.put(projectId, known, true);
     return known;
   }
 
   /**
-   * One by its manifest; its files come later. What the farm has of another project counts for nothing.
-   * @throws KilnError CONTEXT_INVALID, LIMIT_EXCEEDED, UNAVAILABLE
+   * One by its manifest, as it comes; its files come later. What the farm has of another project counts for nothing.
+   * @throws KilnError CONTEXT_INVALID, INVALID_ARGUMENT, LIMIT_EXCEEDED, UNAVAILABLE
    */
-  async claimed(projectId: string, manifest: ContextManifest, signal: AbortSignal): Promise<ContextView> {
-    const sizes = claimedFiles(manifest, this.#config.KILN_CONTEXT_MAX_BYTES);
-    const had = await this.#blobs.renew(projectId, [...sizes.keys()]);
+  async claimed(projectId: string, manifest: Bytes, signal: AbortSignal): Promise<ContextView> {
+    const claimed = new ClaimedFiles(this.#config.KILN_CONTEXT_MAX_BYTES);
+    const onEntry = (entry: TreeEntry): void => claimed.add(entry);
+    const canonical = readManifest(manifest, { maxBytes: MAX_MANIFEST_BYTES, onEntry });
+    const blob = await this.#content.put(canonical, undefined, signal);
     const missing: Digest[] = [];
-    for (const [digest, size] of sizes) {
-      const known = had.get(digest);
-      if (known === undefined) missing.push(digest);
-      else if (known !== size)
-        throw new KilnError('CONTEXT_INVALID', `the context says that ${digest} has ${size} bytes, not ${known}`);
+    let wrong: KilnError | undefined;
+    for (const sizes of claimed.batches(RENEWED)) {
+      signal.throwIfAborted();
+      const had = await this.#blobs.renew(projectId, [...sizes.keys()]);
+      for (const [digest, size] of sizes) {
+        const known = had.get(digest);
+        if (known === undefined) missing.push(digest);
+        else if (known !== size)
+          wrong ??= new KilnError('CONTEXT_INVALID', `the context says that ${digest} has ${size} bytes, not ${known}`);
+      }
     }
-    const { known, bytes } = describe(manifest);
-    await this.#keepManifest(projectId, known, bytes, signal);
+    // After its files: they are kept at least as long. One that is refused is there, too.
+    await this.keep(projectId, [blob], signal);
+    if (wrong !== undefined) throw wrong;
+    const known = knownAs(blob, claimed);
     await this.#contexts.put(projectId, known, missing.length === 0);
     return { ...known, missing };
   }
@@ -84,8 +92,10 @@ export class TakeContext {
    */
   async again(projectId: string, digest: Digest): Promise<void> {
     await this.known(projectId, digest, 'context');
-    const { entries } = decodeManifest(await collect(this.#content.get(digest), MAX_MANIFEST_BYTES));
-    await this.#blobs.renew(projectId, [...new Set(entries.flatMap((entry) => entry.digest ?? []))]);
+    const claimed = new ClaimedFiles();
+    const onEntry = (entry: TreeEntry): void => claimed.add(entry);
+    for await (const _ of readManifest(this.#content.get(digest), { maxBytes: MAX_MANIFEST_BYTES, onEntry }));
+    for (const sizes of claimed.batches(RENEWED)) await this.#blobs.renew(projectId, [...sizes.keys()]);
   }
 
   /** Blobs that were just put are the project's. @throws KilnError UNAVAILABLE when the collector was quicker */
@@ -96,18 +106,26 @@ export class TakeContext {
       hint: 'send it again',
     });
   }
+}
 
-  /** After its files: they are kept at least as long. */
-  async #keepManifest(projectId: string, { digest }: KnownContext, bytes: Buffer, signal: AbortSignal): Promise<void> {
-    await this.#content.put(single(bytes), digest, signal);
-    await this.keep(projectId, [{ digest, sizeBytes: bytes.byteLength }], signal);
+/** Contents that are asked for at a time. */
+const RENEWED = 2_000;
+
+function countsOf({ entries }: ContextManifest): Pick<KnownContext, 'files' | 'sizeBytes'> {
+  let files = 0;
+  let sizeBytes = 0;
+  for (const { type, size = 0 } of entries) {
+    if (type !== 'dir') files++;
+    sizeBytes += size;
   }
+  return { files, sizeBytes };
 }
 
-function describe(manifest: ContextManifest): { readonly known: KnownContext; readonly bytes: Buffer } {
-  const bytes = encodeManifest(manifest);
-  const { entries } = manifest;
-  const files = entries.filter(({ type }) => type !== 'dir').length;
-  const sizeBytes = entries.reduce((sum, { size = 0 }) => sum + size, 0);
-  return { known: { digest: digestOf(bytes), files, sizeBytes }, bytes };
-}
+const knownAs = (
+  { digest }: SizedBlob,
+  { files, sizeBytes }: Pick<KnownContext, 'files' | 'sizeBytes'>,
+): KnownContext => ({
+  digest,
+  files,
+  sizeBytes,
+});
