@@ -1,4 +1,5 @@
 import { FolderContentStore } from '#content';
+import { Problem } from '#protocol';
 import { single, systemRandom } from '#std';
 import request from 'supertest';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -14,6 +15,29 @@ afterAll(() => farm[Symbol.asyncDispose]());
 
 const get = (path: string, token = farm.tokens.mine) =>
   request(farm.url).get(path).set('authorization', `Bearer ${token}`);
+
+describe('a parameter that nobody knows', () => {
+  it.each([
+    ['/v1/builds?limt=3', 'limt', 'did you mean limit?'],
+    ['/v1/builds?Branch=x', 'Branch', 'did you mean branch?'],
+    ['/v1/cache/statistics?dayz=3', 'dayz', 'did you mean days?'],
+    ['/v1/cache/statistics?nothing-like-it=3', 'nothing-like-it', 'there are by, days, limit, scope'],
+    [`/v1/builds?${'limit'.repeat(100)}=3`, 'limit'.repeat(100), undefined],
+  ])('of %s is answered with what is likely meant', async (path, field, hint) => {
+    const answer = await get(path);
+    expect(answer.status).toBe(400);
+    const { code, field: named, hint: told } = Problem.parse(answer.body);
+    expect([code, named, told]).toEqual(['INVALID_ARGUMENT', field, hint]);
+  });
+
+  it('of a body, too', async () => {
+    const answer = await request(farm.url)
+      .post('/v1/cache/prune')
+      .set('authorization', `Bearer ${farm.tokens.mine}`)
+      .send({ dryrun: true });
+    expect(answer.body).toMatchObject({ code: 'INVALID_ARGUMENT', field: 'dryrun', hint: 'did you mean dryRun?' });
+  });
+});
 
 describe('entity tags', () => {
   it('spare who has an answer already', async () => {

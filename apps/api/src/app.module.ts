@@ -1,6 +1,5 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { APP_FILTER, APP_GUARD, APP_PIPE, DiscoveryModule } from '@nestjs/core';
-import { StandardSchemaValidationPipe } from '@nestjs/common';
 import { AuditController } from './access/audit.controller.ts';
 import { MeController } from './access/me.controller.ts';
 import { BadgeController } from './access/badge.controller.ts';
@@ -30,7 +29,7 @@ import { EngineSystemController } from './engine-api/engine-system.controller.ts
 import { ImagesController } from './images/images.controller.ts';
 import { AuthGuard } from './http/auth.guard.ts';
 import { ProblemFilter } from './http/problem.filter.ts';
-import { invalid } from './http/problem.ts';
+import { SchemaPipe } from './http/schema.pipe.ts';
 import { type Environment, InfrastructureModule } from './infrastructure.module.ts';
 import { Housekeeping } from './housekeeping.ts';
 import { MetricsController } from './metrics/metrics.controller.ts';
@@ -83,10 +82,7 @@ export class AppModule {
         WebhookDelivering,
         { provide: APP_GUARD, useClass: AuthGuard },
         { provide: APP_FILTER, useClass: ProblemFilter },
-        {
-          provide: APP_PIPE,
-          useFactory: () => new StandardSchemaValidationPipe({ exceptionFactory: (issues) => invalid(issues) }),
-        },
+        { provide: APP_PIPE, useClass: SchemaPipe },
       ],
     };
   }

@@ -24,7 +24,7 @@ export const Permissions = z
   .transform((given) => Permission.options.filter((each) => given.includes(each)));
 
 /** Of lists that come in pages. */
-export const PageQuery = z.object({
+export const PageQuery = z.strictObject({
   limit: z.coerce.number().int().min(1).max(100).default(20),
   /** `next` of the page before */
   cursor: z.string().max(64).optional(),

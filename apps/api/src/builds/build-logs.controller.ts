@@ -16,7 +16,7 @@ import { ofStep } from './of-step.ts';
 import { searchLog } from './search-log.ts';
 
 const seq = z.coerce.number().int().min(0);
-const LogsQuery = z.object({
+const LogsQuery = z.strictObject({
   follow: z.enum(['0', '1', 'true', 'false']).default('0'),
   after: seq.default(0),
   step: z.string().min(1).max(255).optional(),

@@ -35,7 +35,7 @@ const SubmittedParts = z.object({
 const RetryBody = z.preprocess((given) => given ?? {}, RetryRequest);
 /** Either a request in JSON, or flags. */
 const SubmitQuery = QueryFlags.extend({ request: z.string().optional() });
-const ListQuery = z.object({
+const ListQuery = z.strictObject({
   limit: z.coerce.number().int().min(1).max(100).default(20),
   cursor: z.string().max(64).optional(),
   state: many(BuildFilter.shape.state),

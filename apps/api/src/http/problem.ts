@@ -1,6 +1,6 @@
 import { HttpException } from '@nestjs/common';
 import type { Problem } from '#protocol';
-import { type ErrorCode, errorTraits, isKilnError, KilnError } from '#std';
+import { type ErrorCode, errorTraits, isKilnError, KilnError, nearest } from '#std';
 import { z } from 'zod';
 
 /** What else answers: the framework, by status. */
@@ -38,20 +38,33 @@ export function toKilnError(thrown: unknown): KilnError {
   return new KilnError(byStatus[known.status] ?? 'INVALID_ARGUMENT', known.message, { cause: thrown });
 }
 
-interface Issue {
+export interface Issue {
   readonly message: string;
   readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined;
   /** of fields that nobody knows */
   readonly keys?: readonly string[] | undefined;
 }
 
-/** What a schema says, with the first field that is wrong. */
-export function invalid(issues: readonly Issue[]): KilnError {
+/** Of longer names nobody asks what they were to be. */
+const MAX_NAME = 64;
+
+/**
+ * What a schema says, with the first field that is wrong.
+ * @param known names that there are where the schema begins: of one that nobody knows, the nearest is named
+ */
+export function invalid(issues: readonly Issue[], known: readonly string[] = []): KilnError {
   const shown = issues.slice(0, 5).map(({ path = [], message }) => [fieldOf(path), message].filter(Boolean).join(': '));
   const { path = [], keys: [unknown] = [] } = issues[0] ?? {};
   return new KilnError('INVALID_ARGUMENT', shown.join('; '), {
     field: fieldOf(unknown === undefined ? path : [...path, unknown]),
+    hint: unknown === undefined || path.length > 0 ? undefined : meant(unknown, known),
   });
+}
+
+function meant(unknown: string, known: readonly string[]): string | undefined {
+  if (known.length === 0 || unknown.length > MAX_NAME) return undefined;
+  const best = nearest(unknown, known);
+  return best === undefined ? `there are ${[...known].sort().join(', ')}` : `did you mean ${best}?`;
 }
 
 export const IdempotencyKey = z

@@ -28,14 +28,14 @@ import { IdempotencyKey, parseHeader } from '../http/problem.ts';
 const flag = z.enum(['0', '1', 'true', 'false']).default('0');
 const isOn = (value: z.infer<typeof flag>): boolean => value === '1' || value === 'true';
 
-const ListQuery = z.object({
+const ListQuery = z.strictObject({
   limit: z.coerce.number().int().min(1).max(100).default(20),
   cursor: z.string().max(64).optional(),
   name: ImageName.optional(),
   all: flag,
 });
-const ChangesQuery = z.object({ with: z.string().min(1).max(512) });
-const RemoveQuery = z.object({ force: flag });
+const ChangesQuery = z.strictObject({ with: z.string().min(1).max(512) });
+const RemoveQuery = z.strictObject({ force: flag });
 /** No body at all asks for its own names. */
 const PushBody = z.preprocess((given) => given ?? {}, PushRequest);
 
