@@ -2,7 +2,7 @@ import { digestOf } from '#oci';
 import type { BuildEvent, CacheStatisticsQuery } from '#protocol';
 import { type Claim, StatisticsReader } from '#storage';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { claimBuild, startStorage, type Storage } from './farm.ts';
+import { claimBuild, goSilent, startStorage, type Storage } from './farm.ts';
 
 let storage: Storage;
 beforeAll(async () => {
@@ -95,6 +95,32 @@ describe('statistics', () => {
     await storage.db.execute('UPDATE step_statistics SET day = day - 1000');
     await new StatisticsReader(storage.db).sweep();
     expect(await read('mine', { days: 400 })).toMatchObject({ builds: 1, total: { hits: 0 } });
+  });
+
+  it('hold of builds that one transaction ends, beside others that end one by one', async () => {
+    const { projectId } = await storage.projects.ensure('ring', 'main');
+    // Steps and causes in no common order: what one build counts first, another counts last.
+    const causes = [files, { kind: 'neverBuilt' }, { kind: 'noCache' }, { kind: 'gone', reason: 'evicted' }];
+    const wanted = { builds: 0, misses: 0 };
+    for (let round = 0; round < 6; round++) {
+      const lost: Claim[] = [];
+      const claims: Claim[] = [];
+      for (let at = 0; at < 8; at++) {
+        const order = [1 + (at % 2), 2 - (at % 2)].slice(0, 1 + (at % 3 === 0 ? 1 : 0));
+        const claim = await build(
+          'ring',
+          order.map((index) => ran(index, causes[(at + index + round) % 4])),
+        );
+        (at < 4 ? lost : claims).push(claim);
+        wanted.builds++;
+        wanted.misses += order.length;
+      }
+      for (const { buildId } of lost) await storage.ledger.requestCancel(projectId, buildId);
+      await storage.db.execute("UPDATE builds SET heartbeat_at = now() + interval '1 hour' WHERE state = 'running'");
+      for (const { buildId } of lost) await goSilent(storage, buildId);
+      await Promise.all([storage.ledger.expired(50), ...claims.map(succeed)]);
+    }
+    expect(await read('ring')).toMatchObject({ builds: wanted.builds, total: { misses: wanted.misses } });
   });
 
   it('hold of many builds that end together', async () => {

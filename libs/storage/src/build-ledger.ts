@@ -7,8 +7,8 @@ import { BuildRecovery } from './build-recovery.ts';
 import { BuildRow, type StoredBuild, storedBuild, storedContext, wholeBuildColumns } from './build-row.ts';
 import type { Claim, StoredContext, StoredNamedContext } from './claim.ts';
 import { bigintColumn, type Database, type Sql } from './database.ts';
-import { countAccepted } from './count-build.ts';
-import { cancelReason, endBuild, type FinalEvent } from './end-build.ts';
+import { countAccepted, countBuilds } from './count-build.ts';
+import { type BuildEnd, cancelReason, endBuild, type FinalEvent } from './end-build.ts';
 import { readSteps } from './fold-steps.ts';
 import { type BuildPage, imageNamesOf, listBuilds } from './list-builds.ts';
 import { checkReach, type Principal } from './principal.ts';
@@ -87,9 +87,12 @@ export class BuildLedger {
       const inserted = await this.#insert(sql, build);
       if (inserted === undefined) return { created: false, ...(await this.#existing(sql, build)), superseded: [] };
       const superseded = await supersede(sql, build);
-      for (const old of superseded) if (old.state === 'queued') await this.#endQueued(sql, old.id, build.id);
+      const ended: string[] = [];
+      for (const { id, state } of superseded)
+        if (state === 'queued') await this.#endQueued(sql, id, { supersededBy: build.id, ended });
       // Those make room.
       await checkRoom(sql, build.projectId);
+      await countBuilds(sql, ended);
       await countAccepted(sql, build.projectId);
       return { created: true, ...inserted, superseded };
     });
@@ -155,7 +158,7 @@ export class BuildLedger {
         [projectId, id],
       );
       if (row === undefined) throw unknown(id);
-      if (row.state === 'queued') await this.#endQueued(sql, id, null);
+      if (row.state === 'queued') await this.#endQueued(sql, id, { supersededBy: null });
     });
     await this.#tellCancelled(projectId, id);
     return await this.get(projectId, id);
@@ -247,9 +250,13 @@ export class BuildLedger {
     return await this.#recovery.admitted(projectId);
   }
 
-  async #endQueued(sql: Sql, buildId: string, supersededBy: string | null): Promise<void> {
+  async #endQueued(
+    sql: Sql,
+    buildId: string,
+    { supersededBy, ...rest }: Pick<BuildEnd, 'ended'> & { readonly supersededBy: string | null },
+  ): Promise<void> {
     const event = { type: 'cancelled', atMs: this.#clock.nowMs(), reason: cancelReason(supersededBy) } as const;
-    await endBuild(sql, { buildId, from: 'queued', event });
+    await endBuild(sql, { buildId, from: 'queued', event, ...rest });
   }
 
   async #insert(sql: Sql, build: NewBuild): Promise<z.infer<typeof Inserted> | undefined> {

@@ -3,6 +3,7 @@ import { type BuildFailure, BuildResult, type QueuedBuild } from '#protocol';
 import { type Clock, KilnError } from '#std';
 import type { Claim } from './claim.ts';
 import { bigintColumn, type Database, type Sql } from './database.ts';
+import { countBuilds } from './count-build.ts';
 import { cancelReason, endBuild } from './end-build.ts';
 import { endFlightsOf } from './flights.ts';
 import type { Wakeups } from './wakeups.ts';
@@ -71,10 +72,9 @@ export class BuildRecovery {
       );
       const ended: string[] = [];
       const jobs: QueuedBuild[] = [];
-      for (const build of lost) {
-        if (await this.#end(sql, build)) ended.push(build.id);
-        else jobs.push(await requeue(sql, build.id, 'lost'));
-      }
+      for (const build of lost)
+        if (!(await this.#end(sql, build, ended))) jobs.push(await requeue(sql, build.id, 'lost'));
+      await countBuilds(sql, ended);
       return { jobs, ended };
     });
     // Readers hear of the end; who waits for a step, of its owner's death.
@@ -119,28 +119,29 @@ export class BuildRecovery {
   }
 
   /** Ends a build whose answer is out: nobody runs it again. */
-  async #answered(sql: Sql, { id, result }: z.infer<typeof Lost>): Promise<boolean> {
+  async #answered(sql: Sql, { id, result }: z.infer<typeof Lost>, ended?: string[]): Promise<boolean> {
     if (result === null) return false;
     const event = { type: 'succeeded', atMs: this.#clock.nowMs(), result } as const;
-    await endBuild(sql, { buildId: id, from: 'running', event });
+    await endBuild(sql, { buildId: id, from: 'running', event, ...(ended && { ended }) });
     return true;
   }
 
-  async #end(sql: Sql, build: z.infer<typeof Lost>): Promise<boolean> {
+  async #end(sql: Sql, build: z.infer<typeof Lost>, ended: string[]): Promise<boolean> {
     const { id, losses, cancel_requested: cancelRequested, superseded_by: supersededBy } = build;
     const atMs = this.#clock.nowMs();
     const from = 'running';
-    if (await this.#answered(sql, build)) return true;
+    if (await this.#answered(sql, build, ended)) return true;
     if (cancelRequested) {
       await endBuild(sql, {
         buildId: id,
         from,
         event: { type: 'cancelled', atMs, reason: cancelReason(supersededBy) },
+        ended,
       });
       return true;
     }
     if (losses + 1 < MAX_LOSSES) return false;
-    await endBuild(sql, { buildId: id, from, event: { type: 'failed', atMs, failure: lostTooOften } });
+    await endBuild(sql, { buildId: id, from, event: { type: 'failed', atMs, failure: lostTooOften }, ended });
     return true;
   }
 }

@@ -23,25 +23,28 @@ export const missed = (values: { readonly step: number; readonly cause: number }
     AND ($${values.step}::text IS NULL OR ${stepName} = $${values.step})
     AND ($${values.cause}::text IS NULL OR ${causeWord} = $${values.cause}))`;
 
-/** Steps of build $1 that count. */
-const counted = `SELECT b.project_id, b.scope_id, (b.finished_at AT TIME ZONE 'UTC')::date AS day, b.request->>'dockerfile' AS dockerfile,
+/** Steps of the builds $1 that count. */
+const counted = `SELECT b.project_id, b.scope_id, (b.finished_at AT TIME ZONE 'UTC')::date AS day, b.source_branch AS branch,
+         b.request->>'dockerfile' AS dockerfile,
          ${stepName} AS step,
          CASE WHEN s.state IN ('run', 'failed') THEN 'miss' ELSE s.state END AS outcome,
          CASE WHEN s.state IN ('run', 'failed') THEN ${causeWord} ELSE '' END AS cause,
          s.cause->>'kind' = 'followed' AS followed, s.hit, s.duration_ms
        FROM builds b JOIN steps s ON s.build_id = b.id AND s.step
        CROSS JOIN ${ownCause}
-       WHERE b.id = $1 AND b.parent_id IS NULL AND s.state IN ('hit', 'joined', 'run', 'failed')`;
+       WHERE b.id = ANY ($1::text[]) AND b.parent_id IS NULL AND s.state IN ('hit', 'joined', 'run', 'failed')`;
 
 /** Of a project, for `farm_counters`. */
 const shard = (project: string): string => `hashtext(${project}) & 15`;
 const add = 'ON CONFLICT (shard, name, label) DO UPDATE SET value = t.value + excluded.value';
 
 /**
- * Counts a build that ends, in the transaction that ends it: so each build counts once. A part counts with its build. Rows are
- * written in one order, so that builds that end together never wait for each other in a ring.
+ * Counts builds that end, in the transaction that ends them: so each build counts once. A part counts with its build. Rows are
+ * written in one order, so that builds that end together never wait for each other in a ring: a transaction that ends several
+ * counts them all at once, as the last thing that it does.
  */
-export async function countBuild(sql: Sql, buildId: string): Promise<void> {
+export async function countBuilds(sql: Sql, buildIds: readonly string[]): Promise<void> {
+  if (buildIds.length === 0) return;
   await sql.execute(
     `WITH counted AS (${counted})
      INSERT INTO step_statistics AS t (project_id, scope_id, day, dockerfile, step, outcome, cause, steps, followed,
@@ -50,36 +53,36 @@ export async function countBuild(sql: Sql, buildId: string): Promise<void> {
        coalesce(sum((hit->>'savedMs')::float8), 0), coalesce(sum((hit->>'savedBytes')::bigint), 0),
        coalesce(sum(duration_ms) FILTER (WHERE outcome = 'miss'), 0)
      FROM counted GROUP BY project_id, scope_id, day, dockerfile, step, outcome, cause
-     ORDER BY dockerfile, step, outcome, cause
+     ORDER BY project_id, day, scope_id, dockerfile, step, outcome, cause
      ON CONFLICT (project_id, day, scope_id, dockerfile, step, outcome, cause) DO UPDATE SET
        steps = t.steps + excluded.steps, followed = t.followed + excluded.followed,
        saved_ms = t.saved_ms + excluded.saved_ms, saved_bytes = t.saved_bytes + excluded.saved_bytes,
        spent_ms = t.spent_ms + excluded.spent_ms`,
-    [buildId],
+    [buildIds],
   );
   await sql.execute(
     `INSERT INTO branch_statistics AS t (project_id, scope_id, day, branch, hits, joined, misses, followed, saved_ms, saved_bytes,
        spent_ms)
-     SELECT c.project_id, c.scope_id, c.day, coalesce(b.source_branch, ''), count(*) FILTER (WHERE outcome = 'hit'),
+     SELECT c.project_id, c.scope_id, c.day, coalesce(c.branch, ''), count(*) FILTER (WHERE outcome = 'hit'),
        count(*) FILTER (WHERE outcome = 'joined'), count(*) FILTER (WHERE outcome = 'miss'), count(*) FILTER (WHERE followed),
        coalesce(sum((hit->>'savedMs')::float8), 0), coalesce(sum((hit->>'savedBytes')::bigint), 0),
        coalesce(sum(duration_ms) FILTER (WHERE outcome = 'miss'), 0)
-     FROM (${counted}) c JOIN builds b ON b.id = $1 GROUP BY 1, 2, 3, 4
+     FROM (${counted}) c GROUP BY 1, 2, 3, 4 ORDER BY 1, 3, 2, 4
      ON CONFLICT (project_id, day, scope_id, branch) DO UPDATE SET
        hits = t.hits + excluded.hits, joined = t.joined + excluded.joined, misses = t.misses + excluded.misses,
        followed = t.followed + excluded.followed, saved_ms = t.saved_ms + excluded.saved_ms,
        saved_bytes = t.saved_bytes + excluded.saved_bytes, spent_ms = t.spent_ms + excluded.spent_ms`,
-    [buildId],
+    [buildIds],
   );
   await sql.execute(
     `INSERT INTO build_statistics AS t (project_id, scope_id, day, builds, cached_builds)
-     SELECT b.project_id, b.scope_id, (b.finished_at AT TIME ZONE 'UTC')::date, 1,
-       CASE WHEN b.state = 'succeeded' AND NOT EXISTS (
-         SELECT FROM steps s WHERE s.build_id = b.id AND s.step AND s.state NOT IN ('hit', 'joined')) THEN 1 ELSE 0 END
-     FROM builds b WHERE b.id = $1 AND b.parent_id IS NULL
+     SELECT b.project_id, b.scope_id, (b.finished_at AT TIME ZONE 'UTC')::date, count(*),
+       count(*) FILTER (WHERE b.state = 'succeeded' AND NOT EXISTS (
+         SELECT FROM steps s WHERE s.build_id = b.id AND s.step AND s.state NOT IN ('hit', 'joined')))
+     FROM builds b WHERE b.id = ANY ($1::text[]) AND b.parent_id IS NULL GROUP BY 1, 2, 3 ORDER BY 1, 3, 2
      ON CONFLICT (project_id, day, scope_id) DO UPDATE SET
-       builds = t.builds + 1, cached_builds = t.cached_builds + excluded.cached_builds`,
-    [buildId],
+       builds = t.builds + excluded.builds, cached_builds = t.cached_builds + excluded.cached_builds`,
+    [buildIds],
   );
   await sql.execute(
     `WITH counted AS (${counted}),
@@ -90,11 +93,11 @@ export async function countBuild(sql: Sql, buildId: string): Promise<void> {
            ('saved_ms', '', (hit->>'savedMs')::float8),
            ('saved_bytes', '', (hit->>'savedBytes')::float8),
            ('spent_ms', '', CASE WHEN outcome = 'miss' THEN duration_ms END)) AS f (name, label, value)
-         UNION ALL SELECT project_id, 'builds_ended', state, 1 FROM builds WHERE id = $1 AND parent_id IS NULL)
+         UNION ALL SELECT project_id, 'builds_ended', state, 1 FROM builds WHERE id = ANY ($1::text[]) AND parent_id IS NULL)
      INSERT INTO farm_counters AS t (shard, name, label, value)
      SELECT ${shard('project_id')}, name, label, sum(value) FROM figures WHERE value IS NOT NULL
-     GROUP BY 1, name, label ORDER BY name, label ${add}`,
-    [buildId],
+     GROUP BY 1, name, label ORDER BY 1, name, label ${add}`,
+    [buildIds],
   );
 }
 

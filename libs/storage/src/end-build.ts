@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { BuildEvent } from '#protocol';
 import { bigintColumn, type Sql } from './database.ts';
-import { countBuild } from './count-build.ts';
+import { countBuilds } from './count-build.ts';
 import { writeEvents } from './event-journal.ts';
 import { announceBuild } from './announce-build.ts';
 import { endFlightsOf } from './flights.ts';
@@ -14,17 +14,26 @@ export function cancelReason(supersededBy: string | null): string {
   return supersededBy === null ? 'cancelled on request' : `superseded by the build ${supersededBy}`;
 }
 
+export interface BuildEnd {
+  readonly buildId: string;
+  readonly from: string;
+  readonly fence?: number;
+  readonly event: FinalEvent;
+  readonly ended?: string[];
+}
+
 const Ended = z.object({ project_id: z.string(), last_seq: bigintColumn });
 
 /**
  * Ends a build: its state, its final event, its credentials' end and what webhooks are told, in the caller's transaction.
  * @param from the state that it must be in
+ * @param ended where the transaction ends several builds: this one is added, for the caller to count them all at once, last
  * @param fence the claim that it must be under; without, the fence is drawn anew, so that any claim loses it
  * @returns the final event's number, or undefined when the build is not in that state
  */
 export async function endBuild(
   sql: Sql,
-  { buildId, from, fence, event }: { buildId: string; from: string; fence?: number; event: FinalEvent },
+  { buildId, from, fence, event, ended: several }: BuildEnd,
 ): Promise<number | undefined> {
   const result = event.type === 'succeeded' ? JSON.stringify(event.result) : null;
   const failure = event.type === 'failed' ? JSON.stringify(event.failure) : null;
@@ -46,7 +55,6 @@ export async function endBuild(
     [buildId],
   );
   await writeEvents(sql, { projectId, buildId, firstSeq: seq, events: [event] });
-  await countBuild(sql, buildId);
   await sql.execute(
     `INSERT INTO build_results (project_id, build_id, result_id)
      SELECT DISTINCT b.project_id, coalesce(b.parent_id, b.id), s.hit->>'result' FROM steps s JOIN builds b ON b.id = s.build_id
@@ -54,5 +62,7 @@ export async function endBuild(
     [buildId],
   );
   await announceBuild(sql, buildId, `build.${event.type}`);
+  if (several === undefined) await countBuilds(sql, [buildId]);
+  else several.push(buildId);
   return seq;
 }

@@ -1,5 +1,5 @@
 export * from './blob-index.ts';
-export { countBuild } from './count-build.ts';
+export { countBuilds } from './count-build.ts';
 export * from './blob-leases.ts';
 export * from './blob-place-store.ts';
 export * from './build-keys.ts';
