@@ -4,6 +4,7 @@ import { encodeManifest, makeManifest } from '#context';
 import { type Digest, digestOf, hexOf } from '#oci';
 import { BuildView, CONTEXT_MANIFEST_TYPE, ContextView, MissingBlobs } from '#protocol';
 import request from 'supertest';
+import { z } from 'zod';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { claimed, type Farm, smallTar, startFarm, tar } from './farm.ts';
 
@@ -36,6 +37,77 @@ const missing = async (digests: readonly Digest[], token = farm.tokens.mine): Pr
   MissingBlobs.parse((await as(token, request(farm.url).post('/v1/blobs/missing')).send({ digests })).body).missing;
 const submit = (body: object, token = farm.tokens.mine): request.Test =>
   as(token, request(farm.url).post('/v1/builds')).send(body);
+
+describe('a project whose clients have sent all that it may have', () => {
+  let full: Farm;
+  beforeAll(async () => {
+    full = await startFarm({ KILN_SENT_PROJECT_MIB: '1' });
+  });
+  afterAll(() => full[Symbol.asyncDispose]());
+  const KIB = 1024;
+  const bytesOf = (seed: string, kib: number): Buffer => Buffer.alloc(kib * KIB, `${seed} `);
+  const ask = (token: string, asked: request.Test): request.Test => asked.set('authorization', `Bearer ${token}`);
+  const send = (bytes: Buffer, token = full.tokens.mine): request.Test =>
+    ask(token, request(full.url).put(`/v1/blobs/${digestOf(bytes)}`))
+      .type('application/octet-stream')
+      .send(bytes);
+  const archive = (seed: string, kib: number): Promise<Buffer> =>
+    tar((entries) => {
+      for (let at = 0; at < 8; at++) entries.entry({ name: `f${at}` }, bytesOf(`${seed}${at}`, kib / 8));
+    });
+  const sizes = z.object({ sent: z.string(), stored: z.string() });
+  const sums = async (): Promise<{ readonly sent: number; readonly stored: number }> => {
+    const [row] = await full.db.query(
+      sizes,
+      `SELECT (SELECT coalesce(sum(bytes), 0) FROM sent_totals)::text AS sent,
+         (SELECT coalesce(sum(size_bytes), 0) FROM blobs)::text AS stored`,
+    );
+    return { sent: Number(row?.sent), stored: Number(row?.stored) };
+  };
+  const refusal = {
+    code: 'LIMIT_EXCEEDED',
+    status: 413,
+    hint: expect.stringContaining('KILN_SENT_PROJECT_MIB') as string,
+  };
+
+  it('is refused more, before it is stored, and goes on with what is there', async () => {
+    expect((await send(bytesOf('a', 700))).status).toBe(200);
+    const before = await sums();
+    expect((await send(bytesOf('b', 400))).body).toMatchObject(refusal);
+    expect(await sums()).toEqual(before);
+    // What is refused in the middle counts, so that nobody fills the store with archives that are refused.
+    const build = ask(full.tokens.mine, request(full.url).post('/v1/builds')).type('application/x-tar');
+    expect((await build.send(await archive('c', 800))).body).toMatchObject(refusal);
+    const after = await sums();
+    expect(after.sent).toBeGreaterThan(before.sent);
+    expect(after.sent).toBeLessThanOrEqual(KIB * KIB);
+    expect(after.stored).toBe(before.stored);
+    expect((await send(bytesOf('d', 400), full.tokens.other)).status).toBe(200);
+    await full.db.execute(`UPDATE sent_totals SET bytes = ${KIB * KIB}`);
+    const manifest = manifestOf(file('a', '', { size: 700 * KIB, digest: digestOf(bytesOf('a', 700)) }));
+    const taken = ask(full.tokens.mine, request(full.url).post('/v1/contexts')).type(CONTEXT_MANIFEST_TYPE);
+    const { digest, missing: lacking } = ContextView.parse((await taken.send(manifest)).body);
+    expect(lacking).toEqual([]);
+    const built = await ask(full.tokens.mine, request(full.url).post('/v1/builds')).send({
+      request: {},
+      contexts: { context: { digest } },
+    });
+    expect(built.status).toBe(202);
+  });
+
+  it('goes over by no more than what is on its way at one moment', async () => {
+    await full.db.execute('TRUNCATE sent_blobs, sent_totals');
+    const answers = await Promise.all(
+      Array.from({ length: 8 }, (_, at) => send(bytesOf(`at once ${at}`, 300)).then(({ status }) => status)),
+    );
+    expect(answers.every((status) => status === 200 || status === 413)).toBe(true);
+    expect((await sums()).sent).toBeLessThanOrEqual((1024 + 8 * 300) * KIB);
+    const more = [];
+    for (let at = 0; at < 6; at++) more.push((await send(bytesOf(`then ${at}`, 300))).status);
+    expect(more.filter((status) => status === 200).length).toBeLessThanOrEqual(3);
+    expect(more.at(-1)).toBe(413);
+  });
+});
 
 describe('a context by its manifest', () => {
   it('answers with what the project has not, and is built of by its digest', async () => {

@@ -6,7 +6,7 @@ import { BlobIndex, BlobLeases, type Claim, Collector, type CollectorLimits, cre
 import { MemoryContentStore } from '#testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { claimBuild, startStorage, type Storage } from './farm.ts';
+import { claimBuild, createBuild, startStorage, type Storage } from './farm.ts';
 
 const MIB = 1024 * 1024;
 const unlimited: CollectorLimits = {
@@ -236,6 +236,45 @@ describe('blobs', () => {
     expect(await present('z')).toBe(false);
     expect(await index.missing(claim.projectId, [blob.digest])).toEqual(new Set([blob.digest]));
     expect(await index.renew(claim.projectId, [blob.digest])).toEqual(new Map());
+  });
+
+  it('stay for builds of their own project: one that nobody takes holds up no other', async () => {
+    const index = new BlobIndex(storage.db);
+    const [waiting, other] = [
+      await storage.projects.ensure('waiting', 'main'),
+      await storage.projects.ensure('b', 'main'),
+    ];
+    await createBuild(storage, 'waiting');
+    const [w, o] = [await content.put(single('layer w')), await content.put(single('layer o'))];
+    await index.keepSent(waiting.projectId, [w]);
+    await index.keepSent(other.projectId, [o]);
+    const long = "now() - interval '2 hours'";
+    await storage.db.execute(`UPDATE blobs SET kept_at = ${long}, used_at = ${long}`);
+    await storage.db.execute(`UPDATE builds SET created_at = ${long}`);
+    await collect({ retentionMs: 60_000 });
+    expect([await present('w'), await present('o')]).toEqual([true, false]);
+  });
+
+  it('that clients sent count for their project once, for as long as it sent them, whoever else keeps them', async () => {
+    const index = new BlobIndex(storage.db);
+    const [one, two] = [await storage.projects.ensure('one', 'main'), await storage.projects.ensure('two', 'main')];
+    const blobs = await Promise.all(['p', 'q'].map((name) => content.put(single(`layer ${name}`))));
+    const [p] = blobs.map(({ sizeBytes }) => sizeBytes);
+    const sums = async () => [await index.sentBytes(one.projectId), await index.sentBytes(two.projectId)];
+    expect(await sums()).toEqual([0, 0]);
+    await Promise.all([index.keepSent(one.projectId, blobs), index.keepSent(one.projectId, blobs.toReversed())]);
+    await index.keepSent(two.projectId, blobs.slice(0, 1));
+    await index.keep(two.projectId, blobs);
+    expect(await sums()).toEqual([2 * (p ?? 0), p]);
+    const old = (project: string) =>
+      storage.db.execute("UPDATE sent_blobs SET sent_at = now() - interval '2 hours' WHERE project_id = $1", [project]);
+    await old(one.projectId);
+    await index.renew(one.projectId, [blobs[1]?.digest ?? digestOf('')]);
+    await collect({ retentionMs: 60_000 });
+    expect(await sums()).toEqual([p, p]);
+    await storage.db.execute("UPDATE blobs SET kept_at = now() - interval '2 hours'");
+    await collect({ retentionMs: 60_000 });
+    expect([await sums(), await present('p'), await present('q')]).toEqual([[0, 0], false, false]);
   });
 
   it('that only the content store knows are found', async () => {

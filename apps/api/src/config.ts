@@ -31,6 +31,8 @@ export const ApiEnv = z.strictObject({
   /** what the cache of each project, and of all together, may take */
   KILN_CACHE_PROJECT_MIB: integer(0, 2 ** 40).default(51_200),
   KILN_CACHE_TOTAL_MIB: integer(0, 2 ** 40).default(204_800),
+  /** of all that clients of a project have sent, as long as it is kept; 0: no limit */
+  KILN_SENT_PROJECT_MIB: integer(0, 2 ** 40).default(102_400),
   /** how long contexts and outputs of builds are kept */
   KILN_RETENTION_HOURS: integer(0, 87_600).default(168),
   /** how long an image with a name is kept after it was last built, tagged or pushed */

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { type Digest, DigestSchema } from '#oci';
 import { bigintColumn, type Database } from './database.ts';
 import { holdBlobs } from './hold-blobs.ts';
+import { noteSent, renewSent, sentBytes } from './sent-blobs.ts';
 
 export interface SizedBlob {
   readonly digest: Digest;
@@ -28,12 +29,33 @@ export class BlobIndex {
    * @returns those that the collector had taken out of use: their bytes may be gone although they were just put
    */
   async grant(projectId: string, blobs: readonly SizedBlob[]): Promise<ReadonlySet<Digest>> {
-    return await this.#grant(projectId, blobs, false);
+    return await this.#grant(projectId, blobs, { kept: false, sent: false });
   }
 
-  /** The same for what clients sent or fetch later: kept for a time, whether anything refers to it or not. */
+  /** The same for what clients fetch later: kept for a time, whether anything refers to it or not. */
   async keep(projectId: string, blobs: readonly SizedBlob[]): Promise<ReadonlySet<Digest>> {
-    return await this.#grant(projectId, blobs, true);
+    return await this.#grant(projectId, blobs, { kept: true, sent: false });
+  }
+
+  /** The same for what clients sent, which counts for the project as long as it is kept for that. */
+  async keepSent(projectId: string, blobs: readonly SizedBlob[]): Promise<ReadonlySet<Digest>> {
+    return await this.#grant(projectId, blobs, { kept: true, sent: true });
+  }
+
+  /** Of what clients sent and the project does not get: bytes that are stored until the collector finds them. */
+  async chargeSent(projectId: string, blobs: readonly SizedBlob[]): Promise<void> {
+    const sizes = new Map(blobs.map(({ digest, sizeBytes }) => [digest, sizeBytes]));
+    const ordered = [...sizes].sort(([a], [b]) => (a < b ? -1 : 1));
+    for (let at = 0; at < ordered.length; at += BATCH) {
+      const batch = ordered.slice(at, at + BATCH);
+      const digests = batch.map(([digest]) => digest);
+      await noteSent(this.#db, { projectId, digests, sizes: batch.map(([, size]) => size), touchMs: KEPT_TOUCH_MS });
+    }
+  }
+
+  /** Bytes of what a project's clients sent, whose time is not over. */
+  async sentBytes(projectId: string): Promise<number> {
+    return await sentBytes(this.#db, projectId);
   }
 
   /**
@@ -52,6 +74,7 @@ export class BlobIndex {
         [projectId, ordered.slice(at, at + BATCH), KEPT_TOUCH_MS],
       );
       for (const { digest, size_bytes: sizeBytes } of known) had.set(digest, sizeBytes);
+      await renewSent(this.#db, { projectId, digests: known.map(({ digest }) => digest), touchMs: KEPT_TOUCH_MS });
       const stale = known.flatMap((row) => (row.stale ? [row.digest] : []));
       if (stale.length === 0) continue;
       // What the collector takes out of use meanwhile is the project's no more.
@@ -77,7 +100,11 @@ export class BlobIndex {
     return new Set(digests).difference(new Set(granted.map((row) => row.digest)));
   }
 
-  async #grant(projectId: string, blobs: readonly SizedBlob[], kept: boolean): Promise<ReadonlySet<Digest>> {
+  async #grant(
+    projectId: string,
+    blobs: readonly SizedBlob[],
+    { kept, sent }: { readonly kept: boolean; readonly sent: boolean },
+  ): Promise<ReadonlySet<Digest>> {
     // In one order everywhere: two who grant the same blobs never wait for each other in a ring.
     const ordered = [...new Map(blobs.map((blob) => [blob.digest, blob.sizeBytes]))].sort(([a], [b]) =>
       a < b ? -1 : 1,
@@ -100,6 +127,8 @@ export class BlobIndex {
           'INSERT INTO grants (project_id, digest) SELECT $1, digest FROM unnest($2::text[]) AS g (digest) ON CONFLICT DO NOTHING',
           [projectId, digests],
         );
+        const sizes = batch.map(([, sizeBytes]) => sizeBytes);
+        if (sent) await noteSent(sql, { projectId, digests, sizes, touchMs: KEPT_TOUCH_MS });
         return removed;
       });
       for (const digest of back) doubtful.add(digest);

@@ -77,6 +77,7 @@ export class Collector {
       await this.#repeat((sql) => dropIdle(sql, null, IDLE_MS), signal);
       await this.#repeat((sql) => dropImages(sql, this.#limits), signal);
       evicted = await this.#keepQuotas(signal);
+      await this.#repeat((sql) => this.#blobs.forgetSent(sql), signal);
       await this.#repeat((sql) => this.#blobs.check(sql), signal);
       removed = await this.#repeat((sql) => this.#blobs.remove(sql, signal), signal);
       await this.#repeat((sql) => this.#blobs.forget(sql), signal);

@@ -3,6 +3,7 @@ import { type Digest, DigestSchema } from '#oci';
 import { z } from 'zod';
 import { KEPT_TOUCH_MS } from './blob-index.ts';
 import type { Database, Sql } from './database.ts';
+import { dropSent, sweepSent } from './sent-blobs.ts';
 
 export interface SweepLimits {
   /** how long a blob is left alone after its last use, and once more before its bytes go */
@@ -31,22 +32,29 @@ export class BlobSweep {
     if (due.length === 0) return 0;
     // A later statement than that which locks: a build that held a blob until then has pinned it by now.
     await sql.execute(
-      `WITH seen AS (
+      `WITH needs AS (${NEEDS}), seen AS (
          SELECT b.digest, ${NEEDED} AS needed, ${PINNED} AS pinned,
            greatest(b.used_at + $2 * interval '1 millisecond', b.kept_at + $3 * interval '1 millisecond') AS until,
-           coalesce(b.kept_at >= $4::timestamptz - $3 * interval '1 millisecond', false) AS kept
+           EXISTS (SELECT FROM grants g JOIN needs n ON n.project_id = g.project_id
+             WHERE g.digest = b.digest AND b.kept_at >= n.since - $3 * interval '1 millisecond') AS kept
          FROM blobs b WHERE b.digest = ANY ($1::text[]))
        UPDATE blobs b SET
          check_at = CASE WHEN s.needed THEN now() + interval '1 day' ELSE greatest(s.until, now() + interval '1 minute') END,
          removed_at = CASE WHEN s.needed OR s.pinned OR s.kept OR s.until > now() THEN NULL ELSE now() END
        FROM seen s WHERE b.digest = s.digest`,
-      [due, this.#limits.graceMs, this.#limits.retentionMs + KEPT_TOUCH_MS, await oldestNeed(sql)],
+      [due, this.#limits.graceMs, this.#limits.retentionMs + KEPT_TOUCH_MS],
     );
     await sql.execute(
       `DELETE FROM grants g USING blobs b WHERE g.digest = b.digest AND b.removed_at IS NOT NULL AND b.digest = ANY ($1::text[])`,
       [due],
     );
+    await dropSent(sql, due);
     return due.length;
+  }
+
+  /** Lets what clients sent long ago count for their projects no more. @returns how many */
+  async forgetSent(sql: Sql): Promise<number> {
+    return await sweepSent(sql, this.#limits.retentionMs + KEPT_TOUCH_MS);
   }
 
   /** Removes bytes of blobs that have been out of use for long enough. @returns how many */
@@ -114,6 +122,12 @@ const NEEDED = `(
   OR EXISTS (SELECT FROM image_blobs i WHERE i.blob = b.digest AND i.kept)
   OR EXISTS (SELECT FROM event_archives e WHERE e.digest = b.digest))`;
 
+/**
+ * What was kept for a build stays as long as the build is in work, however long that is: for each project since when. A build
+ * that nobody ever takes holds up no other project.
+ */
+const NEEDS = `SELECT project_id, min(created_at) AS since FROM builds WHERE state IN ('queued', 'running') GROUP BY project_id`;
+
 const PINNED = `EXISTS (SELECT FROM blob_pins p JOIN builds c ON c.id = p.build_id AND c.fence = p.fence AND c.state = 'running'
   WHERE p.digest = b.digest)`;
 
@@ -121,15 +135,4 @@ const Row = z.object({ digest: DigestSchema });
 
 async function digests(sql: Sql, text: string): Promise<readonly Digest[]> {
   return (await sql.query(Row, text)).map(({ digest }) => digest);
-}
-
-const Oldest = z.object({ at: z.string() });
-
-/** What was kept for a build stays as long as the build is in work, however long that is. */
-async function oldestNeed(sql: Sql): Promise<string> {
-  const [row] = await sql.query(
-    Oldest,
-    "SELECT coalesce(min(created_at), now())::text AS at FROM builds WHERE state IN ('queued', 'running')",
-  );
-  return row?.at ?? 'now';
 }

@@ -1,6 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { ContentStore } from '#content';
-import { type IngestedContext, ingestTar, makeManifest } from '#context';
+import { type IngestedContext, makeManifest } from '#context';
 import { type BuildQueue, enqueue } from '#dispatch';
 import { type Digest, digestOf } from '#oci';
 import { type RetryRequest, type SealedParts, type StoredRequest, wrongLink } from '#protocol';
@@ -35,7 +34,6 @@ export class AcceptBuild {
   readonly #config: ApiConfig;
   readonly #random: Random;
   readonly #logger: Logger;
-  readonly #content: ContentStore;
   readonly #taken: TakeContext;
   readonly #ledger: BuildLedger;
   readonly #queue: BuildQueue;
@@ -45,7 +43,6 @@ export class AcceptBuild {
     @Inject(tokens.CONFIG) config: ApiConfig,
     @Inject(tokens.RANDOM) random: Random,
     @Inject(tokens.LOGGER) logger: Logger,
-    @Inject(tokens.CONTENT) content: ContentStore,
     @Inject(TakeContext) taken: TakeContext,
     @Inject(tokens.LEDGER) ledger: BuildLedger,
     @Inject(tokens.QUEUE) queue: BuildQueue,
@@ -54,7 +51,6 @@ export class AcceptBuild {
     this.#config = config;
     this.#random = random;
     this.#logger = logger;
-    this.#content = content;
     this.#taken = taken;
     this.#ledger = ledger;
     this.#queue = queue;
@@ -69,7 +65,7 @@ export class AcceptBuild {
     const came = new Map<string, IngestedContext>();
     for await (const { name, archive, sizeBytes, mayLackEnd } of submission.contexts) {
       if (sizeBytes !== undefined) checkLength(sizeBytes, this.#config.KILN_CONTEXT_MAX_BYTES);
-      came.set(name, await this.#ingest(archive, mayLackEnd === true, options.signal));
+      came.set(name, await this.#ingest(caller, archive, { mayLackEnd: mayLackEnd === true, signal: options.signal }));
     }
     const stored = new Map<string, StoredContext>();
     for (const [name, each] of came) stored.set(name, await this.#store(caller, each, options.signal));
@@ -146,10 +142,14 @@ export class AcceptBuild {
     }
   }
 
-  #ingest(source: Bytes, mayLackEnd: boolean, signal: AbortSignal): Promise<IngestedContext> {
+  #ingest(
+    { projectId }: Principal,
+    source: Bytes,
+    { mayLackEnd, signal }: { readonly mayLackEnd: boolean; readonly signal: AbortSignal },
+  ): Promise<IngestedContext> {
     const { KILN_CONTEXT_MAX_BYTES: maxBytes, KILN_CONTEXT_MAX_FILES: maxFiles } = this.#config;
     const limits = { maxBytes, maxFiles, maxPathBytes: MAX_PATH_BYTES, mayLackEnd };
-    return ingestTar(bounded(source, maxBytes), this.#content, limits, signal);
+    return this.#taken.ingest(projectId, bounded(source, maxBytes), limits, signal);
   }
 
   async #store(caller: Principal, ingested: IngestedContext, signal: AbortSignal): Promise<StoredContext> {

@@ -2,7 +2,6 @@ import { Body, Controller, HttpCode, Inject, Param, Post, Put, Req, Res } from '
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { ContentStore } from '#content';
-import { ingestTar } from '#context';
 import { type Digest, DigestSchema, hexOf } from '#oci';
 import { BlobParts, BlobQuery, MAX_PACK_BYTES, MAX_PACK_FILES, MissingBlobs, StoredBlob, StoredBlobs } from '#protocol';
 import { type Bytes, isKilnError, KilnError } from '#std';
@@ -13,6 +12,7 @@ import { Caller } from '../http/auth.guard.ts';
 import { clientSignal, drain } from '../http/leaving.ts';
 import { Described } from '../openapi/described.ts';
 import { BLOBS, CONFIG, CONTENT, SHUTDOWN } from '../tokens.ts';
+import { checkRoom, withinRoom } from './sent-quota.ts';
 import { TakeContext } from './take-context.ts';
 
 const BlobParams = z.object({ digest: DigestSchema });
@@ -70,7 +70,7 @@ export class BlobsController {
       checkType(request);
       const signal = clientSignal(reply, this.#shutdown.signal);
       const limits = { maxFiles: MAX_PACK_FILES, maxBytes: MAX_PACK_BYTES, maxPathBytes: NAME_BYTES };
-      const { manifest, digests } = await ingestTar(request.raw, this.#content, limits, signal);
+      const { manifest, digests } = await this.#take.ingest(caller.projectId, request.raw, limits, signal);
       for (const { path, type, digest } of manifest.entries) {
         if (type === 'dir' && path === 'sha256') continue;
         if (type === 'file' && digest !== undefined && path === `sha256/${hexOf(digest)}`) continue;
@@ -109,8 +109,10 @@ export class BlobsController {
       const signal = clientSignal(reply, this.#shutdown.signal);
       const isJson = request.headers['content-type']?.split(';')[0]?.trim() === 'application/json';
       if (!isJson) checkType(request);
+      const room = await this.#take.room(caller.projectId);
+      if (!isJson) checkRoom(room, Number(request.headers['content-length'] ?? 0));
       const bytes = isJson ? await this.#joined(caller, BlobParts.parse(request.body), signal) : request.raw;
-      const blob = await this.#store(digest, bytes, signal);
+      const blob = await this.#store(digest, withinRoom(bytes, room), signal);
       await this.#take.keep(caller.projectId, [blob], signal);
       return blob;
     } finally {

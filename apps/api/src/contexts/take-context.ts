@@ -1,6 +1,13 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { ContentStore, TreeEntry } from '#content';
-import { type ContextManifest, manifestBytes, readManifest } from '#context';
+import type { BlobInfo, ContentStore, TreeEntry } from '#content';
+import {
+  type ContextLimits,
+  type ContextManifest,
+  type IngestedContext,
+  ingestTar,
+  manifestBytes,
+  readManifest,
+} from '#context';
 import type { Digest } from '#oci';
 import type { ContextView } from '#protocol';
 import { type Bytes, KilnError } from '#std';
@@ -8,6 +15,7 @@ import type { BlobIndex, ContextStore, KnownContext, SizedBlob } from '#storage'
 import type { ApiConfig } from '../config.ts';
 import * as tokens from '../tokens.ts';
 import { ClaimedFiles, MAX_MANIFEST_BYTES } from './claimed-files.ts';
+import { checkRoom, metered, type Room, withinRoom } from './sent-quota.ts';
 
 /** Takes contexts for a project: with their files, or by their manifests alone. */
 @Injectable()
@@ -27,6 +35,34 @@ export class TakeContext {
     this.#content = content;
     this.#blobs = blobs;
     this.#contexts = contexts;
+  }
+
+  /**
+   * What the project's clients may still send.
+   * @param share of the quota; more than all of it for what tells of files that may be there already
+   * @throws KilnError LIMIT_EXCEEDED when that is nothing
+   */
+  async room(projectId: string, share = 1): Promise<Room> {
+    const limitBytes = this.#config.KILN_SENT_PROJECT_MIB * MIB || Number.POSITIVE_INFINITY;
+    const room = { limitBytes, leftBytes: limitBytes * share - (await this.#blobs.sentBytes(projectId)) };
+    checkRoom(room, 0);
+    return room;
+  }
+
+  /**
+   * The files of an archive, as far as the project has room for them.
+   * @throws KilnError CONTEXT_INVALID, LIMIT_EXCEEDED, UNAVAILABLE
+   */
+  async ingest(projectId: string, source: Bytes, limits: ContextLimits, signal: AbortSignal): Promise<IngestedContext> {
+    const taken: BlobInfo[] = [];
+    const store = metered(this.#content, await this.room(projectId), taken);
+    try {
+      return await ingestTar(source, store, limits, signal);
+    } catch (thrown) {
+      // Else who sends archives that are refused could fill the store, and nobody would know with what.
+      await this.#blobs.chargeSent(projectId, taken);
+      throw thrown;
+    }
   }
 
   /** One whose files have just been stored. @throws KilnError UNAVAILABLE */
@@ -54,7 +90,11 @@ export class TakeContext {
     const claimed = new ClaimedFiles(this.#config.KILN_CONTEXT_MAX_BYTES);
     const onEntry = (entry: TreeEntry): void => claimed.add(entry);
     const canonical = readManifest(manifest, { maxBytes: MAX_MANIFEST_BYTES, onEntry });
-    const blob = await this.#content.put(canonical, undefined, signal);
+    const blob = await this.#content.put(
+      withinRoom(canonical, await this.room(projectId, WITH_MANIFESTS)),
+      undefined,
+      signal,
+    );
     const missing: Digest[] = [];
     let wrong: KilnError | undefined;
     for (const sizes of claimed.batches(RENEWED)) {
@@ -100,7 +140,7 @@ export class TakeContext {
 
   /** Blobs that were just put are the project's. @throws KilnError UNAVAILABLE when the collector was quicker */
   async keep(projectId: string, blobs: readonly SizedBlob[], signal: AbortSignal): Promise<void> {
-    const doubtful = await this.#blobs.keep(projectId, blobs);
+    const doubtful = await this.#blobs.keepSent(projectId, blobs);
     if (doubtful.size === 0 || (await this.#content.findMissing(doubtful, signal)).size === 0) return;
     throw new KilnError('UNAVAILABLE', 'files of the context were collected while it was sent', {
       hint: 'send it again',
@@ -108,6 +148,9 @@ export class TakeContext {
   }
 }
 
+const MIB = 1024 ** 2;
+/** A project that may send no more files still builds of those that it has sent: for that it has to announce them. */
+const WITH_MANIFESTS = 1.125;
 /** Contents that are asked for at a time. */
 const RENEWED = 2_000;
 

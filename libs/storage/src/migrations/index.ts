@@ -30,6 +30,7 @@ import { images } from './0029-images.ts';
 import { builderDrain } from './0030-builder-drain.ts';
 import { branchStatistics } from './0031-branch-statistics.ts';
 import { publicBadges } from './0032-public-badges.ts';
+import { sentBlobs } from './0033-sent-blobs.ts';
 
 export interface Migration {
   /** from 1, without gaps */
@@ -72,4 +73,5 @@ export const migrations: readonly Migration[] = [
   builderDrain,
   branchStatistics,
   publicBadges,
+  sentBlobs,
 ];

@@ -1,0 +1,52 @@
+import { type BlobInfo, type ContentStore, delegate } from '#content';
+import { type Bytes, formatBytes, KilnError } from '#std';
+
+/** What clients of a project may still send. */
+export interface Room {
+  readonly leftBytes: number;
+  readonly limitBytes: number;
+}
+
+const refused = ({ limitBytes }: Room): KilnError =>
+  new KilnError(
+    'LIMIT_EXCEEDED',
+    `clients of the project have sent all that it may have at a time: ${formatBytes(limitBytes)}`,
+    {
+      hint: 'builds of what was sent go on, and what was not used for KILN_RETENTION_HOURS makes room; the operator sets KILN_SENT_PROJECT_MIB',
+    },
+  );
+
+/** Before anything is read. @throws KilnError LIMIT_EXCEEDED when so much has no room */
+export function checkRoom(room: Room, bytes: number): void {
+  if (bytes > room.leftBytes) throw refused(room);
+}
+
+/** @throws KilnError LIMIT_EXCEEDED, from the stream, before more comes than there is room for */
+export async function* withinRoom(source: Bytes, room: Room): Bytes {
+  let size = 0;
+  for await (const chunk of source) {
+    size += chunk.byteLength;
+    checkRoom(room, size);
+    yield chunk;
+  }
+}
+
+/** A store that takes no more than there is room for, and tells what it took: it counts, whatever becomes of the upload. */
+export function metered(store: ContentStore, room: Room, taken: BlobInfo[]): ContentStore {
+  let left = room.leftBytes;
+  const counted = async function* (source: Bytes): Bytes {
+    for await (const chunk of source) {
+      left -= chunk.byteLength;
+      if (left < 0) throw refused(room);
+      yield chunk;
+    }
+  };
+  return {
+    ...delegate(store),
+    async put(source, expected, signal) {
+      const blob = await store.put(counted(source), expected, signal);
+      taken.push(blob);
+      return blob;
+    },
+  };
+}

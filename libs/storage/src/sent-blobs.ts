@@ -1,0 +1,78 @@
+import type { Digest } from '#oci';
+import { z } from 'zod';
+import { bigintColumn, type Sql } from './database.ts';
+
+const Total = z.object({ bytes: bigintColumn });
+const SWEPT = 1_000;
+
+/** Sizes that have just gone, off the totals of their projects. */
+const offTotals = `UPDATE sent_totals t SET bytes = t.bytes - s.bytes
+  FROM (SELECT project_id, sum(size_bytes) AS bytes FROM gone GROUP BY project_id) s WHERE t.project_id = s.project_id`;
+
+/** Bytes of blobs that clients of a project sent within the time for which they are kept. */
+export async function sentBytes(sql: Sql, projectId: string): Promise<number> {
+  const [row] = await sql.query(Total, 'SELECT bytes FROM sent_totals WHERE project_id = $1', [projectId]);
+  return row?.bytes ?? 0;
+}
+
+interface Sent {
+  readonly projectId: string;
+  /** in their order */
+  readonly digests: readonly Digest[];
+  readonly sizes: readonly number[];
+  /** how far behind the time may be noted */
+  readonly touchMs: number;
+}
+
+/** Notes that a project has sent blobs. The total is written last: who holds it waits for nothing more. */
+export async function noteSent(sql: Sql, { projectId, digests, sizes, touchMs }: Sent): Promise<void> {
+  await sql.execute(
+    `WITH noted AS (
+       INSERT INTO sent_blobs AS s (project_id, digest, size_bytes)
+       SELECT $1, digest, size_bytes FROM unnest($2::text[], $3::bigint[]) AS g (digest, size_bytes) ORDER BY digest
+       ON CONFLICT (project_id, digest) DO UPDATE SET sent_at = now()
+       WHERE s.sent_at < now() - $4 * interval '1 millisecond'
+       RETURNING size_bytes, xmax = 0 AS is_new)
+     INSERT INTO sent_totals AS t (project_id, bytes)
+     SELECT $1, sum(size_bytes) FROM noted WHERE is_new HAVING count(*) > 0
+     ON CONFLICT (project_id) DO UPDATE SET bytes = t.bytes + excluded.bytes`,
+    [projectId, digests, sizes, touchMs],
+  );
+}
+
+/** Of blobs that a project sent and uses anew: they count from now on for as long as if they had just been sent. */
+export async function renewSent(sql: Sql, { projectId, digests, touchMs }: Omit<Sent, 'sizes'>): Promise<void> {
+  await sql.execute(
+    `UPDATE sent_blobs s SET sent_at = now() FROM (
+       SELECT digest FROM sent_blobs WHERE project_id = $1 AND digest = ANY ($2::text[])
+         AND sent_at < now() - $3 * interval '1 millisecond' ORDER BY digest FOR UPDATE) o
+     WHERE s.project_id = $1 AND s.digest = o.digest`,
+    [projectId, digests, touchMs],
+  );
+}
+
+/** Of blobs that are the projects' no more. */
+export async function dropSent(sql: Sql, digests: readonly Digest[]): Promise<void> {
+  await sql.execute(
+    `WITH gone AS (
+       DELETE FROM sent_blobs s USING blobs b WHERE s.digest = b.digest AND b.removed_at IS NOT NULL AND b.digest = ANY ($1::text[])
+       RETURNING s.project_id, s.size_bytes) ${offTotals}`,
+    [digests],
+  );
+}
+
+/** Forgets what was sent too long ago to be kept for that alone, whoever else keeps it. @returns how many */
+export async function sweepSent(sql: Sql, keptMs: number): Promise<number> {
+  const [row] = await sql.query(
+    z.object({ count: bigintColumn }),
+    `WITH gone AS (
+       DELETE FROM sent_blobs WHERE (project_id, digest) IN (
+         SELECT project_id, digest FROM sent_blobs WHERE sent_at < now() - $1 * interval '1 millisecond'
+         ORDER BY sent_at LIMIT ${SWEPT} FOR UPDATE SKIP LOCKED)
+       RETURNING project_id, size_bytes),
+     written AS (${offTotals})
+     SELECT count(*) AS count FROM gone`,
+    [keptMs],
+  );
+  return row?.count ?? 0;
+}
