@@ -1,5 +1,5 @@
 import { systemRandom } from '#std';
-import { openDatabase, WebhookDeliveries, WebhookOutbox, WebhookStore, type Principal } from '#storage';
+import { AuditLog, openDatabase, WebhookDeliveries, WebhookOutbox, WebhookStore, type Principal } from '#storage';
 import { WebhookRequest } from '#protocol';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
@@ -143,6 +143,63 @@ describe('the outbox of webhooks', () => {
   it('says of a secret of another farm that it cannot be opened', async () => {
     await fill(await hook(), 1);
     const [taken] = await new WebhookOutbox({ db: storage.db, redis: storage.link, key: systemRandom(32) }).take(many);
-    expect(() => taken?.secret()).toThrow('cannot open a sealed value');
+    expect(() => taken?.secrets()).toThrow('cannot open a sealed value');
+  });
+
+  it('signs with the secret before the last for a day, and shows until when', async () => {
+    const secret = (fill: number): string => `whsec_${Buffer.alloc(32, fill).toString('base64')}`;
+    const id = (await store.create(caller, WebhookRequest.parse({ url: 'https://ci.example.com', secret: secret(1) })))
+      .id;
+    const signedWith = async (): Promise<readonly string[] | undefined> => {
+      await storage.db.execute('DELETE FROM webhook_deliveries');
+      await fill(id, 1);
+      return (await outbox.take(many))[0]?.secrets();
+    };
+    expect(await signedWith()).toEqual([secret(1)]);
+    expect((await store.get(caller, id)).oldSecretUntil).toBeNull();
+    const { oldSecretUntil } = await store.change(caller, id, { secret: secret(2) });
+    expect(Date.parse(oldSecretUntil ?? '') - Date.now()).toBeGreaterThan(23 * 3_600_000);
+    await store.change(caller, id, { name: 'renamed' });
+    expect(await signedWith()).toEqual([secret(2), secret(1)]);
+    await store.change(caller, id, { secret: secret(3) });
+    expect(await signedWith()).toEqual([secret(3), secret(2)]);
+    await storage.db.execute("UPDATE webhooks SET old_until = now() - interval '1 second'");
+    expect(await signedWith()).toEqual([secret(3)]);
+    expect((await store.get(caller, id)).oldSecretUntil).toBeNull();
+  });
+
+  it('disables a webhook of which every try has failed for days, and says so', async () => {
+    const patient = new WebhookOutbox({ db: storage.db, redis: storage.link, key, disableAfterMs: 5 * 86_400_000 });
+    const id = await hook();
+    await fill(id, 4);
+    const settle = async (kind: 'delivered' | 'retry'): Promise<void> => {
+      const [one] = await patient.take({ ...many, limit: 1 });
+      if (one === undefined) throw new Error('nothing is due');
+      await patient.settle(one, attempt, kind === 'retry' ? { kind, afterMs: 3_600_000 } : { kind });
+    };
+    const failingFor = (days: number) =>
+      storage.db.execute("UPDATE webhooks SET failing_since = failing_since - $1 * interval '1 day'", [days]);
+    await settle('retry');
+    expect(await store.get(caller, id)).toMatchObject({ enabled: true, failingSince: expect.any(String) as string });
+    await failingFor(6);
+    await settle('delivered');
+    expect(await store.get(caller, id)).toMatchObject({ enabled: true, failingSince: null });
+    await settle('retry');
+    await failingFor(6);
+    await settle('retry');
+    const reason = expect.stringMatching(/^every try has failed since .*: status 500$/) as string;
+    expect(await store.get(caller, id)).toMatchObject({ enabled: false, disabledReason: reason });
+    expect(await states(id)).toEqual({ delivered: 1, failed: 3 });
+    const { entries } = await new AuditLog(storage.db).list(caller, { limit: 1 });
+    expect(entries).toMatchObject([{ action: 'webhook.disable', target: id, tokenId: null, detail: { reason } }]);
+    const again = await store.change(caller, id, { enabled: true });
+    expect(again).toMatchObject({ enabled: true, disabledReason: null, failingSince: null });
+  });
+
+  it('takes few of each receiver where thousands are due', async () => {
+    for (let n = 0; n < 3; n++) await fill(await hook(), 3_000);
+    const taken = await outbox.take({ ...many, limit: 32, perWebhook: 4 });
+    const each = Object.values(Object.groupBy(taken, ({ webhookId }) => webhookId)).map((some) => some?.length);
+    expect(each).toEqual([4, 4, 4]);
   });
 });

@@ -50,6 +50,8 @@ export const ApiEnv = z.strictObject({
   KILN_OIDC_EGRESS_ALLOW: z.string().default('').transform(commaList),
   /** private addresses that receivers of webhooks may have: host, host:port, address or CIDR */
   KILN_WEBHOOK_ALLOW: z.string().default('').transform(commaList),
+  /** a webhook of which every try has failed for so long is disabled; 0: never */
+  KILN_WEBHOOK_DISABLE_DAYS: integer(0, 365).default(5),
   /** how long to wait before a webhook is sent for the second time, the third, … */
   KILN_WEBHOOK_RETRY_SECONDS: z
     .string()
@@ -70,6 +72,10 @@ export function collectorLimits(config: ApiConfig): CollectorLimits {
     graceMs: config.KILN_CACHE_GRACE_SECONDS * 1_000,
   };
 }
+
+/** For how long every try of a webhook may fail. */
+export const webhookDisableAfterMs = ({ KILN_WEBHOOK_DISABLE_DAYS: days }: ApiConfig): number | undefined =>
+  days === 0 ? undefined : days * DAY_MS;
 
 /** How long tokens that are made over the API live. */
 export function tokenLimits({ KILN_TOKEN_DEFAULT_DAYS, KILN_TOKEN_MAX_DAYS }: ApiConfig): TokenLimits {

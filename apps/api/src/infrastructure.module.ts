@@ -31,7 +31,7 @@ import {
   WebhookOutbox,
   WebhookStore,
 } from '#storage';
-import { type ApiConfig, collectorLimits } from './config.ts';
+import { type ApiConfig, collectorLimits, webhookDisableAfterMs } from './config.ts';
 import * as tokens from './tokens.ts';
 
 /** What comes into the process from outside. */
@@ -127,8 +127,11 @@ const stores: readonly FactoryProvider[] = [
   {
     provide: tokens.OUTBOX,
     inject: [tokens.DATABASE, tokens.REDIS, tokens.CONFIG, tokens.LOGGER],
-    useFactory: (db: Database, redis: RedisLink, { KILN_SECRET_KEY: key }: ApiConfig, logger: Logger) =>
-      new WebhookOutbox({ db, redis, key: Buffer.from(key, 'hex'), logger }),
+    useFactory: (db: Database, redis: RedisLink, config: ApiConfig, logger: Logger) =>
+      new WebhookOutbox({
+        ...{ db, redis, logger, key: Buffer.from(config.KILN_SECRET_KEY, 'hex') },
+        disableAfterMs: webhookDisableAfterMs(config),
+      }),
   },
   {
     provide: tokens.FIGURES,

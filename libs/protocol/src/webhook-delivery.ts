@@ -4,8 +4,8 @@ export interface LeasedDelivery {
   readonly webhookId: string;
   readonly lease: string;
   readonly url: string;
-  /** @throws KilnError PERMISSION_DENIED when it was sealed under another farm's key */
-  readonly secret: () => string;
+  /** the webhook's own, and that before it as long as it holds @throws KilnError PERMISSION_DENIED when sealed under another farm's key */
+  readonly secrets: () => readonly string[];
   readonly event: string;
   readonly createdAt: Date;
   readonly buildId: string | null;

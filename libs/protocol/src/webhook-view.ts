@@ -72,6 +72,10 @@ export const WebhookView = z.object({
   enabled: z.boolean(),
   /** why the farm sends nothing any more; null where a person said so */
   disabledReason: z.string().nullable(),
+  /** since when every try has failed; null where the last was a delivery */
+  failingSince: z.iso.datetime().nullable(),
+  /** until when attempts are signed with the secret before the last change, too; null where there is none */
+  oldSecretUntil: z.iso.datetime().nullable(),
   createdAt: z.iso.datetime(),
   updatedAt: z.iso.datetime(),
 });

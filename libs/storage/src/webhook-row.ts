@@ -13,19 +13,26 @@ export const WebhookRow = z.object({
   trust: trustColumn,
   enabled: z.boolean(),
   disabled_reason: z.string().nullable(),
+  failing_since: z.date().nullable(),
+  old_until: z.date().nullable(),
   created_at: z.date(),
   updated_at: z.date(),
 });
-export const webhookColumns = 'id, name, url, events, trust, enabled, disabled_reason, created_at, updated_at';
+export const webhookColumns = `id, name, url, events, trust, enabled, disabled_reason, failing_since,
+  CASE WHEN old_until > now() THEN old_until END AS old_until, created_at, updated_at`;
 
 export const webhookView = ({
   disabled_reason: disabledReason,
+  failing_since,
+  old_until,
   created_at,
   updated_at,
   ...row
 }: z.infer<typeof WebhookRow>): WebhookView => ({
   ...row,
   disabledReason,
+  failingSince: failing_since?.toISOString() ?? null,
+  oldSecretUntil: old_until?.toISOString() ?? null,
   createdAt: created_at.toISOString(),
   updatedAt: updated_at.toISOString(),
 });

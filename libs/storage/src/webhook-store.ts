@@ -10,6 +10,8 @@ import { getWebhook, ownWebhook, secretPurpose, webhookColumns, WebhookRow, webh
 const ID_LENGTH = 16;
 const SECRET_BYTES = 32;
 const MAX_WEBHOOKS = 20;
+/** How long the secret before the last change is signed with, too. */
+const OLD_SECRET = '24 hours';
 
 /** Whom projects tell of their builds. Secrets are sealed, and bound to project and webhook. */
 export class WebhookStore {
@@ -62,7 +64,8 @@ export class WebhookStore {
   }
 
   /**
-   * Changes what is said of it. What waits for one that is disabled has failed.
+   * Changes what is said of it. What waits for one that is disabled has failed. Of secrets the last one holds for a day beside
+   * the new one; whoever wants it to end at once changes it twice.
    * @throws KilnError NOT_FOUND, PERMISSION_DENIED for one that is trusted further
    */
   async change(caller: Principal, id: string, { secret, ...change }: WebhookChange): Promise<WebhookView> {
@@ -72,7 +75,10 @@ export class WebhookStore {
       const after = { ...before, ...change };
       await sql.execute(
         `UPDATE webhooks SET name = $3, url = $4, events = $5, enabled = $6, sealed = coalesce($7, sealed),
-           disabled_reason = CASE WHEN $6 = enabled THEN disabled_reason END, updated_at = now()
+           old_sealed = CASE WHEN $7::bytea IS NULL THEN old_sealed ELSE sealed END,
+           old_until = CASE WHEN $7::bytea IS NULL THEN old_until ELSE now() + interval '${OLD_SECRET}' END,
+           disabled_reason = CASE WHEN $6 = enabled THEN disabled_reason END,
+           failing_since = CASE WHEN $6 = enabled THEN failing_since END, updated_at = now()
          WHERE project_id = $1 AND id = $2`,
         [
           ...[projectId, id, after.name, after.url, after.events, after.enabled],

@@ -5,11 +5,11 @@ import { type CourierOptions, WebhookCourier } from './courier.ts';
 import type { Message, Outcome } from './sender.ts';
 
 const delivery = (n: number): LeasedDelivery => ({
-  ...{ id: `msg_${n}`, webhookId: 'w', lease: 'l', url: 'https://ci.example.com', secret: () => 'whsec_x' },
+  ...{ id: `msg_${n}`, webhookId: 'w', lease: 'l', url: 'https://ci.example.com', secrets: () => ['whsec_x'] },
   ...{ event: 'build.failed', createdAt: new Date(0), buildId: 'b1', data: { id: 'b1' }, tries: 0 },
 });
 const outcome = (status: number): Outcome => ({
-  ...{ atMs: 0, status, durationMs: 1, response: '' },
+  ...{ atMs: 0, status, durationMs: 1, response: '', retryAfterMs: null },
   error: status < 300 ? null : `status ${status}`,
 });
 
@@ -58,7 +58,7 @@ describe('the courier', () => {
     });
     expect(sent).toEqual([
       {
-        ...{ id: 'msg_1', url: 'https://ci.example.com', secret: 'whsec_x' },
+        ...{ id: 'msg_1', url: 'https://ci.example.com', secrets: ['whsec_x'] },
         body: '{"type":"build.failed","timestamp":"1970-01-01T00:00:00.000Z","data":{"id":"b1","url":"https://kiln.example.com/v1/builds/b1"}}',
       },
     ]);
@@ -76,11 +76,20 @@ describe('the courier', () => {
     expect(settled).toMatchObject([['msg_1', { at: '1970-01-01T00:00:00.000Z', status }, verdict]]);
   });
 
+  it.each([
+    [60_000, 60_000],
+    [1_000, 5_000],
+  ])('waits as long as the receiver asks for, and no less than it would: %i ms', async (retryAfterMs, afterMs) => {
+    const { settled } = await carried([delivery(1)], () => Promise.resolve({ ...outcome(503), retryAfterMs }));
+    expect(settled).toMatchObject([['msg_1', { status: 503 }, { kind: 'retry', afterMs }]]);
+    expect(settled[0]?.[1]).not.toHaveProperty('retryAfterMs');
+  });
+
   it('tries again what could not even be signed', async () => {
     const broken = (): never => {
       throw new Error('another key');
     };
-    const { settled } = await carried([{ ...delivery(1), secret: broken }], () => Promise.resolve(outcome(204)));
+    const { settled } = await carried([{ ...delivery(1), secrets: broken }], () => Promise.resolve(outcome(204)));
     expect(settled).toMatchObject([['msg_1', { status: null, error: 'another key' }, { kind: 'retry' }]]);
   });
 

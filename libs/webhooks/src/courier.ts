@@ -88,7 +88,7 @@ export class WebhookCourier {
       const verdict = this.#verdictOf(outcome, delivery.tries + 1);
       if (verdict.kind === 'failed' || verdict.kind === 'gone')
         logger.warn('a webhook was not delivered', { delivery: delivery.id, error: outcome.error });
-      const { atMs, ...told } = outcome;
+      const { atMs, retryAfterMs: _, ...told } = outcome;
       await outbox.settle(delivery, { at: new Date(atMs).toISOString(), ...told }, verdict);
     } catch (error) {
       logger.warn('what came of a webhook could not be put down', { delivery: delivery.id, error });
@@ -100,10 +100,11 @@ export class WebhookCourier {
     const { send, clock } = this.#options;
     try {
       const { id, url } = delivery;
-      return await send({ id, url, secret: delivery.secret(), body: this.#bodyOf(delivery) }, signal);
+      return await send({ id, url, secrets: delivery.secrets(), body: this.#bodyOf(delivery) }, signal);
     } catch (thrown) {
       if (signal.aborted) return undefined;
-      return { atMs: clock.nowMs(), status: null, durationMs: 0, response: '', error: messageOf(thrown) };
+      const none = { status: null, durationMs: 0, response: '', retryAfterMs: null };
+      return { atMs: clock.nowMs(), ...none, error: messageOf(thrown) };
     }
   }
 
@@ -112,11 +113,13 @@ export class WebhookCourier {
     return JSON.stringify({ type: event, timestamp: createdAt.toISOString(), data: { ...data, ...url } });
   }
 
-  #verdictOf({ status, error }: Outcome, tries: number): DeliveryVerdict {
+  #verdictOf({ status, error, retryAfterMs }: Outcome, tries: number): DeliveryVerdict {
     const { retryDelaysMs, random } = this.#options;
     if (error === null) return { kind: 'delivered' };
     if (status === GONE) return { kind: 'gone' };
     const afterMs = retryDelayMs(retryDelaysMs, tries, random);
-    return afterMs === undefined ? { kind: 'failed' } : { kind: 'retry', afterMs };
+    if (afterMs === undefined) return { kind: 'failed' };
+    // Whoever asks for less is not served sooner than others.
+    return { kind: 'retry', afterMs: Math.max(afterMs, retryAfterMs ?? 0) };
   }
 }

@@ -14,3 +14,19 @@ export function retryDelayMs(delaysMs: readonly number[], tries: number, random:
   const drawn = Buffer.from(random(2)).readUInt16BE() / 0x1_00_00;
   return Math.round(delayMs * (1 + SPREAD * drawn));
 }
+
+const DAY_MS = 86_400_000;
+
+/**
+ * What a `Retry-After` says, a day at most; null where it says nothing that can be read.
+ * https://www.rfc-editor.org/rfc/rfc9110#field.retry-after
+ */
+export function parseRetryAfter(header: string | readonly string[] | undefined, nowMs: number): number | null {
+  const text = typeof header === 'string' ? header.trim() : '';
+  const ms = /^\d{1,10}$/.test(text)
+    ? Number(text) * 1_000
+    : /^[A-Z][a-z]{2,8},? /.test(text)
+      ? Date.parse(text) - nowMs
+      : Number.NaN;
+  return Number.isNaN(ms) ? null : Math.min(DAY_MS, Math.max(0, ms));
+}

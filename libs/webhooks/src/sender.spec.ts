@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { systemClock } from '#std';
 import { describe, expect, it } from 'vitest';
 import { type SenderOptions, WebhookSender } from './sender.ts';
+import { signatureOf } from './sign.ts';
 
 const never = new AbortController().signal;
 
@@ -23,9 +24,11 @@ async function sent(receive: RequestListener, options: Partial<SenderOptions> = 
     lookup: () => Promise.resolve([{ address: '127.0.0.1', family: 4 }]),
     ...options,
   });
-  const message = { id: 'msg_1', secret: `whsec_${Buffer.alloc(24).toString('base64')}`, body: '{"a":"é"}' };
+  const message = { id: 'msg_1', secrets: [0, 1].map(secretOf), body: '{"a":"é"}' };
   return await sender.send({ ...message, url: `http://${host}:${port}/x?y=1` }, never);
 }
+
+const secretOf = (fill: number): string => `whsec_${Buffer.alloc(24, fill).toString('base64')}`;
 
 describe('a try', () => {
   it('posts the body with its headers', async () => {
@@ -39,6 +42,25 @@ describe('a try', () => {
     });
     expect(seen).toEqual({ method: 'POST', url: '/x?y=1', body: '{"a":"é"}', type: 'application/json', id: 'msg_1' });
     expect(outcome).toMatchObject({ status: 200, response: 'thanks', error: null });
+  });
+
+  it('is signed by each secret, for receivers that know one of them', async () => {
+    let given: readonly string[] = [];
+    let time = 0;
+    await sent(({ headers }, response) => {
+      given = String(headers['webhook-signature']).split(' ');
+      time = Number(headers['webhook-timestamp']);
+      response.end();
+    });
+    const message = { id: 'msg_1', timestampS: time, body: '{"a":"é"}' };
+    expect(given).toEqual([0, 1].map((fill) => signatureOf(secretOf(fill), message)));
+  });
+
+  it('tells for how long the receiver wants to be left alone, where it did not take it', async () => {
+    const busy = (status: number) =>
+      sent((_, response) => void response.writeHead(status, { 'retry-after': '120' }).end());
+    expect(await busy(503)).toMatchObject({ status: 503, retryAfterMs: 120_000 });
+    expect(await busy(200)).toMatchObject({ status: 200, retryAfterMs: null });
   });
 
   it('reads a kibibyte of an answer without end', async () => {

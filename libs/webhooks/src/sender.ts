@@ -9,6 +9,7 @@ import {
 } from '#registry';
 import { type Bytes, type Clock, KilnError, messageOf } from '#std';
 import { Client } from 'undici';
+import { parseRetryAfter } from './retry-schedule.ts';
 import { signatureOf } from './sign.ts';
 
 export interface SenderOptions {
@@ -24,8 +25,8 @@ export interface SenderOptions {
 export interface Message {
   readonly id: string;
   readonly url: string;
-  /** `whsec_…` */
-  readonly secret: string;
+  /** `whsec_…`, each of which signs: the receiver may know one of them */
+  readonly secrets: readonly string[];
   readonly body: string;
 }
 
@@ -39,6 +40,8 @@ export interface Outcome {
   readonly response: string;
   /** null: it was taken */
   readonly error: string | null;
+  /** what the receiver asks to be waited before the next try; null where it does not say */
+  readonly retryAfterMs: number | null;
 }
 
 const TIMEOUT_MS = 15_000;
@@ -65,17 +68,19 @@ export class WebhookSender {
     const atMs = this.#clock.nowMs();
     const late = AbortSignal.timeout(this.#timeoutMs);
     try {
-      const { status, response } = await this.#post(message, atMs, AbortSignal.any([signal, late]));
+      const { status, response, retryAfter } = await this.#post(message, atMs, AbortSignal.any([signal, late]));
       const error = status >= 200 && status < 300 ? null : refusal(status);
-      return { atMs, status, durationMs: this.#clock.nowMs() - atMs, response, error };
+      const nowMs = this.#clock.nowMs();
+      const retryAfterMs = error === null ? null : parseRetryAfter(retryAfter, nowMs);
+      return { atMs, status, durationMs: nowMs - atMs, response, error, retryAfterMs };
     } catch (thrown) {
       signal.throwIfAborted();
       const error = late.aborted ? `no answer within ${this.#timeoutMs / 1_000} s` : told(thrown);
-      return { atMs, status: null, durationMs: this.#clock.nowMs() - atMs, response: '', error };
+      return { atMs, status: null, durationMs: this.#clock.nowMs() - atMs, response: '', error, retryAfterMs: null };
     }
   }
 
-  async #post({ id, url: text, secret, body }: Message, atMs: number, signal: AbortSignal) {
+  async #post({ id, url: text, secrets, body }: Message, atMs: number, signal: AbortSignal) {
     const url = new URL(text);
     if (url.protocol !== 'http:' && url.protocol !== 'https:')
       throw new KilnError('INVALID_ARGUMENT', 'the URL is not one of the web');
@@ -90,12 +95,13 @@ export class WebhookSender {
           'user-agent': 'kiln',
           'webhook-id': id,
           'webhook-timestamp': String(timestampS),
-          'webhook-signature': signatureOf(secret, { id, timestampS, body }),
+          'webhook-signature': secrets.map((secret) => signatureOf(secret, { id, timestampS, body })).join(' '),
         },
         body,
         signal,
       });
-      return { status: answer.statusCode, response: await beginning(answer.body) };
+      const retryAfter = answer.headers['retry-after'];
+      return { status: answer.statusCode, response: await beginning(answer.body), retryAfter };
     } finally {
       await client.destroy();
     }

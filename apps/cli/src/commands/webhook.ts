@@ -96,12 +96,14 @@ export async function webhookLs(flags: WebhookFlags): Promise<void> {
 
 const heads = ['ID', 'NAME', 'URL', 'EVENTS', 'STATE'];
 
-const row = ({ id, name, url, events, enabled, disabledReason }: WebhookView): readonly string[] => [
+const row = ({ id, name, url, events, enabled, disabledReason, failingSince }: WebhookView): readonly string[] => [
   id,
   cleanLine(name ?? '–', false),
   cleanLine(url, false),
   events.length === BuildHookEvent.options.length ? 'all' : events.join(','),
-  enabled ? 'enabled' : cleanLine(`disabled${disabledReason === null ? '' : `: ${disabledReason}`}`, false),
+  enabled
+    ? `enabled${failingSince === null ? '' : `, fails since ${shownTime(failingSince)}`}`
+    : cleanLine(`disabled${disabledReason === null ? '' : `: ${disabledReason}`}`, false),
 ];
 
 /** `kiln webhook rm ID` */

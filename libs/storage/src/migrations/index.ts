@@ -31,6 +31,7 @@ import { builderDrain } from './0030-builder-drain.ts';
 import { branchStatistics } from './0031-branch-statistics.ts';
 import { publicBadges } from './0032-public-badges.ts';
 import { sentBlobs } from './0033-sent-blobs.ts';
+import { webhookRotation } from './0034-webhook-rotation.ts';
 
 export interface Migration {
   /** from 1, without gaps */
@@ -74,4 +75,5 @@ export const migrations: readonly Migration[] = [
   branchStatistics,
   publicBadges,
   sentBlobs,
+  webhookRotation,
 ];
