@@ -145,6 +145,39 @@ describe('a build of higher priority', () => {
     expect(left.size).toBe(0);
   });
 
+  it('does not keep those of lower priority waiting for ever', async () => {
+    const low = await submit('p', { priority: 'low' });
+    const age = (hours: number) =>
+      storage.db.execute("UPDATE builds SET created_at = now() - $2 * interval '1 hour' WHERE id = $1", [
+        low.id,
+        hours,
+      ]);
+    const got: (string | undefined)[] = [];
+    const comes = async (): Promise<string> => {
+      const { id } = await submit('p', { priority: 'high' });
+      const [next] = await ledger.queuedOlderThan(-1000);
+      got.push(await claimBy(next?.buildId ?? '', next?.attempt));
+      return id;
+    };
+    const high: string[] = [];
+    for (const hours of [0, 0.5, 1]) {
+      await age(hours);
+      high.push(await comes());
+    }
+    await age(4);
+    await comes();
+    expect(got).toEqual([...high, low.id]);
+  });
+
+  it('that came first is not passed by those that came hours later with the same', async () => {
+    const [first, second] = [await submit('p'), await submit('p')];
+    await storage.db.execute("UPDATE builds SET created_at = created_at - interval '3 hours' WHERE id = $1", [
+      first.id,
+    ]);
+    expect(await claimBy(second.id)).toBe(first.id);
+    expect(await claimBy(first.id)).toBe(second.id);
+  });
+
   it('is found again by a job of its own when its builder is lost, as is who was passed over', async () => {
     const usual = await submit('p');
     const high = await submit('p', { priority: 'high' });

@@ -26,7 +26,7 @@ const heldBack = `b.parent_id IS NULL AND (SELECT count(*) FROM builds r
  *
  * A job is a turn of its project. Where the project has a queued build of higher priority, that one gets the turn, and the build
  * that is passed over gets its place: its turn, and the job that comes with it. Of builds that are as urgent, one that was passed
- * over goes before those that came after it.
+ * over goes before those that came after it. What has waited for hours is as urgent as what is of a higher priority.
  */
 export async function takeTurn(sql: Sql, { buildId, attempt }: BuildJob): Promise<string | undefined> {
   // One claim at a time where a limit is to be kept: each counts those before it.
@@ -58,16 +58,28 @@ export async function takeTurn(sql: Sql, { buildId, attempt }: BuildJob): Promis
   return better.id;
 }
 
+/** Queued builds of each priority that are looked at: as many claims of a project side by side find one each. */
+const LOOKED_AT = 50;
+/** What waits for so long is as urgent as what is one priority above: nothing waits for ever while what is more urgent comes. */
+const LEVEL = "interval '1 hour'";
+const urgency = (of: string): string =>
+  `${of}.priority + floor(extract(epoch FROM now() - ${of}.created_at) / extract(epoch FROM ${LEVEL}))`;
+
 /** One that another builder is about to take is passed by. */
 async function moreUrgent(sql: Sql, own: Queued): Promise<Queued | undefined> {
-  const { project_id: projectId, priority, created_at: createdAt } = own;
   const [found] = await sql.query(
     Queued,
     `SELECT ${columns} FROM builds q
-     WHERE q.project_id = $1 AND q.state = 'queued' AND q.parent_id IS NULL AND
-       (q.priority > $2 OR q.priority = $2 AND q.ticket_build IS NOT NULL AND q.created_at < $3)
-     ORDER BY q.priority DESC, q.created_at, q.id LIMIT 1 FOR UPDATE SKIP LOCKED`,
-    [projectId, priority, createdAt],
+     WHERE q.state = 'queued' AND q.id IN (
+       SELECT o.id FROM (VALUES (-1), (0), (1)) AS each (priority) CROSS JOIN LATERAL (
+         SELECT id FROM builds WHERE project_id = $1 AND state = 'queued' AND parent_id IS NULL AND priority = each.priority
+         ORDER BY created_at, id LIMIT ${LOOKED_AT}) o)
+     AND (SELECT ${urgency('q')} > ${urgency('own')}
+         OR ${urgency('q')} = ${urgency('own')} AND q.priority >= own.priority AND q.ticket_build IS NOT NULL
+           AND q.created_at < own.created_at
+       FROM builds own WHERE own.id = $2)
+     ORDER BY ${urgency('q')} DESC, q.priority DESC, q.created_at, q.id LIMIT 1 FOR UPDATE OF q SKIP LOCKED`,
+    [own.project_id, own.id],
   );
   return found;
 }
