@@ -49,8 +49,8 @@ export function createProgram(around?: BuildSurroundings): Command {
   addBuild(program, around);
   addBake(program, around);
   addFarm(program);
-  addBuilds(program);
   addBuilders(program);
+  addBuilds(program);
   addImages(program);
   addCache(program);
   addAccess(program);
