@@ -9,6 +9,7 @@ import { BuilderRegistry } from '#storage';
 import { flushRedis } from '#testing';
 import request from 'supertest';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { z } from 'zod';
 import { claimed, type Farm, figuresToken, operatorToken, smallTar, startFarm, succeeded } from './farm.ts';
 
 let farm: Farm;
@@ -386,5 +387,60 @@ describe('the queue', () => {
     });
     expect((await get(`/v1/builds/${id}`)).body).toMatchObject({ state: 'queued', attempt: 2 });
     await queue.close();
+  });
+});
+
+describe('docker’s client', () => {
+  it('is answered by the status that a daemon has: libraries take no other', async () => {
+    const asked = fetch(`${farm.url}/v1.41/build?t=the-daemons:1`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${farm.tokens.mine}`, 'content-type': 'application/x-tar' },
+      body: Uint8Array.from(await smallTar()),
+    });
+    await vi.waitFor(async () => {
+      const [build] = await farm.db.query(
+        z.object({ id: z.string() }),
+        "SELECT id FROM builds WHERE request->'tags'->>0 LIKE '%the-daemons:1'",
+      );
+      await cancel(build?.id ?? 'none').expect(202);
+    });
+    const answer = await asked;
+    expect(await answer.text()).toContain('the build was cancelled');
+    expect(answer.status).toBe(200);
+  });
+
+  it('pushes with -a all tags of a repository, however many images have them', async () => {
+    await submitted();
+    const digits = '0'.repeat(60);
+    const content = {
+      descriptor: { mediaType: 'x', digest: digestOf('x'), size: 1 },
+      createdAt: '2026-01-01T00:00:00Z',
+    };
+    const variant = { platform: { os: 'linux', architecture: 'amd64' }, digest: digestOf('x'), id: digestOf('y') };
+    const image = JSON.stringify({ ...content, variants: [{ ...variant, sizeBytes: 1, history: [] }] });
+    await farm.db.execute(
+      `WITH made AS (INSERT INTO images (project_id, scope_id, digest, id, kept, image, build_id)
+         SELECT s.project_id, s.id, 'sha256:' || $1 || lpad(n::text, 4, '0'), 'sha256:' || $1 || lpad(n::text, 4, '0'), true, $2::json, 'b'
+         FROM (SELECT project_id, scope_id AS id FROM builds ORDER BY created_at DESC LIMIT 1) s, generate_series(1, 120) n
+         RETURNING project_id, scope_id, digest)
+       SELECT * FROM made`,
+      [digits, image],
+    );
+    await farm.db.execute(
+      "INSERT INTO image_names SELECT project_id, scope_id, 'registry.test/many:' || number, digest FROM images",
+    );
+    const leave = new AbortController();
+    const answer = await fetch(`${farm.url}/v1.41/images/registry.test/many/push`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${farm.tokens.mine}` },
+      signal: leave.signal,
+    });
+    expect(answer.status).toBe(200);
+    leave.abort();
+    const pushes = await farm.db.query(
+      z.object({ tag: z.string() }),
+      "SELECT request->'tags'->>0 AS tag FROM builds WHERE request->>'call' = 'push'",
+    );
+    expect(new Set(pushes.map(({ tag }) => tag)).size).toBe(120);
   });
 });

@@ -1,4 +1,4 @@
-import { Controller, Headers, Inject, Param, Post, Query, Req, Res, UseFilters } from '@nestjs/common';
+import { Controller, Headers, HttpCode, Inject, Param, Post, Query, Req, Res, UseFilters } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { familiarReference, parseReference } from '#oci';
 import type { Logger } from '#std';
@@ -47,6 +47,7 @@ export class EngineBuildController {
   }
 
   @Post()
+  @HttpCode(200)
   async build(
     @Caller() caller: Principal,
     @Param('version') version: string,

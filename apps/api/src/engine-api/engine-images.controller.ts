@@ -45,6 +45,8 @@ const RemoveQuery = z.looseObject({ force: z.string().optional() });
 const PAGE = 100;
 /** `docker images` has no pages. */
 const MAX_LISTED = 1_000;
+/** At once, each a build in the queue. */
+const MAX_PUSHED = 500;
 const CONFIG_LIMIT_BYTES = 16 * 1024 * 1024;
 
 /** Images as `docker images`, `history`, `tag`, `push` and `rmi` see them. */
@@ -128,6 +130,7 @@ export class EngineImagesController {
   }
 
   @Post(':image/push')
+  @HttpCode(200)
   async push(
     @Caller() caller: Principal,
     @Param('version') version: string,
@@ -200,8 +203,17 @@ export class EngineImagesController {
   async #pushed(caller: Principal, repository: string, tag: string | undefined): Promise<readonly string[]> {
     const { registry, repository: path } = parseReference(repository);
     if (tag !== undefined && tag !== '') return [formatReference({ registry, repository: path, tag })];
-    const { images } = await this.#images.list(caller, { limit: PAGE, name: `${registry}/${path}`, all: false });
-    const names = images.flatMap((image) => image.names).filter((name) => name.startsWith(`${registry}/${path}:`));
+    const names: string[] = [];
+    for (let cursor: string | undefined; ; ) {
+      const page = await this.#images.list(caller, { limit: PAGE, cursor, name: `${registry}/${path}`, all: false });
+      const found = page.images.flatMap((image) => image.names);
+      names.push(...found.filter((name) => name.startsWith(`${registry}/${path}:`)));
+      if (names.length > MAX_PUSHED) {
+        throw new KilnError('INVALID_ARGUMENT', `${repository} has more than ${MAX_PUSHED} tags: push them one by one`);
+      }
+      if (page.next === null) break;
+      cursor = page.next;
+    }
     if (names.length > 0) return names;
     throw new KilnError('NOT_FOUND', `An image does not exist locally with the tag: ${repository}`);
   }

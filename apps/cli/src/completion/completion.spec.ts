@@ -16,7 +16,7 @@ const of = (line: string) => {
 
 describe('what may stand where the cursor is', () => {
   it.each([
-    ['bui', ['build', 'builds', 'builder']],
+    ['bui', ['build', 'builder', 'builds']],
     ['context ', ['ls', 'show', 'use', 'create', 'update', 'rm', 'help']],
     ['cache d', ['du', 'disown']],
     ['build --pl', ['--platform']],
