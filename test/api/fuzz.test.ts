@@ -222,7 +222,7 @@ describe('whatever is sent', () => {
     // What was made has perhaps been removed again before it was read.
     const makers = routes.filter(({ method, path }) => method === 'PUT' && closed.some((each) => each.path === path));
     const again = [...new Set([...closed, ...makers])];
-    if (closed.length > 0) await shoot(again, 100 * again.length);
+    if (closed.length > 0) await shoot(again, 200 * again.length);
     expect([...succeededOn]).toEqual(expect.arrayContaining(wanted.map(nameOf)));
   });
 

@@ -68,12 +68,12 @@ function pathOf({ path, operation }: Route, pools: Pools, schemas: Schemas): fc.
 
 function queryOf({ operation }: Route, schemas: Schemas): fc.Arbitrary<string> {
   const known = operation.parameters.filter((each) => each.in === 'query');
-  const pairs = known.map(({ name, schema }) => {
+  const pairs = known.map(({ name, schema, required }) => {
     const value = fc.oneof({ arbitrary: valuesOf(schema, schemas), weight: 8 }, { arbitrary: odd, weight: 1 });
     const several = value.map((each): readonly unknown[] => (Array.isArray(each) ? each : [each]));
     return fc
       .option(fc.oneof({ arbitrary: several, weight: 9 }, { arbitrary: fc.tuple(value, value), weight: 1 }), {
-        freq: 1,
+        freq: required ? 9 : 1,
       })
       .map((values) => (values ?? []).map((each) => `${name}=${percent(asText(each)).slice(0, 4_000)}`));
   });
@@ -82,6 +82,7 @@ function queryOf({ operation }: Route, schemas: Schemas): fc.Arbitrary<string> {
     const text = [...each.flat(), extra].filter((part) => part !== '').join('&');
     return text === '' ? '' : `?${text}`;
   });
+  if (known.some(({ required }) => required)) return some;
   // Where there are many, some are nearly always given.
   return fc.oneof({ arbitrary: some, weight: 2 }, { arbitrary: fc.constant(''), weight: 1 });
 }
