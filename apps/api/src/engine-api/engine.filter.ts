@@ -1,7 +1,6 @@
 import { type ArgumentsHost, Catch, type ExceptionFilter, Inject } from '@nestjs/common';
-import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { KilnError, Logger } from '#std';
-import { httpStatus, toKilnError } from '../http/problem.ts';
+import { failedRequest } from '../http/failed-request.ts';
 import { LOGGER } from '../tokens.ts';
 
 /** What docker's clients print behind "Error response from daemon:". */
@@ -20,19 +19,9 @@ export class EngineFilter implements ExceptionFilter {
   }
 
   catch(thrown: unknown, host: ArgumentsHost): void {
-    const http = host.switchToHttp();
-    const request = http.getRequest<FastifyRequest>();
-    const reply = http.getResponse<FastifyReply>();
-    const error = toKilnError(thrown);
-    const status = httpStatus(thrown, error);
-    if (status >= 500) {
-      const path = request.routeOptions.url ?? '';
-      this.#logger.warn('a request of a docker client failed', { path, error: error.cause ?? error });
-    }
-    if (reply.raw.headersSent || reply.raw.destroyed) {
-      reply.raw.destroy();
-      return;
-    }
+    const failed = failedRequest(thrown, host, this.#logger);
+    if (failed === undefined) return;
+    const { reply, error, status } = failed;
     // Docker's clients read it only where it is called by that name, with no charset behind.
     const body = Buffer.from(JSON.stringify({ message: engineMessage(error) }));
     void reply.status(status).header('content-type', 'application/json').send(body);
