@@ -161,6 +161,7 @@ describe('a project’s badge', () => {
     expect(String(shown.body)).toContain('<title>kiln cache: no builds</title>');
     expect(String((await get('?show=build')).body)).toContain('<title>kiln build: none</title>');
     expect((await get('?show=tokens')).status).toBe(400);
+    expect((await get('?shown=build')).status).toBe(400);
     const hidden = await request(farm.url)
       .put('/v1/projects/mine/badge')
       .set('authorization', `Bearer ${farm.tokens.mine}`)

@@ -9,7 +9,7 @@ import { type ApiConfig, publicUrl } from '../config.ts';
 import { CONFIG, DATABASE } from '../tokens.ts';
 import { badgeSvg } from './badge-svg.ts';
 
-const BadgeQuery = z.object({ show: z.enum(['hits', 'build']).default('hits') });
+const BadgeQuery = z.strictObject({ show: z.enum(['hits', 'build']).default('hits') });
 
 /** What of a project everybody may see, once it says so. */
 @Controller('v1/projects/:project')
