@@ -148,6 +148,31 @@ describe('an image', () => {
     expect((await images.get(of(claim), digest)).names).toEqual(['docker.io/acme/app:2']);
   });
 
+  it('stays when a build makes it anew while it is collected, and neither waits for ever', async () => {
+    const claim = await claimBuild(storage);
+    const digest = await keep(claim, 'a', ['docker.io/acme/app:1']);
+    await age(digest);
+    const { collected } = await storage.db.transaction(async (sql) => {
+      // As a build does it whose blobs nobody has used for a while: blobs, then the image.
+      await sql.execute('UPDATE blobs SET used_at = now() WHERE digest = $1', [digestOf('layer a')]);
+      const pass = new Collector({
+        db: storage.db,
+        content,
+        limits: { ...limits, imageRetentionMs: 60_000 },
+      }).collect();
+      await vi.waitFor(async () => {
+        const { length } = await storage.db.query(z.object({}), 'SELECT FROM pg_locks WHERE NOT granted');
+        expect(length).toBeGreaterThan(0);
+      });
+      await sql.execute('UPDATE images SET used_at = now() WHERE digest = $1', [digest]);
+      return { collected: pass };
+    });
+    await collected;
+    expect((await images.get(of(claim), digest)).names).toEqual(['docker.io/acme/app:1']);
+    await collect();
+    expect(await has('layer a')).toBe(true);
+  });
+
   it('of another project is not there', async () => {
     const own = await claimBuild(storage);
     const other = await claimBuild(storage, 'one', 'other');

@@ -16,7 +16,7 @@ import {
   unknownImage,
 } from './image-row.ts';
 import { copyImage } from './copy-image.ts';
-import { deleteImage, freeBlobs } from './drop-image.ts';
+import { freeBlobs } from './free-image.ts';
 import type { Principal } from './principal.ts';
 
 type Reader = Pick<Principal, 'projectId' | 'scopeId'>;
@@ -107,9 +107,8 @@ export class ImageStore {
           'PERMISSION_DENIED',
           `the image ${image} is of the scope ${row.scope}, which this one inherits`,
         );
-      const key = { projectId, scopeId, digest: row.digest };
       // In the order in which a build that gives it a name takes them: it has it before this, or anew after it.
-      await freeBlobs(sql, key);
+      await freeBlobs(sql, [{ projectId, scopeId, digest: row.digest }]);
       await sql.execute(HELD, [projectId, scopeId, row.digest]);
       const own = (await sql.query(Name, NAMES_OF, [projectId, scopeId, row.digest])).map((found) => found.name);
       if (name === undefined && own.length > 1 && !force) {
@@ -124,7 +123,11 @@ export class ImageStore {
         untagged,
       ]);
       if (untagged.length < own.length) return { untagged, deleted: [] };
-      await deleteImage(sql, key);
+      await sql.execute('DELETE FROM images WHERE project_id = $1 AND scope_id = $2 AND digest = $3', [
+        projectId,
+        scopeId,
+        row.digest,
+      ]);
       return { untagged, deleted: [row.digest] };
     });
   }
