@@ -2,11 +2,10 @@ import { HEARTBEAT_TTL_MS } from '#dispatch';
 import { parsePlatform, runsOn } from '#oci';
 import type { BuildJob } from '#protocol';
 import { type Logger, messageOf } from '#std';
-import { type BuildRunnerOptions, ClaimedBuild } from './claimed-build.ts';
+import type { BuildRunnerOptions } from './build-runner-options.ts';
+import { ClaimedBuild } from './claimed-build.ts';
 import type { Intake } from './intake.ts';
 import { patience } from './patience.ts';
-
-export type { BuildRunnerOptions };
 
 export interface WaysOut {
   /** called when another builder works less than this one; throws when the build is left to it */
