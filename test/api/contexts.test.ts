@@ -55,6 +55,8 @@ describe('a project whose clients have sent all that it may have', () => {
     tar((entries) => {
       for (let at = 0; at < 8; at++) entries.entry({ name: `f${at}` }, bytesOf(`${seed}${at}`, kib / 8));
     });
+  const build = (bytes: Buffer): request.Test =>
+    ask(full.tokens.mine, request(full.url).post('/v1/builds')).type('application/x-tar').send(bytes);
   const sizes = z.object({ sent: z.string(), stored: z.string() });
   const sums = async (): Promise<{ readonly sent: number; readonly stored: number }> => {
     const [row] = await full.db.query(
@@ -76,8 +78,7 @@ describe('a project whose clients have sent all that it may have', () => {
     expect((await send(bytesOf('b', 400))).body).toMatchObject(refusal);
     expect(await sums()).toEqual(before);
     // What is refused in the middle counts, so that nobody fills the store with archives that are refused.
-    const build = ask(full.tokens.mine, request(full.url).post('/v1/builds')).type('application/x-tar');
-    expect((await build.send(await archive('c', 800))).body).toMatchObject(refusal);
+    expect((await build(await archive('c', 800))).body).toMatchObject(refusal);
     const after = await sums();
     expect(after.sent).toBeGreaterThan(before.sent);
     expect(after.sent).toBeLessThanOrEqual(KIB * KIB);
@@ -93,6 +94,39 @@ describe('a project whose clients have sent all that it may have', () => {
       contexts: { context: { digest } },
     });
     expect(built.status).toBe(202);
+  });
+
+  it('sends an archive of files that it has sent before, and no new one', async () => {
+    await full.db.execute('TRUNCATE sent_blobs, sent_totals');
+    const same = await archive('same', 900);
+    expect((await build(same)).status).toBe(202);
+    const { sent } = await sums();
+    expect((await build(same)).status).toBe(202);
+    const renamed = await tar((entries) => {
+      entries.entry({ name: 'large' }, bytesOf('same0', 900 / 8));
+      for (let at = 0; at < 8; at++) entries.entry({ name: `again${at}` }, bytesOf(`same${at}`, 900 / 8));
+    });
+    expect((await build(renamed)).status).toBe(202);
+    // Over the quota by now: manifests still have room.
+    await full.db.execute(`UPDATE sent_totals SET bytes = ${KIB * KIB + 1}`);
+    expect((await build(renamed)).status).toBe(202);
+    expect((await send(bytesOf('same0', 900 / 8))).status).toBe(200);
+    const one = await tar((entries) => void entries.entry({ name: 'new' }, 'new\n'));
+    expect((await build(one)).body).toMatchObject(refusal);
+    expect(sent).toBeGreaterThan(900 * KIB);
+  });
+
+  it('has what it is refused for other reasons counted, too', async () => {
+    await full.db.execute('TRUNCATE sent_blobs, sent_totals');
+    const asked = ask(full.tokens.mine, request(full.url).post('/v1/builds'))
+      .field('request', '{}')
+      .attach('context', await archive('with', 400), 'context.tar')
+      .attach('context:nobody-asked', await archive('without', 8), 'context.tar');
+    expect((await asked).status).toBe(400);
+    expect((await sums()).sent).toBe(400 * KIB);
+    const pack = ask(full.tokens.mine, request(full.url).post('/v1/blobs')).type('application/x-tar');
+    expect((await pack.send(await archive('pack', 80))).body).toMatchObject({ code: 'CONTEXT_INVALID' });
+    expect((await sums()).sent).toBe(480 * KIB);
   });
 
   it('goes over by no more than what is on its way at one moment', async () => {

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { type Digest, DigestSchema } from '#oci';
 import { bigintColumn, type Database } from './database.ts';
 import { holdBlobs } from './hold-blobs.ts';
-import { noteSent, renewSent, sentBytes } from './sent-blobs.ts';
+import { noteSent, renewSent, sentBytes, sentOf } from './sent-blobs.ts';
 
 export interface SizedBlob {
   readonly digest: Digest;
@@ -42,7 +42,7 @@ export class BlobIndex {
     return await this.#grant(projectId, blobs, { kept: true, sent: true });
   }
 
-  /** Of what clients sent and the project does not get: bytes that are stored until the collector finds them. */
+  /** Of what clients sent, and the project may never get: bytes that are stored until the collector finds them. */
   async chargeSent(projectId: string, blobs: readonly SizedBlob[]): Promise<void> {
     const sizes = new Map(blobs.map(({ digest, sizeBytes }) => [digest, sizeBytes]));
     const ordered = [...sizes].sort(([a], [b]) => (a < b ? -1 : 1));
@@ -51,6 +51,11 @@ export class BlobIndex {
       const digests = batch.map(([digest]) => digest);
       await noteSent(this.#db, { projectId, digests, sizes: batch.map(([, size]) => size), touchMs: KEPT_TOUCH_MS });
     }
+  }
+
+  /** Those of these that a project's clients sent, whose time is not over. */
+  async sent(projectId: string, digests: readonly Digest[]): Promise<ReadonlySet<Digest>> {
+    return await sentOf(this.#db, projectId, digests);
   }
 
   /** Bytes of what a project's clients sent, whose time is not over. */

@@ -1,4 +1,4 @@
-import type { Digest } from '#oci';
+import { type Digest, DigestSchema } from '#oci';
 import { z } from 'zod';
 import { bigintColumn, type Sql } from './database.ts';
 
@@ -15,6 +15,16 @@ export async function sentBytes(sql: Sql, projectId: string): Promise<number> {
   return row?.bytes ?? 0;
 }
 
+/** Those of these that clients of a project sent within that time. */
+export async function sentOf(sql: Sql, projectId: string, digests: readonly Digest[]): Promise<ReadonlySet<Digest>> {
+  const rows = await sql.query(
+    z.object({ digest: DigestSchema }),
+    'SELECT digest FROM sent_blobs WHERE project_id = $1 AND digest = ANY ($2::text[])',
+    [projectId, digests],
+  );
+  return new Set(rows.map(({ digest }) => digest));
+}
+
 interface Sent {
   readonly projectId: string;
   /** in their order */
@@ -29,7 +39,10 @@ export async function noteSent(sql: Sql, { projectId, digests, sizes, touchMs }:
   await sql.execute(
     `WITH noted AS (
        INSERT INTO sent_blobs AS s (project_id, digest, size_bytes)
-       SELECT $1, digest, size_bytes FROM unnest($2::text[], $3::bigint[]) AS g (digest, size_bytes) ORDER BY digest
+       SELECT $1, digest, size_bytes FROM unnest($2::text[], $3::bigint[]) AS g (digest, size_bytes)
+       WHERE NOT EXISTS (SELECT FROM sent_blobs o WHERE o.project_id = $1 AND o.digest = g.digest
+         AND o.sent_at >= now() - $4 * interval '1 millisecond')
+       ORDER BY digest
        ON CONFLICT (project_id, digest) DO UPDATE SET sent_at = now()
        WHERE s.sent_at < now() - $4 * interval '1 millisecond'
        RETURNING size_bytes, xmax = 0 AS is_new)
@@ -55,7 +68,10 @@ export async function renewSent(sql: Sql, { projectId, digests, touchMs }: Omit<
 export async function dropSent(sql: Sql, digests: readonly Digest[]): Promise<void> {
   await sql.execute(
     `WITH gone AS (
-       DELETE FROM sent_blobs s USING blobs b WHERE s.digest = b.digest AND b.removed_at IS NOT NULL AND b.digest = ANY ($1::text[])
+       DELETE FROM sent_blobs s USING (
+         SELECT o.project_id, o.digest FROM sent_blobs o JOIN blobs b USING (digest)
+         WHERE b.removed_at IS NOT NULL AND b.digest = ANY ($1::text[]) ORDER BY o.digest, o.project_id FOR UPDATE OF o) d
+       WHERE s.project_id = d.project_id AND s.digest = d.digest
        RETURNING s.project_id, s.size_bytes) ${offTotals}`,
     [digests],
   );

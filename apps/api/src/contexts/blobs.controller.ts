@@ -109,7 +109,7 @@ export class BlobsController {
       const signal = clientSignal(reply, this.#shutdown.signal);
       const isJson = request.headers['content-type']?.split(';')[0]?.trim() === 'application/json';
       if (!isJson) checkType(request);
-      const room = await this.#take.room(caller.projectId);
+      const room = await this.#take.roomFor(caller.projectId, digest);
       if (!isJson) checkRoom(room, Number(request.headers['content-length'] ?? 0));
       const bytes = isJson ? await this.#joined(caller, BlobParts.parse(request.body), signal) : request.raw;
       const blob = await this.#store(digest, withinRoom(bytes, room), signal);

@@ -1,4 +1,3 @@
-import { type BlobInfo, type ContentStore, delegate } from '#content';
 import { type Bytes, formatBytes, KilnError } from '#std';
 
 /** What clients of a project may still send. */
@@ -7,7 +6,7 @@ export interface Room {
   readonly limitBytes: number;
 }
 
-const refused = ({ limitBytes }: Room): KilnError =>
+export const refused = ({ limitBytes }: Room): KilnError =>
   new KilnError(
     'LIMIT_EXCEEDED',
     `clients of the project have sent all that it may have at a time: ${formatBytes(limitBytes)}`,
@@ -29,24 +28,4 @@ export async function* withinRoom(source: Bytes, room: Room): Bytes {
     checkRoom(room, size);
     yield chunk;
   }
-}
-
-/** A store that takes no more than there is room for, and tells what it took: it counts, whatever becomes of the upload. */
-export function metered(store: ContentStore, room: Room, taken: BlobInfo[]): ContentStore {
-  let left = room.leftBytes;
-  const counted = async function* (source: Bytes): Bytes {
-    for await (const chunk of source) {
-      left -= chunk.byteLength;
-      if (left < 0) throw refused(room);
-      yield chunk;
-    }
-  };
-  return {
-    ...delegate(store),
-    async put(source, expected, signal) {
-      const blob = await store.put(counted(source), expected, signal);
-      taken.push(blob);
-      return blob;
-    },
-  };
 }

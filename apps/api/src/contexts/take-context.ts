@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { BlobInfo, ContentStore, TreeEntry } from '#content';
+import type { ContentStore, TreeEntry } from '#content';
 import {
   type ContextLimits,
   type ContextManifest,
@@ -15,7 +15,8 @@ import type { BlobIndex, ContextStore, KnownContext, SizedBlob } from '#storage'
 import type { ApiConfig } from '../config.ts';
 import * as tokens from '../tokens.ts';
 import { ClaimedFiles, MAX_MANIFEST_BYTES } from './claimed-files.ts';
-import { checkRoom, metered, type Room, withinRoom } from './sent-quota.ts';
+import { SentMeter } from './sent-meter.ts';
+import { checkRoom, type Room, withinRoom } from './sent-quota.ts';
 
 /** Takes contexts for a project: with their files, or by their manifests alone. */
 @Injectable()
@@ -39,29 +40,41 @@ export class TakeContext {
 
   /**
    * What the project's clients may still send.
-   * @param share of the quota; more than all of it for what tells of files that may be there already
+   * @param beyond part of the quota that is given on top, for what tells of files that may be there already
    * @throws KilnError LIMIT_EXCEEDED when that is nothing
    */
-  async room(projectId: string, share = 1): Promise<Room> {
-    const limitBytes = this.#config.KILN_SENT_PROJECT_MIB * MIB || Number.POSITIVE_INFINITY;
-    const room = { limitBytes, leftBytes: limitBytes * share - (await this.#blobs.sentBytes(projectId)) };
+  async room(projectId: string, beyond = 0): Promise<Room> {
+    const room = await this.#room(projectId, beyond);
     checkRoom(room, 0);
     return room;
   }
 
+  /** The same for a blob, which needs none where it counts already. @throws KilnError LIMIT_EXCEEDED */
+  async roomFor(projectId: string, digest: Digest): Promise<Room> {
+    const counts = (await this.#blobs.sent(projectId, [digest])).has(digest);
+    const infinite = Number.POSITIVE_INFINITY;
+    return counts ? { limitBytes: infinite, leftBytes: infinite } : await this.room(projectId);
+  }
+
   /**
-   * The files of an archive, as far as the project has room for them.
+   * The files of an archive, as far as the project has sent them before or has room for them. They count from here on, whatever
+   * becomes of the archive: else who sends some that are refused could fill the store, and nobody would know with what.
    * @throws KilnError CONTEXT_INVALID, LIMIT_EXCEEDED, UNAVAILABLE
    */
   async ingest(projectId: string, source: Bytes, limits: ContextLimits, signal: AbortSignal): Promise<IngestedContext> {
-    const taken: BlobInfo[] = [];
-    const store = metered(this.#content, await this.room(projectId), taken);
+    await this.room(projectId, MANIFESTS);
+    const meter = new SentMeter({
+      store: this.#content,
+      room: await this.#room(projectId, 0),
+      mostBytes: limits.maxBytes,
+      sent: (digests) => this.#blobs.sent(projectId, digests),
+      has: (digest) => this.#has(projectId, digest, signal),
+      charge: (blobs) => this.#blobs.chargeSent(projectId, blobs),
+    });
     try {
-      return await ingestTar(source, store, limits, signal);
-    } catch (thrown) {
-      // Else who sends archives that are refused could fill the store, and nobody would know with what.
-      await this.#blobs.chargeSent(projectId, taken);
-      throw thrown;
+      return await ingestTar(source, meter.store, limits, signal);
+    } finally {
+      await meter.settle();
     }
   }
 
@@ -72,7 +85,7 @@ export class TakeContext {
     files: readonly SizedBlob[],
     signal: AbortSignal,
   ): Promise<KnownContext> {
-    const blob = await this.#content.put(manifestBytes(manifest), undefined, signal);
+    const blob = await this.#putManifest(projectId, manifestBytes(manifest), signal);
     const known = knownAs(blob, countsOf(manifest));
     if (await this.#contexts.isKept(projectId, known.digest)) return known;
     await this.keep(projectId, files, signal);
@@ -90,11 +103,7 @@ export class TakeContext {
     const claimed = new ClaimedFiles(this.#config.KILN_CONTEXT_MAX_BYTES);
     const onEntry = (entry: TreeEntry): void => claimed.add(entry);
     const canonical = readManifest(manifest, { maxBytes: MAX_MANIFEST_BYTES, onEntry });
-    const blob = await this.#content.put(
-      withinRoom(canonical, await this.room(projectId, WITH_MANIFESTS)),
-      undefined,
-      signal,
-    );
+    const blob = await this.#putManifest(projectId, canonical, signal);
     const missing: Digest[] = [];
     let wrong: KilnError | undefined;
     for (const sizes of claimed.batches(RENEWED)) {
@@ -146,11 +155,30 @@ export class TakeContext {
       hint: 'send it again',
     });
   }
+
+  async #room(projectId: string, beyond: number): Promise<Room> {
+    const limitBytes = this.#config.KILN_SENT_PROJECT_MIB * MIB || Number.POSITIVE_INFINITY;
+    return { limitBytes, leftBytes: limitBytes * (1 + beyond) - (await this.#blobs.sentBytes(projectId)) };
+  }
+
+  async #has(projectId: string, digest: Digest, signal: AbortSignal): Promise<boolean> {
+    if (!(await this.#blobs.sent(projectId, [digest])).has(digest)) return false;
+    if (!(await this.#blobs.renew(projectId, [digest])).has(digest)) return false;
+    return (await this.#content.findMissing(new Set([digest]), signal)).size === 0;
+  }
+
+  /** It counts from here on, as files do. */
+  async #putManifest(projectId: string, bytes: Bytes, signal: AbortSignal): Promise<SizedBlob> {
+    const room = await this.room(projectId, MANIFESTS);
+    const blob = await this.#content.put(withinRoom(bytes, room), undefined, signal);
+    await this.#blobs.chargeSent(projectId, [blob]);
+    return blob;
+  }
 }
 
 const MIB = 1024 ** 2;
 /** A project that may send no more files still builds of those that it has sent: for that it has to announce them. */
-const WITH_MANIFESTS = 1.125;
+const MANIFESTS = 0.125;
 /** Contents that are asked for at a time. */
 const RENEWED = 2_000;
 
