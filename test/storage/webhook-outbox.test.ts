@@ -82,14 +82,25 @@ describe('the outbox of webhooks', () => {
     if (late === undefined || second === undefined) throw new Error('nothing was taken');
     expect(second).toMatchObject({ id: late.id, tries: 0 });
     await outbox.settle(late, attempt, { kind: 'gone' });
+    await outbox.settle(late, attempt, { kind: 'retry', afterMs: 0 });
     await outbox.giveBack(late);
-    expect(await store.get(caller, id)).toMatchObject({ enabled: true });
+    expect(await store.get(caller, id)).toMatchObject({ enabled: true, failingSince: null });
     expect(await outbox.take(many)).toEqual([]);
     await outbox.settle(second, attempt, { kind: 'retry', afterMs: 0 });
     const [third] = await outbox.take(many);
     expect(third).toMatchObject({ tries: 1 });
     if (third !== undefined) await outbox.giveBack(third);
     expect(await outbox.take(many)).toMatchObject([{ tries: 1 }]);
+  });
+
+  it('asks another address once more where the one before it is gone', async () => {
+    const id = await hook();
+    await fill(id, 1);
+    const [held] = await outbox.take(many);
+    await store.change(caller, id, { url: 'https://moved.example.com' });
+    if (held !== undefined) await outbox.settle(held, attempt, { kind: 'gone' });
+    expect(await store.get(caller, id)).toMatchObject({ enabled: true });
+    expect(await outbox.take(many)).toMatchObject([{ url: 'https://moved.example.com', tries: 1 }]);
   });
 
   it('lets nothing wait for one that is disabled, and has what is told only if it is committed', async () => {
@@ -171,7 +182,7 @@ describe('the outbox of webhooks', () => {
   it('disables a webhook of which every try has failed for days, and says so', async () => {
     const patient = new WebhookOutbox({ db: storage.db, redis: storage.link, key, disableAfterMs: 5 * 86_400_000 });
     const id = await hook();
-    await fill(id, 4);
+    await fill(id, 6);
     const settle = async (kind: 'delivered' | 'retry'): Promise<void> => {
       const [one] = await patient.take({ ...many, limit: 1 });
       if (one === undefined) throw new Error('nothing is due');
@@ -184,12 +195,20 @@ describe('the outbox of webhooks', () => {
     await failingFor(6);
     await settle('delivered');
     expect(await store.get(caller, id)).toMatchObject({ enabled: true, failingSince: null });
+    for (const change of [{ url: 'https://moved.example.com' }, { secret: `whsec_${'A'.repeat(32)}` }]) {
+      await settle('retry');
+      await failingFor(6);
+      expect(await store.change(caller, id, change)).toMatchObject({ failingSince: null });
+    }
     await settle('retry');
     await failingFor(6);
+    expect(await store.change(caller, id, { name: 'ci' })).toMatchObject({
+      failingSince: expect.any(String) as string,
+    });
     await settle('retry');
     const reason = expect.stringMatching(/^every try has failed since .*: status 500$/) as string;
     expect(await store.get(caller, id)).toMatchObject({ enabled: false, disabledReason: reason });
-    expect(await states(id)).toEqual({ delivered: 1, failed: 3 });
+    expect(await states(id)).toEqual({ delivered: 1, failed: 5 });
     const { entries } = await new AuditLog(storage.db).list(caller, { limit: 1 });
     expect(entries).toMatchObject([{ action: 'webhook.disable', target: id, tokenId: null, detail: { reason } }]);
     const again = await store.change(caller, id, { enabled: true });

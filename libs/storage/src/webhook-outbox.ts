@@ -27,8 +27,11 @@ const DueRow = z.object({
   data: z.record(z.string(), z.json()),
   tries: z.int(),
 });
-const Failing = z.object({ failing_since: z.date() });
+const Concerned = z.object({ url: z.string(), failing_since: z.date().nullable(), tired: z.boolean() });
+type Concerned = z.infer<typeof Concerned>;
 const Owner = z.object({ project_id: z.string(), team_id: z.string() });
+/** Whether one more try that fails is one too many. */
+const TIRED = `($2 <> 'delivered' AND coalesce(failing_since < now() - $3::float8 * interval '1 millisecond', false))`;
 const Attempts = z.object({ attempts: z.array(WebhookAttempt) });
 
 export interface WebhookOutboxOptions {
@@ -96,20 +99,20 @@ export class WebhookOutbox {
   }
 
   /** Puts down what came of a try, under its lease. Harmless when that is another's by now. */
-  async settle(delivery: LeasedDelivery, attempt: WebhookAttempt, verdict: DeliveryVerdict): Promise<void> {
+  async settle(delivery: LeasedDelivery, attempt: WebhookAttempt, came: DeliveryVerdict): Promise<void> {
     const { id, lease, webhookId } = delivery;
     await this.#db.transaction(async (sql) => {
-      const failing = await this.#noteFailing(sql, webhookId, verdict.kind !== 'delivered');
       // Before the delivery, as everybody does who wants both.
-      if (verdict.kind === 'gone' || failing !== undefined)
-        await sql.execute('SELECT 1 FROM webhooks WHERE id = $1 FOR UPDATE', [webhookId]);
+      const hook = await this.#holdConcerned(sql, webhookId, came.kind);
       const [held] = await sql.query(
         Attempts,
         "SELECT attempts FROM webhook_deliveries WHERE id = $1 AND lease = $2 AND state = 'pending' FOR UPDATE",
         [id, lease],
       );
       if (held === undefined) return;
-      const retries = verdict.kind === 'retry' && failing === undefined;
+      const hasMoved = came.kind === 'gone' && hook !== undefined && hook.url !== delivery.url;
+      const verdict: DeliveryVerdict = hasMoved ? { kind: 'retry', afterMs: 0 } : came;
+      const retries = verdict.kind === 'retry' && hook?.tired !== true;
       await sql.execute(
         `UPDATE webhook_deliveries SET state = $2, attempts = $3, tries = tries + 1, lease = NULL,
            next_at = now() + $4 * interval '1 millisecond', ended_at = CASE WHEN $2 = 'pending' THEN NULL ELSE now() END
@@ -121,32 +124,27 @@ export class WebhookOutbox {
           retries ? verdict.afterMs : 0,
         ],
       );
+      if (hook === undefined) return;
+      await sql.execute(
+        'UPDATE webhooks SET failing_since = CASE WHEN $2 AND enabled THEN coalesce(failing_since, now()) END WHERE id = $1',
+        [webhookId, verdict.kind !== 'delivered'],
+      );
       if (verdict.kind === 'gone') await disable(sql, webhookId, `${attempt.error ?? 'gone'} at ${attempt.at}`);
-      else if (failing !== undefined)
-        await disable(
-          sql,
-          webhookId,
-          `every try has failed since ${failing.toISOString()}: ${attempt.error ?? 'no answer'}`,
-        );
+      else if (hook.tired) await disable(sql, webhookId, tiredReason(hook, attempt));
     });
   }
 
-  /** Notes whether a try failed. @returns since when all have, where that is so long that the webhook is to be disabled */
-  async #noteFailing(sql: Sql, webhookId: string, failed: boolean): Promise<Date | undefined> {
-    if (!failed) {
-      const ended = 'UPDATE webhooks SET failing_since = NULL WHERE id = $1 AND failing_since IS NOT NULL';
-      await sql.execute(ended, [webhookId]);
-      return undefined;
-    }
-    const began = 'UPDATE webhooks SET failing_since = now() WHERE id = $1 AND failing_since IS NULL AND enabled';
-    await sql.execute(began, [webhookId]);
-    if (this.#disableAfterMs === undefined) return undefined;
-    const [row] = await sql.query(
-      Failing,
-      "SELECT failing_since FROM webhooks WHERE id = $1 AND enabled AND failing_since < now() - $2 * interval '1 millisecond'",
-      [webhookId, this.#disableAfterMs],
+  /** The webhook of a try, where what came of it changes more than the delivery. */
+  async #holdConcerned(sql: Sql, id: string, kind: DeliveryVerdict['kind']): Promise<Concerned | undefined> {
+    const [hook] = await sql.query(
+      Concerned,
+      `SELECT url, failing_since, ${TIRED} AS tired FROM webhooks WHERE id = $1 AND CASE $2
+         WHEN 'gone' THEN true
+         WHEN 'delivered' THEN failing_since IS NOT NULL
+         ELSE enabled AND (failing_since IS NULL OR ${TIRED}) END FOR UPDATE`,
+      [id, kind, this.#disableAfterMs ?? null],
     );
-    return row?.failing_since;
+    return hook;
   }
 
   /** Of a try that was broken off: it is due again. */
@@ -185,6 +183,9 @@ export async function failWaiting(sql: Sql, webhookId: string): Promise<void> {
     [webhookId],
   );
 }
+
+const tiredReason = ({ failing_since: since }: Concerned, { error }: WebhookAttempt): string =>
+  `every try has failed since ${since?.toISOString()}: ${error ?? 'no answer'}`;
 
 async function disable(sql: Sql, webhookId: string, reason: string): Promise<void> {
   const [owner] = await sql.query(

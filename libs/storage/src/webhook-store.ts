@@ -78,7 +78,7 @@ export class WebhookStore {
            old_sealed = CASE WHEN $7::bytea IS NULL THEN old_sealed ELSE sealed END,
            old_until = CASE WHEN $7::bytea IS NULL THEN old_until ELSE now() + interval '${OLD_SECRET}' END,
            disabled_reason = CASE WHEN $6 = enabled THEN disabled_reason END,
-           failing_since = CASE WHEN $6 = enabled THEN failing_since END, updated_at = now()
+           failing_since = CASE WHEN $6 = enabled AND $4 = url AND $7::bytea IS NULL THEN failing_since END, updated_at = now()
          WHERE project_id = $1 AND id = $2`,
         [
           ...[projectId, id, after.name, after.url, after.events, after.enabled],

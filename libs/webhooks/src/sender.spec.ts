@@ -86,6 +86,12 @@ describe('a try', () => {
     expect(reached).toBe(false);
   });
 
+  it('tells no more of a failure than a database holds', async () => {
+    const lookup = () => Promise.reject(new Error('no \0'.repeat(1_000)));
+    const { error } = await sent(() => undefined, { lookup });
+    expect(error).toBe('no \uFFFD'.repeat(256));
+  });
+
   it('tells a broken connection', async () => {
     const outcome = await sent((request) => void request.socket.destroy());
     expect(outcome).toMatchObject({ status: null, error: expect.stringMatching(/./) as string });

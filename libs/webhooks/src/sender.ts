@@ -46,6 +46,7 @@ export interface Outcome {
 
 const TIMEOUT_MS = 15_000;
 const RESPONSE_BYTES = 1_024;
+const ERROR_LENGTH = 1_024;
 
 /**
  * Posts messages to their receivers. Each try has a connection of its own, to an address that the egress rules allow as it is made;
@@ -121,10 +122,11 @@ async function beginning(body: Bytes): Promise<string> {
   } catch {
     // The status has been told.
   }
-  const text = Buffer.concat(chunks).subarray(0, RESPONSE_BYTES).toString('utf8');
-  // A database holds no NUL.
-  return text.replaceAll('\0', '\uFFFD');
+  return storable(Buffer.concat(chunks).subarray(0, RESPONSE_BYTES).toString('utf8'));
 }
+
+/** A database holds no NUL. */
+const storable = (text: string): string => text.replaceAll('\0', '\uFFFD');
 
 function refusal(status: number): string {
   return status >= 300 && status < 400 ? `status ${status}: redirects are not followed` : `status ${status}`;
@@ -134,5 +136,6 @@ function refusal(status: number): string {
 function told(thrown: unknown): string {
   if (thrown instanceof ConnectFailure && thrown.kind === 'forbidden')
     return 'its address is loopback or private, and the farm’s KILN_WEBHOOK_ALLOW does not have it';
-  return messageOf(thrown);
+  // A certificate that is not the host's is told with all the names that it has.
+  return storable(messageOf(thrown).slice(0, ERROR_LENGTH));
 }
