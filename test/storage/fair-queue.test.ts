@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
 import type { StoredRequest } from '#protocol';
 import { BuilderRegistry, type BuildLedger, type Claim } from '#storage';
 import { context, goSilent, nextId, request, startStorage, type Storage } from './farm.ts';
@@ -241,6 +242,24 @@ describe('a build that supersedes', () => {
     expect(await stateOf('s', runs.id)).toEqual({ state: 'running', supersededBy: next.id });
     expect(await ledger.heartbeat(claim)).toEqual({ cancelReason: `superseded by the build ${next.id}` });
     expect(await stateOf('s', next.id)).toEqual({ state: 'queued', supersededBy: undefined });
+  });
+
+  it('ends all of them, however many builds of something else stand between', async () => {
+    const others = await submit('crowd', of('a', { target: 'test' }));
+    const olds = await submit('crowd', of('a'));
+    const copy = `INSERT INTO builds SELECT (jsonb_populate_record(b, jsonb_build_object('id', $2 || n))).*
+      FROM builds b, generate_series(1, $3) AS n WHERE b.id = $1`;
+    await storage.db.execute(copy, [others.id, 'a', 1_000]);
+    await storage.db.execute(copy, [olds.id, 'z', 600]);
+    const next = await submit('crowd', of('b', { supersede: true }));
+    const [count] = await storage.db.query(
+      z.object({ ended: z.int(), left: z.int() }),
+      `SELECT count(*) FILTER (WHERE state = 'cancelled' AND superseded_by = $2)::int AS ended,
+         count(*) FILTER (WHERE state = 'queued')::int AS left FROM builds WHERE project_id =
+         (SELECT project_id FROM builds WHERE id = $1)`,
+      [olds.id, next.id],
+    );
+    expect(count).toEqual({ ended: 601, left: 1_001 + 1 });
   });
 
   it('finds room where those that it ends have waited', async () => {

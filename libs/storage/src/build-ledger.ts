@@ -14,7 +14,7 @@ import { type BuildPage, imageNamesOf, listBuilds } from './list-builds.ts';
 import { checkReach, type Principal } from './principal.ts';
 import type { ProjectIds } from './project-store.ts';
 import type { RedisLink } from './redis.ts';
-import { supersede } from './supersede.ts';
+import { supersede, type Superseded } from './supersede.ts';
 import { trustColumn } from './trust.ts';
 import { Wakeups } from './wakeups.ts';
 
@@ -50,6 +50,8 @@ export interface LedgerOptions {
 const Inserted = z.object({ id: z.string(), turn: bigintColumn });
 const Existing = Inserted.extend({ fingerprint: z.string() });
 const State = z.object({ state: z.string() });
+/** Builds that end in one transaction. */
+const ENDED_AT_ONCE = 500;
 
 /** Every build of the farm. What is in here is accepted, and ends exactly once. */
 export class BuildLedger {
@@ -81,21 +83,24 @@ export class BuildLedger {
   async create(
     build: NewBuild,
   ): Promise<{ readonly build: StoredBuild; readonly created: boolean; readonly turn: number }> {
-    const { created, id, turn, superseded } = await this.#db.transaction(async (sql) => {
+    const { created, id, turn, superseded, waiting } = await this.#db.transaction(async (sql) => {
       // One at a time in each project: its last turn is looked up.
       await sql.execute('SELECT FROM projects WHERE id = $1 FOR NO KEY UPDATE', [build.projectId]);
       const inserted = await this.#insert(sql, build);
-      if (inserted === undefined) return { created: false, ...(await this.#existing(sql, build)), superseded: [] };
+      if (inserted === undefined)
+        return { created: false, ...(await this.#existing(sql, build)), superseded: [], waiting: [] };
       const superseded = await supersede(sql, build);
+      const waiting = superseded.filter(({ state }) => state === 'queued');
       const ended: string[] = [];
-      for (const { id, state } of superseded)
-        if (state === 'queued') await this.#endQueued(sql, id, { supersededBy: build.id, ended });
+      for (const { id } of waiting.splice(0, ENDED_AT_ONCE))
+        await this.#endQueued(sql, id, { supersededBy: build.id, ended });
       // Those make room.
       await checkRoom(sql, build.projectId);
       await countBuilds(sql, ended);
       await countAccepted(sql, build.projectId);
-      return { created: true, ...inserted, superseded };
+      return { created: true, ...inserted, superseded, waiting };
     });
+    while (waiting.length > 0) await this.#endSuperseded(build.id, waiting.splice(0, ENDED_AT_ONCE));
     for (const old of superseded) await this.#hurry(build.projectId, old.id);
     return { build: await this.get(build.projectId, id), created, turn };
   }
@@ -162,6 +167,19 @@ export class BuildLedger {
     });
     await this.#tellCancelled(projectId, id);
     return await this.get(projectId, id);
+  }
+
+  /** Of many: the build is accepted, and whoever claims one of these ends it. */
+  async #endSuperseded(supersededBy: string, waiting: readonly Superseded[]): Promise<void> {
+    try {
+      await this.#db.transaction(async (sql) => {
+        const ended: string[] = [];
+        for (const { id } of waiting) await this.#endQueued(sql, id, { supersededBy, ended });
+        await countBuilds(sql, ended);
+      });
+    } catch (error) {
+      this.#logger.warn('superseded builds end later', { builds: waiting.length, error });
+    }
   }
 
   /** The build is accepted, whatever fails now: builders hear of a cancellation by their heartbeats, and its parts are found. */

@@ -4,9 +4,10 @@ import { canonicalJson } from '#std';
 import type { Sql } from './database.ts';
 import { imageNamesOf } from './list-builds.ts';
 
-/** More of one branch than anybody waits for. */
-const MAX_CANDIDATES = 1_000;
+/** Builds that are looked at in one go. */
+const PAGE = 1_000;
 const Candidate = z.object({ id: z.string(), state: z.enum(['queued', 'running']), request: StoredRequest });
+export type Superseded = Pick<z.infer<typeof Candidate>, 'id' | 'state'>;
 
 export interface Superseding {
   readonly projectId: string;
@@ -23,25 +24,31 @@ export interface Superseding {
 export async function supersede(
   sql: Sql,
   { projectId, scopeId, id, request }: Superseding,
-): Promise<readonly z.infer<typeof Candidate>[]> {
+): Promise<readonly Superseded[]> {
   const { branch, commit } = request.source;
   if (!request.supersede || branch === undefined || commit === undefined) return [];
-  const candidates = await sql.query(
-    Candidate,
-    `SELECT id, state, request FROM builds
-     WHERE project_id = $1 AND scope_id = $2 AND source_branch = $3 AND id <> $4 AND parent_id IS NULL
-       AND source_commit IS DISTINCT FROM $5
-       AND state IN ('queued', 'running') AND cancel_requested_at IS NULL AND result IS NULL
-     ORDER BY id LIMIT ${MAX_CANDIDATES} FOR UPDATE`,
-    [projectId, scopeId, branch, id, commit],
-  );
   const subject = subjectOf(request);
-  const old = candidates.filter((each) => subjectOf(each.request) === subject);
-  await sql.execute('UPDATE builds SET cancel_requested_at = now(), superseded_by = $2 WHERE id = ANY ($1)', [
-    old.map((each) => each.id),
-    id,
-  ]);
-  return old;
+  const superseded: Superseded[] = [];
+  for (let after = ''; ; ) {
+    const page = await sql.query(
+      Candidate,
+      `SELECT id, state, request FROM builds
+       WHERE project_id = $1 AND scope_id = $2 AND source_branch = $3 AND id <> $4 AND parent_id IS NULL
+         AND source_commit IS DISTINCT FROM $5 AND id > $6
+         AND state IN ('queued', 'running') AND cancel_requested_at IS NULL AND result IS NULL
+       ORDER BY id LIMIT ${PAGE} FOR UPDATE`,
+      [projectId, scopeId, branch, id, commit, after],
+    );
+    const old = page.filter((each) => subjectOf(each.request) === subject);
+    await sql.execute('UPDATE builds SET cancel_requested_at = now(), superseded_by = $2 WHERE id = ANY ($1)', [
+      old.map((each) => each.id),
+      id,
+    ]);
+    superseded.push(...old.map((each) => ({ id: each.id, state: each.state })));
+    const last = page.at(-1);
+    if (last === undefined || page.length < PAGE) return superseded;
+    after = last.id;
+  }
 }
 
 /** The same for builds that are of the same thing at different times. */
