@@ -175,6 +175,21 @@ describe('a context by its manifest', () => {
     expect(odd.body).toMatchObject({ status: 400, field: 'contexts.other' });
   });
 
+  it('is told apart under an idempotency key by which of the named it is, in whatever order they come', async () => {
+    const [one, two] = [manifestOf(file('a', 'named one')), manifestOf(file('a', 'named two'))];
+    for (const manifest of [one, two]) await take(manifest);
+    const [digest, other] = [digestOf(one), digestOf(two)].map((each) => ({ digest: each }));
+    const asked = (contexts: object): request.Test =>
+      as(farm.tokens.mine, request(farm.url).post('/v1/builds'))
+        .set('idempotency-key', 'named')
+        .send({ request: { contexts: { x: { type: 'local' }, y: { type: 'local' } } }, contexts });
+    const first = await asked({ context: digest, x: digest, y: other });
+    expect(first.status).toBe(202);
+    const again = await asked({ y: other, x: digest, context: digest });
+    expect([again.status, again.body]).toMatchObject([202, { id: BuildView.parse(first.body).id }]);
+    expect((await asked({ context: digest, y: digest, x: other })).status).toBe(409);
+  });
+
   it('tells nothing of another project', async () => {
     const text = 'of the other project';
     const manifest = manifestOf(file('a', text));

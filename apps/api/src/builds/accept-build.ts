@@ -225,7 +225,10 @@ function fingerprintOf(
   const { credentialHosts: _, cpus, ...rest } = request;
   // Canonical JSON has whole numbers only.
   const asked = cpus === undefined ? rest : { ...rest, cpus: String(cpus) };
-  const others = namedContexts.length === 0 ? {} : { named: namedContexts.map(({ digest }) => digest) };
+  const others =
+    namedContexts.length === 0
+      ? {}
+      : { named: Object.fromEntries(namedContexts.map(({ name, digest }) => [name, digest])) };
   const again = retryOf === undefined ? {} : { retryOf };
   return digestOf(canonicalJson({ scopeId, request: asked, context: context.digest, ...others, ...again }));
 }
