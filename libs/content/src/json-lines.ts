@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { messageOf, KilnError } from '#std';
 import type { z } from 'zod';
 
@@ -17,6 +18,7 @@ export function encodeLines(header: string, lines: readonly string[]): Buffer {
 /** @throws KilnError INVALID_ARGUMENT naming the line */
 export function decodeLines<T>(bytes: Uint8Array, format: ListFormat<T>): T[] {
   const refuse = refusing(format);
+  if (!isUtf8(bytes)) throw refuse(1, 'not UTF-8');
   const lines = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8').split('\n');
   if (lines.pop() !== '') throw refuse(lines.length + 1, 'cut off');
   if (lines[0] !== format.header) throw refuse(1, `expected ${format.header}`);
@@ -97,8 +99,10 @@ export class ListReader<T> {
     const [only = new Uint8Array(), ...more] = this.#begun;
     this.#begun = [];
     this.#begunBytes = 0;
-    return (
-      more.length === 0 ? Buffer.from(only.buffer, only.byteOffset, only.byteLength) : Buffer.concat([only, ...more])
-    ).toString('utf8');
+    const line =
+      more.length === 0 ? Buffer.from(only.buffer, only.byteOffset, only.byteLength) : Buffer.concat([only, ...more]);
+    // Else what is no character would come out as another.
+    if (!isUtf8(line)) throw this.#refuse(this.#lines + 1, 'not UTF-8');
+    return line.toString('utf8');
   }
 }

@@ -214,6 +214,16 @@ describe('ingestTar', () => {
     await expect(ingest(await tarOf(...items))).rejects.toThrow(refused('CONTEXT_INVALID', text));
   });
 
+  it('refuses what is longer than any file system has it', async () => {
+    const linkname = 'x'.repeat(5_000);
+    const long = ingest(await tarOf({ name: 'b', type: 'symlink', linkname, pax: { linkpath: linkname } }));
+    await expect(long).rejects.toThrow(refused('LIMIT_EXCEEDED', '"b" is a link to more than 4096 bytes'));
+    const pax = Object.fromEntries(Array.from({ length: 2_000 }, (_, at) => [`x${at}`, '']));
+    await expect(ingest(await tarOf({ name: 'c', text: '', pax }))).rejects.toThrow(
+      refused('CONTEXT_INVALID', '"c" has more than 1000 attributes'),
+    );
+  });
+
   it('lets no name out of the context, whatever an archive says', async () => {
     const part = fc.constantFrom('a', 'b', '..', '.', '', '...', 'a..', '\\', 'é');
     const name = fc.array(part, { minLength: 1, maxLength: 4 }).map((parts) => parts.join('/') || '.');

@@ -2,9 +2,10 @@ import type { BlobInfo, ContentStore, TreeEntry } from '#content';
 import { comparePaths, impliedDirectory, parentOf } from '#content';
 import type { Digest } from '#oci';
 import { type Bytes, collect, single } from '#std';
-import { type ContextManifest, makeManifest } from './manifest.ts';
+import { type ContextManifest, EntryChecks } from './manifest.ts';
 import { Archive, tooLarge } from './archive.ts';
 import { PutWindow } from './put-window.ts';
+import { Slice, sortInSlices } from './slice.ts';
 import { type ArchiveEntry, invalidEntry, readHeader } from './tar-header.ts';
 
 /** What a farm takes from one client. */
@@ -68,16 +69,19 @@ class Ingest {
     const digests = new Map<Digest, number>();
     // Names of one file share its content; the first in order of paths is the file.
     const first = new Map<object, string>();
-    const slots = [...this.#slots.values()].sort((a, b) => comparePaths(a.entry.path, b.entry.path));
-    const entries = slots.map(({ entry, content }): TreeEntry => {
-      if (content?.info === undefined) return entry;
-      const { digest, sizeBytes } = content.info;
-      digests.set(digest, sizeBytes);
-      const hardlink = first.get(content);
-      if (hardlink === undefined) first.set(content, entry.path);
-      return { ...entry, digest, size: sizeBytes, ...(hardlink === undefined ? {} : { hardlink }) };
-    });
-    return { manifest: makeManifest(entries), digests };
+    const slots = await sortInSlices([...this.#slots.values()], (a, b) => comparePaths(a.entry.path, b.entry.path));
+    const entries: TreeEntry[] = [];
+    const checks = new EntryChecks();
+    const slice = new Slice();
+    for (const slot of slots) {
+      const entry = wholeEntry(slot, first);
+      if (entry.digest !== undefined) digests.set(entry.digest, entry.size ?? 0);
+      checks.add(entry);
+      entries.push(entry);
+      const pause = slice.pause();
+      if (pause !== undefined) await pause;
+    }
+    return { manifest: { version: 1, entries }, digests };
   }
 
   /** Waits for what is under way, after a failure. */
@@ -121,6 +125,15 @@ class Ingest {
     }
     return { entry: { ...common, type: 'file' }, content };
   }
+}
+
+/** @param first of contents that have come, the path of the file that they are */
+function wholeEntry({ entry, content }: Slot, first: Map<object, string>): TreeEntry {
+  if (content?.info === undefined) return entry;
+  const { digest, sizeBytes } = content.info;
+  const hardlink = first.get(content);
+  if (hardlink === undefined) first.set(content, entry.path);
+  return { ...entry, digest, size: sizeBytes, ...(hardlink === undefined ? {} : { hardlink }) };
 }
 
 /**

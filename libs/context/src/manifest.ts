@@ -38,13 +38,32 @@ export function checkEntry(entry: TreeEntry): void {
   if (entry.xattrs !== undefined) throw refuseEntry(entry, 'has attributes');
 }
 
-/** A further name is that of a file before it, which it is like in all but its path. */
-function checkLink(entry: TreeEntry, files: ReadonlyMap<string, TreeEntry>): void {
-  if (entry.hardlink === undefined) return;
-  const first = files.get(entry.hardlink);
-  const same = first?.type === 'file' && first.hardlink === undefined && first.digest === entry.digest;
-  if (entry.type !== 'file' || !same || first.mode !== entry.mode)
-    throw refuseEntry(entry, `is no other name of ${JSON.stringify(entry.hardlink)}`);
+/** What holds of a manifest's entries as they come in order of their paths. */
+export class EntryChecks {
+  readonly #directories = new Set(['']);
+  readonly #files = new Map<string, TreeEntry>();
+  #before: string | undefined;
+
+  /** @throws KilnError CONTEXT_INVALID for one that cannot stand behind those before it */
+  add(entry: TreeEntry): void {
+    checkEntry(entry);
+    if (entry.path === this.#before) throw refuseEntry(entry, 'is there twice');
+    if (!this.#directories.has(parentOf(entry.path)))
+      throw refuseEntry(entry, 'lies in something that is no directory');
+    this.#checkLink(entry);
+    if (entry.type === 'dir') this.#directories.add(entry.path);
+    else this.#files.set(entry.path, entry);
+    this.#before = entry.path;
+  }
+
+  /** A further name is that of a file before it, which it is like in all but its path. */
+  #checkLink(entry: TreeEntry): void {
+    if (entry.hardlink === undefined) return;
+    const first = this.#files.get(entry.hardlink);
+    const same = first?.type === 'file' && first.hardlink === undefined && first.digest === entry.digest;
+    if (entry.type !== 'file' || !same || first.mode !== entry.mode)
+      throw refuseEntry(entry, `is no other name of ${JSON.stringify(entry.hardlink)}`);
+  }
 }
 
 /**
@@ -53,18 +72,8 @@ function checkLink(entry: TreeEntry, files: ReadonlyMap<string, TreeEntry>): voi
  */
 export function makeManifest(entries: Iterable<TreeEntry>): ContextManifest {
   const ordered = [...entries].sort((a, b) => comparePaths(a.path, b.path));
-  const directories = new Set(['']);
-  const files = new Map<string, TreeEntry>();
-  let before: string | undefined;
-  for (const entry of ordered) {
-    checkEntry(entry);
-    if (entry.path === before) throw refuseEntry(entry, 'is there twice');
-    if (!directories.has(parentOf(entry.path))) throw refuseEntry(entry, 'lies in something that is no directory');
-    checkLink(entry, files);
-    if (entry.type === 'dir') directories.add(entry.path);
-    else files.set(entry.path, entry);
-    before = entry.path;
-  }
+  const checks = new EntryChecks();
+  for (const entry of ordered) checks.add(entry);
   return { version: 1, entries: ordered };
 }
 

@@ -137,6 +137,12 @@ describe('a manifest that is read as a stream', () => {
     for (let at = 0; at <= bytes.length; at++) expect(await streamed(pieces(bytes, [at]))).toEqual(expected);
   });
 
+  it('gives no file another name for bytes that are no UTF-8', async () => {
+    const bytes = linesOf(file('caf_'));
+    bytes[bytes.indexOf('_')] = 0xe9;
+    expect([whole(bytes), await streamed(single(bytes))]).toEqual(['refused', 'refused']);
+  });
+
   it('ends at the first thing that its reader refuses, and at its bounds', async () => {
     const bytes = linesOf(file('a'), file('b'), file('c'));
     const seen: string[] = [];

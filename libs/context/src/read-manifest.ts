@@ -1,9 +1,9 @@
-import { setImmediate as turn } from 'node:timers/promises';
 import { comparePaths, entryJson, ListReader, parentOf, type TreeEntry } from '#content';
 import { type Digest, digestOf } from '#oci';
 import { type Bytes, KilnError } from '#std';
 import { DigestTable } from './digest-table.ts';
 import { checkEntry, type ContextManifest, manifestFormat, refuseEntry } from './manifest.ts';
+import { Slice } from './slice.ts';
 
 export interface ManifestReading {
   /** of the manifest as it is read */
@@ -14,10 +14,6 @@ export interface ManifestReading {
 
 /** Bytes of the manifest that are made before they are handed on. */
 const CHUNK_BYTES = 64 * 1024;
-/** How long the event loop may be held. */
-const SLICE_MS = 5;
-/** Entries between two looks at the clock. */
-const LOOK_EVERY = 32;
 
 /**
  * A manifest's canonical bytes, of one that is read: what encodeManifest(decodeManifest(bytes)) is, and refused where that is
@@ -58,17 +54,6 @@ export async function* manifestBytes({ entries }: ContextManifest): Bytes {
     if (pause !== undefined) await pause;
   }
   yield out.rest();
-}
-
-/** Lets others at the event loop whenever it has been held for long enough. */
-class Slice {
-  #since = performance.now();
-  #entries = 0;
-
-  pause(): Promise<void> | undefined {
-    if (++this.#entries % LOOK_EVERY !== 0 || performance.now() - this.#since < SLICE_MS) return undefined;
-    return turn().then(() => void (this.#since = performance.now()));
-  }
 }
 
 /** Lines of a manifest, put together. */

@@ -3,6 +3,8 @@ import { KilnError } from '#std';
 import { z } from 'zod';
 
 const MAX_NAME_BYTES = 255;
+/** Of PAX: those that an archive gives all its files are copied for each. */
+const MAX_RECORDS = 1_000;
 
 const pax = z.looseObject({
   path: z.string().optional(),
@@ -97,6 +99,8 @@ export function readHeader(fields: unknown, maxPathBytes: number): ArchiveEntry 
   }
   const { name, linkname, mode, mtime, size, pax: records } = parsed.data;
   const text = decodeName(name, records?.path);
+  if (records !== null && Object.keys(records).length > MAX_RECORDS)
+    throw invalidEntry(text, `has more than ${MAX_RECORDS} attributes`);
   const type = entryType(text, parsed.data.type);
   if (records !== null && Object.keys(records).some((key) => key.startsWith('GNU.sparse.'))) {
     throw invalidEntry(text, 'is a sparse file', 'pack the context without --sparse');
@@ -104,6 +108,10 @@ export function readHeader(fields: unknown, maxPathBytes: number): ArchiveEntry 
   const path = contextPath(text, maxPathBytes);
   const target = decodeName(linkname ?? '', records?.linkpath);
   if (type === 'symlink' && (target === '' || target.includes('\0'))) throw invalidEntry(text, 'is a link to nothing');
+  if (Buffer.byteLength(target) > maxPathBytes) {
+    const name = JSON.stringify(text);
+    throw new KilnError('LIMIT_EXCEEDED', `context entry ${name} is a link to more than ${maxPathBytes} bytes`);
+  }
   const seconds = Math.floor(records?.mtime === undefined ? mtime.getTime() / 1000 : Number(records.mtime));
   return {
     path,

@@ -44,13 +44,8 @@ export class BlobIndex {
 
   /** Of what clients sent, and the project may never get: bytes that are stored until the collector finds them. */
   async chargeSent(projectId: string, blobs: readonly SizedBlob[]): Promise<void> {
-    const sizes = new Map(blobs.map(({ digest, sizeBytes }) => [digest, sizeBytes]));
-    const ordered = [...sizes].sort(([a], [b]) => (a < b ? -1 : 1));
-    for (let at = 0; at < ordered.length; at += BATCH) {
-      const batch = ordered.slice(at, at + BATCH);
-      const digests = batch.map(([digest]) => digest);
-      await noteSent(this.#db, { projectId, digests, sizes: batch.map(([, size]) => size), touchMs: KEPT_TOUCH_MS });
-    }
+    for (const { digests, sizes } of batchesOf(blobs))
+      await noteSent(this.#db, { projectId, digests, sizes, touchMs: KEPT_TOUCH_MS });
   }
 
   /** Those of these that a project's clients sent, whose time is not over. */
@@ -110,14 +105,8 @@ export class BlobIndex {
     blobs: readonly SizedBlob[],
     { kept, sent }: { readonly kept: boolean; readonly sent: boolean },
   ): Promise<ReadonlySet<Digest>> {
-    // In one order everywhere: two who grant the same blobs never wait for each other in a ring.
-    const ordered = [...new Map(blobs.map((blob) => [blob.digest, blob.sizeBytes]))].sort(([a], [b]) =>
-      a < b ? -1 : 1,
-    );
     const doubtful = new Set<Digest>();
-    for (let at = 0; at < ordered.length; at += BATCH) {
-      const batch = ordered.slice(at, at + BATCH);
-      const digests = batch.map(([digest]) => digest);
+    for (const { digests, sizes } of batchesOf(blobs)) {
       const back = await this.#db.transaction(async (sql) => {
         const removed = await holdBlobs(sql, digests);
         await sql.execute(
@@ -126,18 +115,34 @@ export class BlobIndex {
            ORDER BY digest
            ON CONFLICT (digest) DO UPDATE SET kept_at = now()
            WHERE $3 AND (blobs.kept_at IS NULL OR blobs.kept_at < now() - $4 * interval '1 millisecond')`,
-          [digests, batch.map(([, sizeBytes]) => sizeBytes), kept, KEPT_TOUCH_MS],
+          [digests, sizes, kept, KEPT_TOUCH_MS],
         );
         await sql.execute(
           'INSERT INTO grants (project_id, digest) SELECT $1, digest FROM unnest($2::text[]) AS g (digest) ON CONFLICT DO NOTHING',
           [projectId, digests],
         );
-        const sizes = batch.map(([, sizeBytes]) => sizeBytes);
         if (sent) await noteSent(sql, { projectId, digests, sizes, touchMs: KEPT_TOUCH_MS });
         return removed;
       });
       for (const digest of back) doubtful.add(digest);
     }
     return doubtful;
+  }
+}
+
+interface Batch {
+  readonly digests: readonly Digest[];
+  readonly sizes: readonly number[];
+}
+
+/**
+ * In one order everywhere: two who write the same blobs never wait for each other in a ring. Each batch is written by itself;
+ * to sort a million at once would hold the event loop for seconds.
+ */
+function* batchesOf(blobs: readonly SizedBlob[]): Generator<Batch> {
+  for (let at = 0; at < blobs.length; at += BATCH) {
+    const sizes = new Map(blobs.slice(at, at + BATCH).map(({ digest, sizeBytes }) => [digest, sizeBytes]));
+    const ordered = [...sizes].sort(([a], [b]) => (a < b ? -1 : 1));
+    yield { digests: ordered.map(([digest]) => digest), sizes: ordered.map(([, size]) => size) };
   }
 }
