@@ -248,7 +248,8 @@ describe('events', () => {
     const id = await submitted();
     const claim = await claimed(farm, id);
     const long = `${'x'.repeat(2_000)}NEEDLE${'y'.repeat(2_000)}`;
-    await farm.ledger.append(claim, [log('one needle\ntw'), log(`o\nthree Needle\n${long}\nfour\nneedle`)]);
+    const coloured = '\u001b[1m\u001b[31mthree Nee\u001b[0mdle';
+    await farm.ledger.append(claim, [log('one needle\ntw'), log(`o\n${coloured}\n${long}\nfour\nneedle`)]);
     const search = async (query: string) => (await get(`/v1/builds/${id}/logs/search?${query}`)).body as LogSearch;
     const first = await search('text=needle&limit=2');
     expect(first).toMatchObject({ next: 3, matches: [{ line: 1 }, { line: 3, text: 'three Needle' }] });
@@ -258,6 +259,7 @@ describe('events', () => {
     expect(rest.matches[0]?.text).toHaveLength(500);
     await farm.ledger.finish(claim, cancelled);
     expect(await search('text=needle&after=4')).toMatchObject({ lines: 6, matches: [{ line: 6, text: 'needle' }] });
+    expect(await search('text=31m')).toMatchObject({ matches: [] });
     expect((await get(`/v1/builds/${id}/logs/search?text=`)).body).toMatchObject({ status: 400, field: 'text' });
     const others = await get(`/v1/builds/${id}/logs/search?text=x`).set('authorization', `Bearer ${farm.tokens.other}`);
     expect(others.status).toBe(404);

@@ -77,10 +77,19 @@ describe('outages', () => {
       headers: { authorization: `Bearer ${farm.tokens.mine}`, accept: 'text/event-stream' },
     });
     const text = stream.text();
+    const log: BuildEvent = { type: 'log', atMs: 1, vertex: digestOf('v'), stream: 1, text: 'hello\n' };
+    await farm.ledger.append(await claimed(farm, id), [log]);
+    const { body } = await fetch(`${farm.url}/v1/builds/${id}/logs?follow=1`, {
+      headers: { authorization: `Bearer ${farm.tokens.mine}` },
+    });
+    const cut = body?.getReader();
+    await cut?.read();
     const beganMs = performance.now();
     await farm.close();
     expect(performance.now() - beganMs).toBeLessThan(3_000);
     expect(await text).toContain('retry: 1000');
+    // A text has no other mark of its end.
+    await expect(cut?.read()).rejects.toThrow();
     await expect(fetch(`${farm.url}/healthz`)).rejects.toThrow();
   });
 });

@@ -71,7 +71,7 @@ export async function createApp(environment: Environment): Promise<NestFastifyAp
 
 /** Ends event streams, lets other requests end for at most 5 s, then closes what the process holds. */
 export async function closeApp(app: NestFastifyApplication): Promise<void> {
-  app.get<AbortController>(SHUTDOWN).abort(new Error('the farm is shutting down'));
+  app.get<AbortController>(SHUTDOWN).abort(new KilnError('UNAVAILABLE', 'the farm is shutting down'));
   const server = app.getHttpServer();
   const impatience = setTimeout(() => server.closeAllConnections(), DRAIN_MS);
   // A connection whose answer ends after the closing began would be kept for the client's next request.

@@ -39,7 +39,7 @@ describe('a log', () => {
   });
 
   it('is searched whatever the case', () => {
-    const { lines } = modelOf(log(a, 'Error: no\nfine\nERROR\n'));
+    const { lines } = modelOf(log(a, 'Error: no\nfine\n\u001b[31mERR\u001b[0mOR\n'));
     expect(findLines(lines, 'error')).toEqual([0, 2]);
     expect(findLines(lines, '')).toEqual([]);
   });

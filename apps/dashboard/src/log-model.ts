@@ -1,4 +1,4 @@
-import { type LogLine, LogLines, type NumberedEvent } from '#protocol';
+import { type LogLine, LogLines, type NumberedEvent, plainText } from '#protocol';
 
 const MAX_LINES = 2_000_000;
 
@@ -17,9 +17,9 @@ export class LogModel {
   }
 }
 
-/** Numbers of the lines that have a text, whatever its case. */
+/** Numbers of the lines that have a text, whatever its case and colours. */
 export function findLines(lines: readonly LogLine[], wanted: string): readonly number[] {
   const needle = wanted.toLowerCase();
   if (needle === '') return [];
-  return lines.flatMap(({ text }, at) => (text.toLowerCase().includes(needle) ? [at] : []));
+  return lines.flatMap(({ text }, at) => (plainText(text).toLowerCase().includes(needle) ? [at] : []));
 }

@@ -16,6 +16,7 @@ export * from './session-message.ts';
 export * from './platform-words.ts';
 export * from './miss-cause.ts';
 export * from './log-lines.ts';
+export * from './plain-text.ts';
 export * from './miss-text.ts';
 export * from './explanation.ts';
 export * from './step-name.ts';

@@ -76,7 +76,7 @@ function shown(line: string): string {
 
 /** GET /v1/builds/:id/logs/search */
 export const LogSearchQuery = z.strictObject({
-  /** whatever its case */
+  /** whatever its case, and the colours that it stands in */
   text: z.string().min(1).max(500),
   /** of one step alone, whose lines are counted by themselves */
   step: z.string().min(1).max(255).optional(),
@@ -98,6 +98,7 @@ export const LogSearch = z.object({
       vertex: z.string(),
       atMs: z.int(),
       kind: LogLineKind,
+      /** without colours */
       text: z.string(),
     }),
   ),

@@ -5,7 +5,7 @@ import { BuildEvent, findStep, LogSearch, LogSearchQuery, NumberedEvent } from '
 import type { Clock } from '#std';
 import type { BuildLedger, EventFeed, Principal } from '#storage';
 import { Caller } from '../http/auth.guard.ts';
-import { clientSignal } from '../http/leaving.ts';
+import { clientSignal, toTheEnd } from '../http/leaving.ts';
 import { parseHeader } from '../http/problem.ts';
 import { Described } from '../openapi/described.ts';
 import { CLOCK, FEED, LEDGER, SHUTDOWN } from '../tokens.ts';
@@ -69,7 +69,8 @@ export class BuildLogsController {
       return;
     }
     const live = follow === '1' || follow === 'true';
-    const events = ofStep(live ? this.#feed.watch(id, after, signal) : this.#soFar(id, after, signal), only);
+    const all = live ? this.#feed.watch(id, after, signal) : this.#soFar(id, after, signal);
+    const events = ofStep(toTheEnd(all, signal), only);
     if (accept !== undefined && /application\/(?:jsonl|x-ndjson)/.test(accept)) {
       await reply.type('application/jsonl; charset=utf-8').send(readable(jsonLines(events)));
       return;
@@ -93,7 +94,7 @@ export class BuildLogsController {
     await this.#ledger.get(caller.projectId, id);
     const only = step === undefined ? undefined : await this.#vertexOf(caller, id, step);
     const signal = clientSignal(reply, this.#shutdown.signal);
-    return await searchLog(ofStep(this.#soFar(id, 0, signal), only), query);
+    return await searchLog(ofStep(toTheEnd(this.#soFar(id, 0, signal), signal), only), query);
   }
 
   async #vertexOf({ projectId }: Principal, id: string, step: string): Promise<string> {
