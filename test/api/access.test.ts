@@ -1,7 +1,11 @@
 import request, { type Test } from 'supertest';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Farm, startFarm, submitted } from './farm.ts';
+import { type ImageContent, Permission } from '#protocol';
+import { ProjectStore, TokenStore } from '#storage';
+import { asker } from './caller.ts';
+import { claimed, type Farm, smallTar, startFarm, submitted } from './farm.ts';
 import { Document, type Route } from './fuzz/requests.ts';
+import { keptImage } from './kept-image.ts';
 
 let farm: Farm;
 let id: string;
@@ -116,5 +120,101 @@ describe('every route', () => {
         .send({ x: 'x'.repeat(16 * 1024 * 1024) });
       expect([path, answer.status, answer.body]).toMatchObject([path, 413, { code: 'LIMIT_EXCEEDED' }]);
     }
+  });
+});
+
+describe('an image', () => {
+  const call = asker(() => farm);
+  /** Of `main`, and of a pull request that inherits from it. */
+  let images: { readonly main: ImageContent; readonly request: ImageContent };
+  let pullRequest: string;
+  beforeAll(async () => {
+    const ids = await new ProjectStore(farm.db).ensure('mine', 'pr-7', { trust: 'fork', parent: 'main' });
+    pullRequest = await new TokenStore(farm.db).create({ ...ids, permissions: Permission.options });
+    images = {
+      main: await keptImage(farm, await claimed(farm, await submitted(farm)), 'main'),
+      request: await keptImage(farm, await claimed(farm, await submitted(farm, {}, pullRequest)), 'request'),
+    };
+  });
+
+  /** All that can be asked of it by its name, its digest or its id. */
+  const asked = ({ descriptor, variants }: ImageContent, name: string) =>
+    [`acme/${name}:1`, descriptor.digest, descriptor.digest.slice(7, 19), variants[0]?.id ?? ''].flatMap((each) => {
+      const image = encodeURIComponent(each);
+      const names = { names: ['registry.example/stolen:1'] };
+      return [
+        ['get', `/v1/images/${image}`],
+        ['get', `/v1/images/${image}/layers`],
+        ['get', `/v1/images/${image}/changes?with=${image}`],
+        ['post', `/v1/images/${image}/tag`, { name: 'acme/stolen:1' }],
+        ['post', `/v1/images/${image}/push`, names],
+        ['delete', `/v1/images/${image}`],
+        ['get', `/v1.41/images/${each}/json`],
+        ['get', `/v1.41/images/${each}/history`],
+        ['post', `/v1.41/images/${each}/tag?repo=acme/stolen&tag=1`],
+        ['post', `/v1.41/images/${each.replace(/:1$/, '')}/push?tag=1`],
+        ['delete', `/v1.41/images/${each}`],
+      ] as const;
+    });
+
+  it('is not there for another project, nor for a scope that does not inherit it', async () => {
+    for (const [token, image, name] of [
+      [farm.tokens.other, images.main, 'main'],
+      [farm.tokens.other, images.request, 'request'],
+      [farm.tokens.mine, images.request, 'request'],
+    ] as const) {
+      for (const [method, path, body] of asked(image, name)) {
+        const { status } = await call(method, path, token, body);
+        expect([method, path, status]).toEqual([method, path, 404]);
+      }
+      const digest = image.descriptor.digest;
+      const push = { request: { call: 'push', image: digest, tags: ['registry.example/stolen:1'] } };
+      const pushed = await call('post', '/v1/builds', token, push);
+      expect(pushed.status).toBeGreaterThanOrEqual(400);
+      const changes = `/v1/images/acme%2Fmain:1/changes?with=${digest}`;
+      expect((await call('get', changes, token)).status).toBe(404);
+    }
+    for (const list of ['/v1/images?all=true', '/v1.41/images/json?all=1']) {
+      expect((await call('get', list, farm.tokens.other)).text).not.toContain('sha256:');
+      expect((await call('get', list, farm.tokens.mine)).text).not.toContain(images.request.descriptor.digest);
+    }
+  });
+
+  it('is shown to a scope that inherits it, which leaves it as it is', async () => {
+    const path = `/v1/images/${images.main.descriptor.digest}`;
+    for (const each of [path, '/v1/images/acme%2Fmain:1', '/v1.41/images/acme/main:1/history'])
+      expect((await call('get', each, pullRequest)).status).toBe(200);
+    for (const each of [path, '/v1/images/acme%2Fmain:1', '/v1.41/images/acme/main:1'])
+      expect((await call('delete', each, pullRequest)).status).toBe(403);
+    expect((await call('post', `/v1/images/acme%2Frequest:1/tag`, pullRequest, { name: 'acme/main:1' })).status).toBe(
+      201,
+    );
+    const mine = await call('get', '/v1/images/acme%2Fmain:1', farm.tokens.mine);
+    expect(mine.body).toMatchObject({ digest: images.main.descriptor.digest, names: ['docker.io/acme/main:1'] });
+  });
+});
+
+describe('what a pull request does', () => {
+  it('is nothing to builds of the default branch but to read them', async () => {
+    const fork = await new ProjectStore(farm.db).ensure('mine', 'pr-8', { trust: 'fork', parent: 'main' });
+    const token = await new TokenStore(farm.db).create({ ...fork, permissions: Permission.options });
+    const call = asker(() => farm);
+    expect((await call('get', `/v1/builds/${id}`, token)).status).toBe(200);
+    for (const [path, body] of [
+      [`/v1/builds/${id}/cancel`],
+      [`/v1/builds/${id}/retry`, {}],
+      ['/v1/cache/prune', {}],
+    ] as const)
+      expect([path, (await call('post', path, token, body)).status]).toEqual([path, 403]);
+    const submit = async (by: string): Promise<number> =>
+      (
+        await request(farm.url)
+          .post('/v1/builds')
+          .set('authorization', `Bearer ${by}`)
+          .set('idempotency-key', 'of-two-scopes')
+          .type('application/x-tar')
+          .send(await smallTar())
+      ).status;
+    expect([await submit(farm.tokens.mine), await submit(token)]).toEqual([202, 409]);
   });
 });

@@ -139,10 +139,10 @@ export async function claimed({ ledger }: Farm, id: string): Promise<Claim> {
 }
 
 /** A build of a small context, accepted. */
-export async function submitted(farm: Farm, asked: object = {}): Promise<string> {
+export async function submitted(farm: Farm, asked: object = {}, token = farm.tokens.mine): Promise<string> {
   const answer = await request(farm.url)
     .post('/v1/builds')
-    .set('authorization', `Bearer ${farm.tokens.mine}`)
+    .set('authorization', `Bearer ${token}`)
     .field('request', JSON.stringify(asked))
     .attach('context', await smallTar(), 'context.tar');
   return BuildView.parse(answer.body).id;

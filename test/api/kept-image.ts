@@ -1,0 +1,34 @@
+import { type Descriptor, digestOf } from '#oci';
+import type { ImageContent } from '#protocol';
+import { BlobIndex, BuildImages, type Claim } from '#storage';
+import type { Farm } from './farm.ts';
+
+const blob = (text: string): Descriptor => ({
+  mediaType: 'application/test',
+  digest: digestOf(text),
+  size: text.length,
+});
+
+/** An image as a build under this claim tells of it; nobody has its bytes. */
+export async function keptImage({ db }: Farm, claim: Claim, name: string): Promise<ImageContent> {
+  const [manifest, config, layer] = [blob(`manifest ${name}`), blob(`config ${name}`), blob(`layer ${name}`)];
+  const blobs = [manifest, config, layer].map(({ digest, size }) => ({ digest, sizeBytes: size }));
+  await new BlobIndex(db).grant(claim.projectId, blobs);
+  const image: ImageContent = {
+    descriptor: manifest,
+    createdAt: '2026-01-01T00:00:00.000Z',
+    variants: [
+      {
+        platform: { os: 'linux', architecture: 'amd64' },
+        digest: manifest.digest,
+        id: config.digest,
+        sizeBytes: config.size + layer.size,
+        history: [{ createdBy: 'RUN x', layer: { descriptor: layer, diffId: digestOf(`diff ${name}`) } }],
+      },
+    ],
+  };
+  const names = [`docker.io/acme/${name}:1`];
+  const told = { image, names, kept: true, documents: [manifest, config], layers: [layer], deltas: [] };
+  await new BuildImages(db, claim).keep(told);
+  return image;
+}
