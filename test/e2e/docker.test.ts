@@ -108,6 +108,11 @@ describe('docker’s client of Debian', () => {
     expect(again.match(/ ---> Using cache$/gm)).toHaveLength(6);
     expect(again).not.toContain('Running in');
     expect(ids(again)).toEqual(ids(first));
+    const renamed = await docker.said('build', '-t', 'other/name:1', context);
+    expect(renamed.match(/ ---> Using cache$/gm)).toHaveLength(6);
+    expect(renamed).not.toContain('Running in');
+    expect(ids(renamed)).toEqual(ids(first));
+    await docker.said('rmi', 'other/name:1');
   });
 
   it('lists the image, with -a those of every instruction, and its history', async () => {
@@ -192,6 +197,38 @@ describe('docker’s client of Debian', () => {
     const newest = 'SELECT state FROM builds WHERE parent_id IS NULL ORDER BY created_at DESC LIMIT 1';
     while ((await farm.db.query(State, newest))[0]?.state === 'running') await delay(20);
     expect(await farm.db.query(State, newest)).toEqual([{ state: 'cancelled' }]);
+  });
+
+  it('knows what the triggers of a base gave, and what other stages did', async () => {
+    const base = `${farm.registry.host}/acme/trigger:1`;
+    const triggers = ['ENV A=1', 'RUN echo trigger > /t', 'LABEL x=y'];
+    const input = ['FROM box:1', ...triggers.map((each) => `ONBUILD ${each}`)].join('\n');
+    await docker.start(['build', '-t', base, '-'], { input }).ended;
+    await docker.said('push', base);
+    const child = [`FROM ${base} AS one`, 'ENV B=1', 'FROM box:1', 'COPY --from=one /t /', 'CMD ["x"]'].join('\n');
+    const build = async (name: string) =>
+      (await docker.start(['build', '-t', name, '-'], { input: child }).ended).stdout;
+    expect(await build('acme/child:1')).toContain('Running in');
+    const again = await build('acme/other-child:1');
+    expect(again).not.toContain('Running in');
+    expect(again.match(/Using cache/g)).toHaveLength(6);
+    const anew = await docker.start(['build', '--no-cache', '-'], { input: child }).ended;
+    expect(anew.stdout).not.toContain('Using cache');
+    expect(anew.code).toBe(0);
+  });
+
+  it('builds a Dockerfile that is not of the context, again from the cache', async () => {
+    const [outside, files] = [await farm.folder(), await farm.folder()];
+    const text = 'FROM box:1\nCOPY . /all/\nRUN cat /all/.dockerignore\n';
+    await write(outside, { Dockerfile: text });
+    await write(files, { '.dockerignore': 'junk\n', junk: 'x', kept: 'y' });
+    const piped = async () => (await docker.start(['build', '-f', '-', files], { input: text }).ended).stdout;
+    const told = await piped();
+    expect(told).toMatch(/Running in [0-9a-f]{12}\njunk\nRemoving/);
+    const again = await piped();
+    expect(again.match(/Using cache/g)).toHaveLength(2);
+    expect(ids(again)).toEqual(ids(told));
+    expect((await docker.said('build', '-f', `${outside}/Dockerfile`, files)).match(/Using cache/g)).toHaveLength(2);
   });
 });
 

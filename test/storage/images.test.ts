@@ -120,6 +120,32 @@ describe('an image', () => {
     expect(await has('layer trusted')).toBe(true);
   });
 
+  it('of an instruction is known to all who see the scope of the build that gave it first, until nobody gave it for long', async () => {
+    const [main, again] = [await claimBuild(storage), await claimBuild(storage)];
+    const request = await claimBuild(storage, 'one', 'default', 'pr-7');
+    const [ours, theirs] = [digestOf('config ours'), digestOf('config theirs')];
+    const give = (claim: Claim, ...ids: readonly Digest[]) =>
+      storage.ledger.append(
+        claim,
+        ids.map((id, instruction) => ({ type: 'intermediate', atMs: 0, instruction, id })),
+      );
+    const known = async (claim: Claim, id: Digest) => (await images.steps(of(claim))).isKnown(id, claim.buildId);
+    await give(main, ours);
+    expect([await known(main, ours), await known(again, ours), await known(request, ours)]).toEqual([
+      false,
+      true,
+      true,
+    ]);
+    await give(request, theirs, ours);
+    expect([await known(main, theirs), await known(request, theirs)]).toEqual([false, false]);
+    await give(again, ours);
+    await storage.db.execute("UPDATE image_steps SET used_at = now() - interval '2 days'");
+    await collect({ imageRetentionMs: 2 * 86_400_000 });
+    expect(await known(again, ours)).toBe(true);
+    await collect();
+    expect(await known(again, ours)).toBe(false);
+  });
+
   it('takes a name in another scope only while its blobs are there', async () => {
     const [main, request] = [await claimBuild(storage), await claimBuild(storage, 'one', 'default', 'pr-7')];
     const digest = await keep(main, 'a', ['docker.io/acme/app:1']);

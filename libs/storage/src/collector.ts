@@ -5,6 +5,7 @@ import { z } from 'zod';
 import type { Database, Sql } from './database.ts';
 import { dropIdle } from './drop-idle.ts';
 import { dropImages } from './drop-images.ts';
+import { dropImageSteps } from './image-steps.ts';
 import { cacheBytes, evictableResults, evictResults } from './evictable-results.ts';
 import { BlobSweep, type SweepLimits } from './sweep-blobs.ts';
 
@@ -76,6 +77,7 @@ export class Collector {
       await this.#repeat((sql) => forgetNotes(sql), signal);
       await this.#repeat((sql) => dropIdle(sql, null, IDLE_MS), signal);
       await this.#repeat((sql) => dropImages(sql, this.#limits), signal);
+      await this.#repeat((sql) => dropImageSteps(sql, this.#limits.imageRetentionMs), signal);
       evicted = await this.#keepQuotas(signal);
       await this.#repeat((sql) => this.#blobs.forgetSent(sql), signal);
       await this.#repeat((sql) => this.#blobs.check(sql), signal);

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { BuildEvent } from '#protocol';
 import { bigintColumn, type Sql } from './database.ts';
 import { foldSteps } from './fold-steps.ts';
+import { noteImageSteps } from './image-steps.ts';
 
 export interface NumberedBatch {
   readonly projectId: string;
@@ -11,7 +12,7 @@ export interface NumberedBatch {
   readonly events: readonly BuildEvent[];
 }
 
-/** Stores events under numbers that were drawn in the same transaction, and folds them into the steps. */
+/** Stores events under numbers that were drawn in the same transaction, and folds them into the steps and images. */
 export async function writeEvents(sql: Sql, batch: NumberedBatch): Promise<void> {
   const { projectId, buildId, firstSeq, events } = batch;
   await sql.execute(
@@ -26,6 +27,7 @@ export async function writeEvents(sql: Sql, batch: NumberedBatch): Promise<void>
     ],
   );
   await foldSteps(sql, batch, events);
+  await noteImageSteps(sql, buildId, events);
 }
 
 const PayloadRow = z.object({ text: z.string() });

@@ -17,6 +17,7 @@ import {
 } from './image-row.ts';
 import { copyImage } from './copy-image.ts';
 import { freeBlobs } from './free-image.ts';
+import { ImageSteps } from './image-steps.ts';
 import type { Principal } from './principal.ts';
 
 type Reader = Pick<Principal, 'projectId' | 'scopeId'>;
@@ -69,6 +70,11 @@ export class ImageStore {
    */
   async get(caller: Reader, image: string): Promise<ImageDetail> {
     return imageDetail((await this.#find(this.#db, await imageReader(this.#db, caller), image)).row);
+  }
+
+  /** The images that instructions gave, in the caller's scope and those that it inherits. */
+  async steps(caller: Reader): Promise<ImageSteps> {
+    return new ImageSteps(this.#db, await imageReader(this.#db, caller));
   }
 
   /** Gives an image one more name in the caller's own scope, and takes it from the one that had it there. @throws KilnError as {@link get} */

@@ -18,6 +18,7 @@ export { type FlightsOptions, PostgresFlights } from './flights.ts';
 export * from './image-tag-cache.ts';
 export * from './build-images.ts';
 export { type Badge, readBadge, showBadge } from './badge.ts';
+export type { ImageSteps } from './image-steps.ts';
 export * from './image-store.ts';
 export * from './layer-variant-store.ts';
 export * from './migrate.ts';

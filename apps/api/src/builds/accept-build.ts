@@ -67,6 +67,7 @@ export class AcceptBuild {
       if (sizeBytes !== undefined) checkLength(sizeBytes, this.#config.KILN_CONTEXT_MAX_BYTES);
       came.set(name, await this.#ingest(caller, archive, { mayLackEnd: mayLackEnd === true, signal: options.signal }));
     }
+    const asked = await revised(submission, came);
     const stored = new Map<string, StoredContext>();
     for (const [name, each] of came) stored.set(name, await this.#store(caller, each, options.signal));
     for (const [name, { digest, sentBytes }] of Object.entries(submission.references))
@@ -75,7 +76,7 @@ export class AcceptBuild {
     stored.delete(MAIN_CONTEXT);
     const namedContexts: StoredNamedContext[] = [...stored].map(([name, each]) => ({ name, ...each }));
     const id = randomId(this.#random, ID_LENGTH);
-    const { credentials, secrets, ...given } = submission.request;
+    const { credentials, secrets, ...given } = asked;
     const request = asStored(given, { credentials, secrets });
     const sealed = this.#seal(id, { credentials, secrets });
     const { idempotencyKey } = options;
@@ -173,6 +174,18 @@ export class AcceptBuild {
       this.#logger.warn('a build is not in the queue yet', { buildId, error });
     }
   }
+}
+
+/** @param came changes, too */
+async function revised(
+  { request, revise }: Submission,
+  came: Map<string, IngestedContext>,
+): Promise<Submission['request']> {
+  const context = came.get(MAIN_CONTEXT);
+  if (revise === undefined || context === undefined) return request;
+  const after = await revise({ request, context });
+  came.set(MAIN_CONTEXT, after.context);
+  return after.request;
 }
 
 type Accepted = Omit<NewBuild, 'projectId' | 'scopeId' | 'fingerprint'>;

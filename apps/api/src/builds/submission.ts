@@ -1,6 +1,7 @@
 import type { MultipartFile, MultipartValue } from '@fastify/multipart';
 import type { FastifyRequest } from 'fastify';
 import type { Readable } from 'node:stream';
+import type { IngestedContext } from '#context';
 import { BuildRequest, BuildSubmission, ContextReferences } from '#protocol';
 import { type Bytes, isKilnError, KilnError } from '#std';
 import type { z } from 'zod';
@@ -33,6 +34,8 @@ export interface Submission {
   readonly references: ContextReferences;
   /** Each has to be read before the next. @throws KilnError INVALID_ARGUMENT when one is missing or nobody asked for it */
   readonly contexts: AsyncIterable<SubmittedContext>;
+  /** what becomes of it once its main context is here */
+  readonly revise?: (came: Pick<Submission, 'request'> & { readonly context: IngestedContext }) => Promise<typeof came>;
 }
 
 export const MAIN_CONTEXT = 'context';

@@ -54,17 +54,17 @@ const delivered: BuildEvent = { type: 'delivered', atMs, result };
 /** All that was said, as the client prints it; containers have no names that matter. */
 function said(events: readonly BuildEvent[], known: readonly string[] = []): string {
   const output = new ClassicOutput({ buildId: 'b', tags: ['acme/app:1'], known: new Set(known) });
-  const messages = events.flatMap((event) => output.see(event));
-  return messages
-    .map((message) =>
-      'stream' in message
-        ? message.stream
-        : 'error' in message
-          ? `!${message.errorDetail.code}: ${message.error}\n`
-          : '',
-    )
-    .join('')
-    .replaceAll(/(Running in|container) [0-9a-f]{12}/g, '$1 X');
+  const texts = events.flatMap((event, seq) =>
+    output.see(event, seq).flatMap((told) => {
+      if ('stream' in told) return [told.stream];
+      if ('error' in told) return [`!${told.errorDetail.code}: ${told.error}\n`];
+      if (!('log' in told)) return [];
+      const { vertex, firstSeq, lastSeq } = told.log;
+      const written = events.slice(firstSeq, lastSeq + 1).filter((each) => each.type === 'log');
+      return written.filter((each) => each.vertex === vertex).map((each) => each.text);
+    }),
+  );
+  return texts.join('').replaceAll(/(Running in|container) [0-9a-f]{12}/g, '$1 X');
 }
 
 describe('a build as docker build prints it', () => {
@@ -128,6 +128,8 @@ describe('a build as docker build prints it', () => {
     ];
     expect(said(events, [id('end')]).match(/Using cache/g)).toHaveLength(4);
     expect(said(events).match(/Using cache/g)).toHaveLength(3);
+    // A base is nothing that was made, whoever else gave the same.
+    expect(said(events, [id('box'), id('end')]).match(/Using cache/g)).toHaveLength(4);
   });
 
   it('tells a failure after the step’s output, with its exit code, and nothing after it', () => {
@@ -179,39 +181,30 @@ describe('a build as docker build prints it', () => {
     expect(said([planned, delivered])).toMatch(/Step 7\/7 : CMD \["b"\]\n[^]*Successfully built/);
   });
 
-  it('holds only so much of a step whose turn has not come, and says so', () => {
-    const piece = log('b', 'x'.repeat(1024 * 1024));
-    const events = [
-      planned,
-      started('a'),
-      started('b'),
-      ...Array.from({ length: 6 }, () => piece),
-      done('b'),
-      image(5, 'b'),
-    ];
+  it('tells all of a step whose turn comes late, however much that is', () => {
+    const pieces = Array.from({ length: 6 }, (_, n) => log('b', `${n}:${'x'.repeat(1e6)}\n`));
     const text = said([
-      ...events,
-      image(1, 'box'),
-      done('a'),
-      image(2, 'a'),
-      image(3, 'box'),
-      done('c'),
-      image(4, 'c'),
-      delivered,
+      ...[planned, started('a'), started('b'), ...pieces.slice(0, 3), log('a', 'of a\n'), ...pieces.slice(3)],
+      ...[done('b'), image(5, 'b'), image(1, 'box'), done('a'), image(2, 'a'), image(3, 'box')],
+      ...[done('c'), image(4, 'c'), delivered],
     ]);
-    expect(text).toContain('[2097152 more characters are in the log of the build]');
+    expect(text.match(/^\d(?=:)/gm)).toEqual(['0', '1', '2', '3', '4', '5']);
+    expect(text.match(/of a/g)).toHaveLength(1);
+    expect(text).toMatch(/x\nRemoving intermediate container X\n ---> .*\nStep 7\/7/);
   });
 
-  it('says all of the step in turn, however much of others is held', () => {
-    const events = [
+  it('tells all of a step that failed before its turn', () => {
+    const failure = { code: 'STEP_FAILED', message: 'x', vertex: v('b'), exitCode: 1 };
+    const pieces = Array.from({ length: 6 }, (_, n) => log('b', `${n}:${'x'.repeat(1e6)}\n`));
+    const text = said([
       planned,
       image(1, 'box'),
+      started('a'),
       started('b'),
-      ...Array.from({ length: 6 }, () => log('b', 'x'.repeat(1e6))),
-    ];
-    const text = said([...events, started('a'), log('a', `${'y'.repeat(1e6)} the end\n`)]);
-    expect(text).toContain('the end');
-    expect(text).not.toContain('more characters');
+      ...pieces,
+      { type: 'failed', atMs, failure },
+    ]);
+    expect(text.match(/^\d(?=:)/gm)).toEqual(['0', '1', '2', '3', '4', '5']);
   });
 
   it('tells steps as they run where the file has too many instructions', () => {
@@ -221,6 +214,10 @@ describe('a build as docker build prints it', () => {
     };
     expect(said([many, started('a'), log('a', 'one\n'), done('a'), delivered])).toMatch(
       /^\[501\/900\] RUN a\none\nSuccessfully built/,
+    );
+    const failure = { code: 'STEP_FAILED', message: 'x', vertex: v('a'), name: '[501/900] RUN a', exitCode: 42 };
+    expect(said([many, started('a'), { type: 'failed', atMs, failure }])).toMatch(
+      /\n!42: The command '\/bin\/sh -c a' returned a non-zero code: 42\n$/,
     );
   });
 });

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { BuildEvent, BuildFailure, BuildResult, PlannedInstruction } from '#protocol';
-import { ClassicLogs, coloured } from './classic-logs.ts';
+import { ClassicLogs, coloured, type LogPart } from './classic-logs.ts';
 import { failureLine } from './failure-line.ts';
 
 /** A line of JSON of the Engine API: what is printed, what a program reads, or how it failed. */
@@ -13,11 +13,14 @@ export type EngineMessage =
     }
   | { readonly error: string; readonly errorDetail: { readonly message: string; readonly code?: number } };
 
+/** What is to be told: messages, and what of them has to be read first. */
+export type Told = EngineMessage | { readonly log: LogPart };
+
 export interface ClassicOptions {
   readonly buildId: string;
   /** familiar ones */
   readonly tags: readonly string[];
-  /** images that were known before this build: an instruction that gives one of them used the cache */
+  /** images of instructions that there were before this build, which grow as it tells of its own: who gives one used the cache */
   readonly known: ReadonlySet<string>;
 }
 
@@ -53,7 +56,7 @@ export class ClassicOutput {
     return this.#isOver;
   }
 
-  see(event: BuildEvent): readonly EngineMessage[] {
+  see(event: BuildEvent, seq: number): readonly Told[] {
     switch (event.type) {
       case 'planned':
         this.#plan(event);
@@ -62,7 +65,7 @@ export class ClassicOutput {
         this.#outcomes.set(event.vertex, 'running');
         return this.#isUntold ? this.#name(event) : this.#advance();
       case 'log':
-        return this.#log(event);
+        return this.#log(event, seq);
       case 'vertexDone':
         this.#outcomes.set(event.vertex, event.outcome === 'hit' || event.outcome === 'done' ? 'hit' : 'made');
         return this.#advance();
@@ -95,11 +98,11 @@ export class ClassicOutput {
   }
 
   /** Of the step in turn at once, whatever is held of others; and of every step where no instruction is told of. */
-  #log(log: Of<'log'>): readonly EngineMessage[] {
+  #log(log: Of<'log'>, seq: number): readonly Told[] {
     const { vertex } = this.#instructions[this.#at] ?? {};
     const inTurn = this.#told === 'running' && vertex === log.vertex;
     if (inTurn || this.#isUntold) return [{ stream: coloured(log) }];
-    this.#logs.add(log);
+    this.#logs.add(log, seq);
     return this.#advance();
   }
 
@@ -111,17 +114,17 @@ export class ClassicOutput {
     this.#total = instructions.filter(({ onbuild }) => onbuild !== true).length;
   }
 
-  #advance(): readonly EngineMessage[] {
-    const said: string[] = [];
+  #advance(): readonly Told[] {
+    const said: Said[] = [];
     while (this.#at < this.#instructions.length && this.#tell(said)) {
       this.#at += 1;
       this.#told = 'nothing';
     }
-    return said.length === 0 ? [] : [{ stream: said.join('') }];
+    return told(said);
   }
 
   /** Tells what is known of the instruction in turn. @returns whether that is all */
-  #tell(said: string[]): boolean {
+  #tell(said: Said[]): boolean {
     const instruction = this.#instructions[this.#at];
     if (instruction === undefined) return false;
     if (this.#told === 'nothing') {
@@ -140,8 +143,7 @@ export class ClassicOutput {
     }
     const id = this.#ids.get(this.#at);
     if (id === undefined && !isScratch(instruction)) return false;
-    const cached = instruction.vertex !== undefined || isFrom(instruction) || this.#isKnown(instruction, id);
-    if (cached === undefined) return false;
+    const cached = instruction.vertex !== undefined || (id !== undefined && this.#options.known.has(id));
     said.push(...this.#end(instruction, id, cached));
     return true;
   }
@@ -157,20 +159,7 @@ export class ClassicOutput {
     return [` ---> Running in ${container}\n`, `Removing intermediate container ${container}\n`, arrow];
   }
 
-  /**
-   * Of what changes the config alone. The images of other stages are kept nowhere: they go by what their stage's first step
-   * does; undefined as long as nobody knows.
-   */
-  #isKnown({ stage }: PlannedInstruction, id: string | undefined): boolean | undefined {
-    if (id !== undefined && this.#options.known.has(id)) return true;
-    if (stage === this.#instructions.at(-1)?.stage) return false;
-    const made = this.#instructions.find((each) => each.stage === stage && each.vertex !== undefined);
-    if (made?.vertex === undefined) return false;
-    const outcome = this.#outcomes.get(made.vertex);
-    return outcome === undefined ? undefined : outcome === 'hit';
-  }
-
-  #succeed(result: BuildResult): readonly EngineMessage[] {
+  #succeed(result: BuildResult): readonly Told[] {
     const said = [...this.#rest()];
     this.#isOver = true;
     const { configDigest: id } = result;
@@ -183,27 +172,27 @@ export class ClassicOutput {
   }
 
   /** What no image was told of: the numbers of steps go on all the same. */
-  #rest(): readonly EngineMessage[] {
-    const said: string[] = [];
+  #rest(): readonly Told[] {
+    const said: Said[] = [];
     for (; this.#at < this.#instructions.length; this.#at++, this.#told = 'nothing') {
       const instruction = this.#instructions[this.#at];
       if (instruction === undefined || this.#tell(said)) continue;
       if (instruction.vertex !== undefined) said.push(...this.#logs.take(instruction.vertex));
     }
-    return said.length === 0 ? [] : [{ stream: said.join('') }];
+    return told(said);
   }
 
-  #fail(failure: BuildFailure): readonly EngineMessage[] {
+  #fail(failure: BuildFailure): readonly Told[] {
     this.#isOver = true;
     const at = this.#instructions.findIndex(({ vertex }) => vertex !== undefined && vertex === failure.vertex);
     const failed = this.#instructions[at];
-    const said: string[] = [];
+    const said: Said[] = [];
     if (failed?.vertex !== undefined && at > this.#at) {
       const number = this.#instructions.slice(0, at + 1).filter(({ onbuild }) => onbuild !== true).length;
       said.push(`Step ${number}/${this.#total} : ${failed.text}\n`, ...this.#logs.take(failed.vertex));
     }
-    const { message, code } = failureLine(failure, failed?.text);
-    return [...(said.length === 0 ? [] : [{ stream: said.join('') }]), problem(message, code)];
+    const { message, code } = failureLine(failure, failed?.text ?? stepOf(failure));
+    return [...told(said), problem(message, code)];
   }
 
   /** No container is ever kept, so that none has a name: one that is as good as another. */
@@ -211,6 +200,27 @@ export class ClassicOutput {
     return createHash('sha256').update(`${this.#options.buildId} ${this.#at}`).digest('hex').slice(0, 12);
   }
 }
+
+type Said = string | LogPart;
+
+/** As few messages as there can be. */
+function told(said: readonly Said[]): readonly Told[] {
+  const all: Told[] = [];
+  let text = '';
+  for (const each of said) {
+    if (typeof each === 'string') {
+      text += each;
+      continue;
+    }
+    if (text !== '') all.push({ stream: text });
+    text = '';
+    all.push({ log: each });
+  }
+  return text === '' ? all : [...all, { stream: text }];
+}
+
+/** The instruction in the name of a step: `[501/900] RUN make`. */
+const stepOf = ({ name }: BuildFailure): string | undefined => name?.replace(/^\[[^\]]*\] /, '');
 
 export const short = (digest: string): string => digest.replace('sha256:', '').slice(0, 12);
 

@@ -15,7 +15,7 @@ import type { FastifyReply } from 'fastify';
 import type { ContentStore } from '#content';
 import { familiarReference, formatReference, ImageConfigSchema, parseReference } from '#oci';
 import { BuildRequest, type ImageDetail, type ImageView } from '#protocol';
-import { collect, isKilnError, KilnError } from '#std';
+import { type Clock, collect, isKilnError, KilnError } from '#std';
 import type { BuildLedger, EventFeed, ImageStore, Principal } from '#storage';
 import { z } from 'zod';
 import { AcceptBuild } from '../builds/accept-build.ts';
@@ -23,7 +23,7 @@ import { readable } from '../builds/readable.ts';
 import { Caller } from '../http/auth.guard.ts';
 import { clientSignal } from '../http/leaving.ts';
 import { pushSubmission } from '../images/push-submission.ts';
-import { CONTENT, FEED, IMAGES, LEDGER, SHUTDOWN } from '../tokens.ts';
+import { CLOCK, CONTENT, FEED, IMAGES, LEDGER, SHUTDOWN } from '../tokens.ts';
 import { isOn } from './build-parameters.ts';
 import { EngineFilter } from './engine.filter.ts';
 import { checkVersion } from './engine-system.controller.ts';
@@ -31,6 +31,7 @@ import { historyOf, inspected, summaries } from './image-json.ts';
 import { imageFilter } from './image-filter.ts';
 import { messageStream } from './message-stream.ts';
 import { PushOutput } from './push-output.ts';
+import { readLog } from './read-log.ts';
 import { readRegistryAuth } from './registry-auth.ts';
 
 const ListQuery = z.looseObject({
@@ -58,6 +59,7 @@ export class EngineImagesController {
   readonly #accept: AcceptBuild;
   readonly #feed: EventFeed;
   readonly #ledger: BuildLedger;
+  readonly #clock: Clock;
   readonly #shutdown: AbortController;
 
   constructor(
@@ -66,6 +68,7 @@ export class EngineImagesController {
     @Inject(AcceptBuild) accept: AcceptBuild,
     @Inject(FEED) feed: EventFeed,
     @Inject(LEDGER) ledger: BuildLedger,
+    @Inject(CLOCK) clock: Clock,
     @Inject(SHUTDOWN) shutdown: AbortController,
   ) {
     this.#images = images;
@@ -73,6 +76,7 @@ export class EngineImagesController {
     this.#accept = accept;
     this.#feed = feed;
     this.#ledger = ledger;
+    this.#clock = clock;
     this.#shutdown = shutdown;
   }
 
@@ -161,9 +165,15 @@ export class EngineImagesController {
     };
     signal.addEventListener('abort', cancel, { once: true });
     if (signal.aborted) cancel();
-    const feed = this.#feed;
+    const [feed, clock] = [this.#feed, this.#clock];
     const messages = async function* (): AsyncGenerator<string> {
-      for (const { id, output } of accepted) yield* messageStream(feed.watch(id, 0, signal), output, output.begin());
+      for (const { id, output } of accepted) {
+        const events = feed.watch(id, 0, signal);
+        yield* messageStream(events, output, {
+          ...{ clock, first: output.begin() },
+          readLog: (part) => readLog(feed, id, part),
+        });
+      }
     };
     void reply.header('cache-control', 'no-store').header('x-accel-buffering', 'no');
     await reply.type('application/json').send(readable(messages()));

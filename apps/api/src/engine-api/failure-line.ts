@@ -8,7 +8,10 @@ export function failureLine(
   const command = text === undefined || exitCode === undefined ? undefined : commandOf(text);
   if (command !== undefined && exitCode !== undefined)
     return { message: `The command '${command}' returned a non-zero code: ${exitCode}`, code: exitCode };
-  return { message: hint === undefined ? message : `${message}\n${hint}` };
+  return {
+    message: hint === undefined ? message : `${message}\n${hint}`,
+    ...(exitCode === undefined ? {} : { code: exitCode }),
+  };
 }
 
 /** What RUN runs: a list as it is, a line by the shell. */

@@ -32,9 +32,10 @@ import { branchStatistics } from './0031-branch-statistics.ts';
 import { publicBadges } from './0032-public-badges.ts';
 import { sentBlobs } from './0033-sent-blobs.ts';
 import { webhookRotation } from './0034-webhook-rotation.ts';
+import { imageSteps } from './0039-image-steps.ts';
 
 export interface Migration {
-  /** from 1, without gaps */
+  /** higher than those before it */
   readonly number: number;
   readonly name: string;
   readonly sql: string;
@@ -76,4 +77,5 @@ export const migrations: readonly Migration[] = [
   publicBadges,
   sentBlobs,
   webhookRotation,
+  imageSteps,
 ];
