@@ -45,7 +45,19 @@ const doors = {
   client: ['std', 'oci', 'protocol', 'context', 'tar'],
 };
 const apps = {
-  api: ['std', 'oci', 'protocol', 'identity', 'webhooks', 'metrics', 'storage', 'dispatch', 'content', 'context'],
+  api: [
+    'std',
+    'oci',
+    'protocol',
+    'registry',
+    'identity',
+    'webhooks',
+    'metrics',
+    'storage',
+    'dispatch',
+    'content',
+    'context',
+  ],
   builder: [
     'std',
     'oci',

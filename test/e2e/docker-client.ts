@@ -58,6 +58,7 @@ export class Docker {
     readonly program: string,
     readonly host: string,
     readonly dir: string,
+    readonly settings: Readonly<Record<string, string>> = {},
   ) {}
 
   /** @param input what comes on standard input */
@@ -65,7 +66,8 @@ export class Docker {
     args: readonly string[],
     { input = '', cwd = this.dir }: { readonly input?: string; readonly cwd?: string } = {},
   ) {
-    const env = { PATH: '/usr/bin:/bin', HOME: this.dir, DOCKER_HOST: this.host, DOCKER_BUILDKIT: '0' };
+    const own = { PATH: '/usr/bin:/bin', HOME: this.dir, DOCKER_HOST: this.host, DOCKER_BUILDKIT: '0' };
+    const env = { ...own, ...this.settings };
     const child = spawn(this.program, args, { cwd, env, stdio: ['pipe', 'pipe', 'pipe'] });
     let [stdout, stderr] = ['', ''];
     child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));

@@ -1,4 +1,7 @@
+import { once } from 'node:events';
+import { readFile, copyFile } from 'node:fs/promises';
 import { request } from 'node:http';
+import { createServer } from 'node:https';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
@@ -6,8 +9,11 @@ import { write } from './context.ts';
 import { debianDocker, Docker, ownDocker } from './docker-client.ts';
 import { Farm, type RunningCli } from './farm.ts';
 import { see, textIn } from './image.ts';
+import { makeCertificate } from '../registry/certificate.ts';
+import { RealRegistry } from '../registry/real-registry.ts';
 
 let farm: Farm;
+let secured: RealRegistry;
 let proxy: RunningCli;
 let host: string;
 let docker: Docker;
@@ -24,7 +30,8 @@ const dockerfile = [
 ];
 
 beforeAll(async () => {
-  farm = await Farm.start();
+  secured = await RealRegistry.start({ access: { kind: 'basic' } });
+  farm = await Farm.start({ egressAllow: [secured.host, '127.0.0.1:1'] });
   proxy = farm.cli(['proxy', '--listen', '127.0.0.1:0']);
   host = (await listening(proxy)).trim();
   docker = new Docker(await debianDocker(), host, await farm.folder());
@@ -40,6 +47,7 @@ afterAll(async () => {
   proxy.child.kill('SIGTERM');
   await proxy.ended;
   await farm[Symbol.asyncDispose]();
+  await secured[Symbol.asyncDispose]();
 });
 
 async function listening(running: RunningCli): Promise<string> {
@@ -186,6 +194,41 @@ describe('docker’s client of Debian', () => {
     expect((await docker.run('ps')).stderr).toContain('a build farm builds, lists, tags and pushes images');
   });
 
+  it('signs in at registries that take it, and keeps nothing of others', async () => {
+    const own = new Docker(docker.program, host, await farm.folder());
+    const login = (password: string, at: string) => own.run('login', '-u', 'ci', '-p', password, at);
+    expect(await login('wrong', secured.host)).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/Error response from daemon: .* answered 401 .*authentication required/) as unknown,
+    });
+    expect(await login('secret', '127.0.0.1:2')).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('is at a loopback or private address') as unknown,
+    });
+    expect(await login('secret', '127.0.0.1:1')).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('127.0.0.1:1 cannot be reached') as unknown,
+    });
+    await expect(readFile(`${own.dir}/.docker/config.json`)).rejects.toThrow('ENOENT');
+    expect(await login('secret', secured.host)).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining('Login Succeeded') as unknown,
+    });
+    const image = `${secured.host}/acme/private:1`;
+    await own.start(['build', '-t', image, '-'], { input: 'FROM box:1\nLABEL kept=here' }).ended;
+    expect(await own.said('push', image)).toMatch(/1: digest: sha256:/);
+    expect((await docker.run('push', image)).stderr).toContain('401');
+  });
+
+  it('is told what has no effect, and uses the results in an image that is named', async () => {
+    const image = `${farm.registry.host}/acme/cached:1`;
+    const args = ['build', '--cache-from', image, '--security-opt', 'seccomp=unconfined', '-'];
+    const told = (await docker.start(args, { input: 'FROM box:1\nLABEL cached=yes' }).ended).stdout;
+    expect(told).toMatch(/^\[Warning\] --security-opt has no effect: [^\n]*\n/m);
+    expect(told).toMatch(/\[Warning\] .*acme\/cached:1/);
+    expect(told).toContain('Successfully built');
+  });
+
   it('interrupted, ends the build', async () => {
     const slow = await farm.folder();
     await write(slow, { Dockerfile: 'FROM box:1\nRUN echo begun && sleep 600\n' });
@@ -291,6 +334,45 @@ describe('the newest client', () => {
     );
     const piped = newest.start(['build', '-q', '-f', '-', context], { input: 'FROM box:1\nCOPY app/main /m\n' });
     expect(await piped.ended).toMatchObject({ code: 0 });
+  });
+});
+
+describe('without the proxy, by TLS', () => {
+  it('shows the token that the client’s configuration has, and is nobody without it', async () => {
+    const [certificates, own, nobody] = [await farm.folder(), await farm.folder(), await farm.folder()];
+    const { pem, certificate, key } = await makeCertificate(certificates, 'farm');
+    await copyFile(certificate, `${certificates}/ca.pem`);
+    await write(own, {
+      '.docker/config.json': JSON.stringify({ HttpHeaders: { Authorization: `Bearer ${farm.token}` } }),
+    });
+    const gate = createServer({ cert: pem, key: await readFile(key) }, (from, to) => {
+      const onwards = request(
+        `${farm.url}${from.url ?? ''}`,
+        { method: from.method, headers: from.headers },
+        (answer) => {
+          to.writeHead(answer.statusCode ?? 502, answer.headers);
+          answer.pipe(to);
+        },
+      );
+      from.pipe(onwards);
+      to.on('close', () => onwards.destroy());
+    });
+    gate.listen(0, '127.0.0.1');
+    await once(gate, 'listening');
+    try {
+      const address = gate.address();
+      const port = typeof address === 'object' ? address?.port : undefined;
+      const settings = { DOCKER_TLS_VERIFY: '1', DOCKER_CERT_PATH: certificates };
+      for (const program of [docker.program, (await ownDocker()) ?? docker.program]) {
+        const client = (dir: string) => new Docker(program, `tcp://127.0.0.1:${port}`, dir, settings);
+        const told = await client(own).said('build', '-t', 'acme/app:1', context);
+        expect(told.match(/Using cache/g)).toHaveLength(6);
+        expect((await client(nobody).run('images')).stderr).toContain('there is no bearer token');
+      }
+    } finally {
+      gate.closeAllConnections();
+      gate.close();
+    }
   });
 });
 

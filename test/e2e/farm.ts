@@ -83,8 +83,12 @@ export class Farm implements AsyncDisposable {
     this.#broken.promise.catch(() => undefined);
   }
 
-  /** Of builders that are started without others. */
+  /** beside the registry: what the API and builders may reach */
   #egressAllow: readonly string[] = [];
+
+  get #egress(): string {
+    return [this.registry.host, ...this.#egressAllow].join(',');
+  }
 
   /** With `box:1`, a small image with a shell that only the farm's own mirror has, and one builder. */
   static async start({ egressAllow = [], builder = {} }: FarmOptions = {}): Promise<Farm> {
@@ -106,8 +110,8 @@ export class Farm implements AsyncDisposable {
     await pushBaseImage(`${mirror.host}/library/box:1`);
     const farm = new Farm(dir, db, postgres, redis, registry, mirror, token, stack.move());
     try {
-      await farm.startApi();
       farm.#egressAllow = egressAllow;
+      await farm.startApi();
       await farm.startBuilder('one', builder);
       return farm;
     } catch (thrown) {
@@ -144,6 +148,7 @@ export class Farm implements AsyncDisposable {
       KILN_API_PORT: '0',
       KILN_PUBLIC_URL: 'http://farm.example.com',
       KILN_OPERATOR_TOKEN: this.token,
+      KILN_EGRESS_ALLOW: this.#egress,
       ...settings,
     };
     this.#api = startPart(process.execPath, [join(dist, 'apps/api/src/main.js')], env);
@@ -159,7 +164,7 @@ export class Farm implements AsyncDisposable {
       KILN_BUILDER_DIR: join(this.dir, `builder-${name}`),
       KILN_CGROUP_PARENT: cgroupParent,
       KILN_REGISTRY_MIRRORS: `*=stand-in:http://${this.mirror.host}`,
-      KILN_EGRESS_ALLOW: [this.registry.host, ...this.#egressAllow].join(','),
+      KILN_EGRESS_ALLOW: this.#egress,
       ...settings,
     };
     const namespaces = [

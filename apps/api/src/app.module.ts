@@ -26,6 +26,7 @@ import { HealthController } from './health/health.controller.ts';
 import { EngineBuildController } from './engine-api/engine-build.controller.ts';
 import { EngineImagesController } from './engine-api/engine-images.controller.ts';
 import { EngineSystemController } from './engine-api/engine-system.controller.ts';
+import { RegistrySignIn } from './engine-api/registry-sign-in.ts';
 import { ImagesController } from './images/images.controller.ts';
 import { AuthGuard } from './http/auth.guard.ts';
 import { ProblemFilter } from './http/problem.filter.ts';
@@ -75,6 +76,7 @@ export class AppModule {
       ],
       providers: [
         AcceptBuild,
+        RegistrySignIn,
         TakeContext,
         BuildSessions,
         Reconciliation,

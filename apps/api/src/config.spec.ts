@@ -14,7 +14,10 @@ describe('the environment', () => {
   it('is documented, defaults included', () => {
     const example = readFileSync(new URL('../../../.env.example', import.meta.url), 'utf8');
     const documented = new Map(
-      [...example.matchAll(/^#?(KILN_[A-Z_]+)=(.*)$/gm)].map(([, key, value]) => [key ?? '', value ?? '']),
+      [...example.matchAll(/^(#?)(KILN_[A-Z_]+)=(.*)$/gm)].map(([, off, key, value]) => [
+        key ?? '',
+        off === '#' ? '' : (value ?? ''),
+      ]),
     );
     const keys = [...Object.keys(ApiEnv.shape), ...Object.keys(AdminEnv.shape)];
     expect(keys.filter((key) => !documented.has(key))).toEqual([]);

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { parseStoreLocation } from '#content';
+import { parseAuthorityFile } from '#registry';
 import { commaList, KilnError } from '#std';
 import type { CollectorLimits, TokenLimits } from '#storage';
 
@@ -7,6 +8,8 @@ const MIB = 1024 ** 2;
 const GIB = 1024 ** 3;
 const DAY_MS = 86_400_000;
 const integer = (min: number, max: number) => z.coerce.number().int().min(min).max(max);
+
+const list = z.string().default('').transform(commaList);
 
 const operatorToken = z.string().regex(/^\S{16,512}$/, '16 to 512 characters without spaces');
 
@@ -46,10 +49,15 @@ export const ApiEnv = z.strictObject({
   KILN_OPERATOR_TOKEN: operatorToken.optional(),
   /** whoever has it may read GET /metrics */
   KILN_METRICS_TOKEN: operatorToken.optional(),
+  /** what builders have, for asking registries whether they take what `docker login` was given */
+  KILN_EGRESS_ALLOW: list,
+  KILN_PLAIN_HTTP: list,
+  KILN_REGISTRY_CA: list.transform((items) => items.map(parseAuthorityFile)),
+  KILN_CA_BUNDLE: z.string().startsWith('/').optional(),
   /** private addresses that issuers of id tokens may have: host, host:port, address or CIDR */
-  KILN_OIDC_EGRESS_ALLOW: z.string().default('').transform(commaList),
+  KILN_OIDC_EGRESS_ALLOW: list,
   /** private addresses that receivers of webhooks may have: host, host:port, address or CIDR */
-  KILN_WEBHOOK_ALLOW: z.string().default('').transform(commaList),
+  KILN_WEBHOOK_ALLOW: list,
   /** a webhook of which every try has failed for so long is disabled; 0: never */
   KILN_WEBHOOK_DISABLE_DAYS: integer(0, 365).default(5),
   /** how long to wait before a webhook is sent for the second time, the third, … */

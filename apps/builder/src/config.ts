@@ -5,7 +5,7 @@ import { parseStoreLocation } from '#content';
 import { parsePlatform } from '#oci';
 import { parseListening } from '#metrics';
 import { Entitlement } from '#protocol';
-import type { Mirror } from '#registry';
+import { type Mirror, parseAuthorityFile } from '#registry';
 import { commaList, KilnError } from '#std';
 
 const list = z.string().default('').transform(commaList);
@@ -22,18 +22,6 @@ function parseMirror(text: string): Mirror {
     });
   }
   return { for: match[1], url: match[3], mode: match[2] === undefined ? 'mirror' : 'stand-in' };
-}
-
-/** `host=/path/to/ca.pem`, where a `/` begins the path. */
-function parseAuthority(text: string): { readonly for: string; readonly path: string } {
-  const match = /^([^=/]+)=(\/.+)$/.exec(text);
-  if (match?.[1] === undefined || match[2] === undefined) {
-    throw new KilnError('INVALID_ARGUMENT', `not an authority of a registry: ${JSON.stringify(text)}`, {
-      field: 'KILN_REGISTRY_CA',
-      hint: 'write host[:port]=/path/to/ca.pem, several separated by commas',
-    });
-  }
-  return { for: match[1], path: match[2] };
 }
 
 /** The builder's environment; README and .env.example say what each is for. */
@@ -70,7 +58,7 @@ export const BuilderEnv = z.object({
   KILN_PLAIN_HTTP: list,
   KILN_EGRESS_ALLOW: list,
   /** certificates of the authorities that single registries are trusted by, PEM */
-  KILN_REGISTRY_CA: list.transform((items) => items.map(parseAuthority)),
+  KILN_REGISTRY_CA: list.transform((items) => items.map(parseAuthorityFile)),
   KILN_CA_BUNDLE: z.string().startsWith('/').optional(),
   /** keys of hosts that builds fetch git repositories from by ssh, in the format of known_hosts */
   KILN_SSH_KNOWN_HOSTS: z.string().startsWith('/').optional(),

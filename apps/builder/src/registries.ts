@@ -1,7 +1,6 @@
-import { readFileSync } from 'node:fs';
 import type { RegistryCredentials } from '#protocol';
-import { type Authority, Reachability, RegistryClient, TrustStore } from '#registry';
-import { type Clock, KilnError, type Logger, messageOf } from '#std';
+import { Reachability, readTrust, RegistryClient, type TrustStore } from '#registry';
+import type { Clock, Logger } from '#std';
 import type { BuilderConfig } from './config.ts';
 
 /** Makes each build its own registry client, with the credentials that came with it. */
@@ -17,9 +16,7 @@ export class Registries {
     readonly logger: Logger,
   ) {
     this.#reachability = new Reachability(clock);
-    const { KILN_CA_BUNDLE, KILN_REGISTRY_CA } = config;
-    const everywhere = KILN_CA_BUNDLE === undefined ? [] : [{ for: '*', path: KILN_CA_BUNDLE }];
-    this.trust = new TrustStore([...everywhere, ...KILN_REGISTRY_CA].map(readAuthority));
+    this.trust = readTrust(config.KILN_CA_BUNDLE, config.KILN_REGISTRY_CA);
   }
 
   /** @param credentialsFor by host; what it throws fails those builds that need the host */
@@ -35,18 +32,6 @@ export class Registries {
       trust: this.trust,
       reachability: this.#reachability,
       userAgent: 'kiln',
-    });
-  }
-}
-
-function readAuthority({ for: host, path }: { readonly for: string; readonly path: string }): Authority {
-  try {
-    return { for: host, certificates: readFileSync(path, 'utf8') };
-  } catch (cause) {
-    throw new KilnError('INVALID_ARGUMENT', `cannot read what is to be trusted for ${host}: ${messageOf(cause)}`, {
-      cause,
-      field: host === '*' ? 'KILN_CA_BUNDLE' : 'KILN_REGISTRY_CA',
-      hint: 'give the absolute path of a file with certificates in PEM that the builder may read',
     });
   }
 }

@@ -181,6 +181,7 @@ export function api(parts: FarmParts): ChildSpec {
     command: ['setpriv', ...boundToUs('KILL'), process.execPath, join(apps, 'api/src/main.js')],
     env: {
       ...farmEnv(parts),
+      ...registryEnv(parts),
       KILN_API_HOST: '127.0.0.1',
       KILN_API_PORT: port,
       KILN_METRICS_TOKEN: identity.token,
@@ -199,9 +200,15 @@ const BUILDER_DRAIN_SECONDS = 30;
 const joined = (...lists: readonly (string | undefined)[]): string =>
   lists.filter((list) => list !== undefined).join(',');
 
+/** Which registries may be reached, and whom to believe about them. */
+const registryEnv = ({ identity, caBundle, settings }: FarmParts): Readonly<Record<string, string>> => ({
+  KILN_EGRESS_ALLOW: joined(settings['KILN_EGRESS_ALLOW'], `127.0.0.1:${identity.ports.registry}`),
+  ...(caBundle === undefined ? {} : { KILN_CA_BUNDLE: caBundle }),
+});
+
 export function builder(parts: FarmParts, id: string): ChildSpec {
-  const { layout, identity, caBundle, settings } = parts;
-  const { registry: registryPort, mirror } = identity.ports;
+  const { layout, identity, settings } = parts;
+  const { mirror } = identity.ports;
   const namespaces = ['--mount', '--propagation', 'private', '--pid', '--fork', '--kill-child=SIGKILL', '--mount-proc'];
   const cgroupParent = `/kiln/${layout.id}`;
   return {
@@ -218,8 +225,7 @@ export function builder(parts: FarmParts, id: string): ChildSpec {
       KILN_BUILDER_DIR: join(layout.open, id),
       KILN_CGROUP_PARENT: cgroupParent,
       KILN_REGISTRY_MIRRORS: joined(settings['KILN_REGISTRY_MIRRORS'], `*=stand-in:http://127.0.0.1:${mirror}`),
-      KILN_EGRESS_ALLOW: joined(settings['KILN_EGRESS_ALLOW'], `127.0.0.1:${registryPort}`),
-      ...(caBundle === undefined ? {} : { KILN_CA_BUNDLE: caBundle }),
+      ...registryEnv(parts),
     },
     logFile: logFile(layout, id),
     ready: (said) => Promise.resolve(said.has('ready')),

@@ -135,7 +135,7 @@ export class Authorizer {
       if (reply.status !== 200) {
         throw await statusFailure(reply, {
           endpoint,
-          subject: `a token for ${endpoint.repository}`,
+          subject: endpoint.repository === '' ? 'the account' : `a token for ${endpoint.repository}`,
           kind: 'token',
           standing: auth === null ? 'anonymous' : 'password',
           nowMs,

@@ -1,3 +1,4 @@
+export { type AuthorityFile, parseAuthorityFile, readTrust } from './authority-files.ts';
 export { choosePlatform } from './choose-platform.ts';
 export { Egress, type EgressPolicy, isPrivateAddress, openEgress } from './egress.ts';
 export { ConnectFailure, guardedConnector, type HostLookup, lookupBySystem } from './connector.ts';

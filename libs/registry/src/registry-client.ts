@@ -20,6 +20,7 @@ import { Requests } from './requests.ts';
 import { getDocument, resolveImage, type ResolvedManifest } from './resolve-image.ts';
 import { withRetries } from './retries.ts';
 import { TrustStore } from './trust-store.ts';
+import { signIn } from './sign-in.ts';
 import { Transport } from './transport.ts';
 
 const CONNECT_TIMEOUT_MS = 2000;
@@ -77,6 +78,11 @@ export class RegistryClient implements AsyncDisposable {
       (endpoint) => resolveImage(this.#requests, { endpoint, reference, platform, signal }),
     );
     return value;
+  }
+
+  /** Whether a registry takes the credentials for it, or wants none. */
+  async signIn(registry: string, signal: AbortSignal): Promise<void> {
+    await signIn(this.#requests, registry, { plainHttp: this.options.plainHttp, signal });
   }
 
   /** What a reference stands for, as it is: a manifest or an index, of whatever it lists. */

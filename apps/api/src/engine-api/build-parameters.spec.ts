@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { BuildParameters, buildRequestOf } from './build-parameters.ts';
+import { BuildParameters, buildRequestOf, unheeded } from './build-parameters.ts';
 
 const asked = (query: Readonly<Record<string, unknown>>) => buildRequestOf(BuildParameters.parse(query), {});
 
@@ -45,6 +45,35 @@ describe('the parameters of POST /build', () => {
       cpus: 1.5,
       outputs: [{ type: 'image', push: false }],
     });
+  });
+
+  it('name images whose results may be used, and what has no effect is told', () => {
+    expect(asked({ cachefrom: '["acme/app:1","acme/app:1","r.example.com/x"]' }).cacheFrom).toEqual([
+      { type: 'registry', ref: 'acme/app:1' },
+      { type: 'registry', ref: 'r.example.com/x' },
+    ]);
+    expect(asked({ cachefrom: 'null' }).cacheFrom).toEqual([]);
+    expect(() => asked({ cachefrom: '["type=gha"]' })).toThrow('cacheFrom');
+    const given = {
+      securityopt: ['seccomp=unconfined', 'label=x'],
+      memswap: '-1',
+      cpushares: '512',
+      cgroupparent: '/x',
+    };
+    expect(unheeded(BuildParameters.parse(given)).map((line) => line.split(' ')[0])).toEqual([
+      '--security-opt',
+      '--memory-swap',
+      '--cpu-shares',
+      '--cgroup-parent',
+    ]);
+    const usual = { securityopt: '', memswap: '0', cpushares: '0', cpusetcpus: '', cgroupparent: '', isolation: '' };
+    expect(unheeded(BuildParameters.parse(usual))).toEqual([]);
+  });
+
+  it('name hosts one by one, as the client sends them', () => {
+    const named = (...extrahosts: readonly string[]) => asked({ extrahosts }).addHosts.map(({ name }) => name);
+    expect(named('db:10.0.0.1', 'six=::1')).toEqual(['db', 'six']);
+    expect(named('db:10.0.0.1,web:10.0.0.2')).toEqual(['db', 'web']);
   });
 
   it('that say nothing are the defaults', () => {

@@ -5,14 +5,15 @@ import { many } from '../http/many.ts';
 import { parseJson } from './engine-json.ts';
 
 const text = z.string().optional();
+const texts = many(z.array(z.string()).max(64).optional());
 const flag = z.string().optional();
 const number = z.coerce.number().optional();
 
 /** POST /build. https://docs.docker.com/reference/api/engine/version/v1.51/#tag/Image/operation/ImageBuild */
 export const BuildParameters = z.looseObject({
   dockerfile: text,
-  t: many(z.array(z.string()).max(64).optional()),
-  extrahosts: text,
+  t: texts,
+  extrahosts: texts,
   remote: text,
   q: flag,
   nocache: flag,
@@ -21,6 +22,13 @@ export const BuildParameters = z.looseObject({
   memory: number,
   cpuperiod: number,
   cpuquota: number,
+  memswap: number,
+  cpushares: number,
+  cpusetcpus: text,
+  cpusetmems: text,
+  cgroupparent: text,
+  isolation: text,
+  securityopt: texts,
   buildargs: text,
   shmsize: number,
   squash: flag,
@@ -66,6 +74,7 @@ export function buildRequestOf(
     ...(shmsize === undefined || shmsize <= 0 ? {} : { shmSizeBytes: shmsize }),
     ...cpusOf(given),
     ...(remote === undefined || remote === '' ? {} : { contexts: { context: remoteContext(remote) } }),
+    cacheFrom: cachesOf(given).map((ref) => ({ type: 'registry', ref })),
     credentials: { ...credentials },
   };
   const parsed = BuildRequest.safeParse(request);
@@ -75,6 +84,28 @@ export function buildRequestOf(
     field: issue?.path.join('.'),
   });
 }
+
+/** What was asked for and changes nothing, for the person. @throws KilnError INVALID_ARGUMENT */
+export function unheeded(given: BuildParameters): readonly string[] {
+  const { memswap = 0, cpushares = 0, cpusetcpus, cpusetmems, cgroupparent, isolation, securityopt = [] } = given;
+  const asked: readonly (readonly [string, boolean])[] = [
+    ['--security-opt', securityopt.some((each) => each !== '' && each !== '[]' && each !== 'null')],
+    ['--memory-swap', memswap !== 0],
+    ['--cpu-shares', cpushares !== 0],
+    ['--cpuset-cpus', isSaid(cpusetcpus)],
+    ['--cpuset-mems', isSaid(cpusetmems)],
+    ['--cgroup-parent', isSaid(cgroupparent)],
+    ['--isolation', isSaid(isolation) && isolation !== 'default'],
+  ];
+  return asked.filter(([, is]) => is).map(([flag]) => `${flag} has no effect: the farm's builders say how steps run`);
+}
+
+const isSaid = (value: string | undefined): value is string => value !== undefined && value !== '';
+
+/** Images with results in them. */
+const cachesOf = ({ cachefrom }: BuildParameters): readonly string[] => [
+  ...new Set(isSaid(cachefrom) ? parseJson('cachefrom', Strings, cachefrom)?.filter((ref) => ref !== '') : []),
+];
 
 function refuse({ version, squash }: BuildParameters): void {
   if (version === '2') {
@@ -101,10 +132,13 @@ function present(pairs: z.infer<typeof Pairs>): Record<string, string> {
   );
 }
 
-/** `name:address`, separated by commas, or as JSON. */
-function hosts(given: string | undefined): NonNullable<BuildRequestInput['addHosts']> {
-  if (given === undefined || given === '') return [];
-  const lines = given.startsWith('[') ? (parseJson('extrahosts', Strings, given) ?? []) : given.split(',');
+/** `name:address`, one or more separated by commas, or a list in JSON. */
+function hosts(given: readonly string[] = []): NonNullable<BuildRequestInput['addHosts']> {
+  const lines = given.flatMap((each) =>
+    each.startsWith('[')
+      ? (parseJson('extrahosts', Strings, each) ?? [])
+      : each.split(',').filter((line) => line !== ''),
+  );
   return lines.map((line) => {
     const [, host, address] = /^([^:=]+)[:=](.+)$/.exec(line) ?? [];
     if (host === undefined || address === undefined)

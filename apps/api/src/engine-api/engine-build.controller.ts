@@ -12,7 +12,7 @@ import { Caller } from '../http/auth.guard.ts';
 import { clientSignal, drain } from '../http/leaving.ts';
 import { CLOCK, CONTENT, FEED, IMAGES, LEDGER, LOGGER, SHUTDOWN } from '../tokens.ts';
 import { withoutAddedDockerfile } from './added-dockerfile.ts';
-import { BuildParameters, buildRequestOf, isOn } from './build-parameters.ts';
+import { BuildParameters, buildRequestOf, isOn, unheeded } from './build-parameters.ts';
 import { ClassicOutput } from './classic-output.ts';
 import { EngineFilter } from './engine.filter.ts';
 import { checkVersion } from './engine-system.controller.ts';
@@ -67,6 +67,7 @@ export class EngineBuildController {
     const signal = clientSignal(reply, this.#shutdown.signal);
     try {
       const asked = buildRequestOf(parameters, readRegistryConfig(config));
+      const warnings = unheeded(parameters).map((said) => ({ stream: `[Warning] ${said}\n` }));
       const steps = await this.#images.steps(caller);
       const submission: Submission = {
         ...{ request: asked, references: {}, contexts: contextOf(request, asked.contexts) },
@@ -84,6 +85,7 @@ export class EngineBuildController {
       const events = asked.noCache ? watched : recognising(watched, (image) => steps.isKnown(image, id), known);
       const messages = messageStream(events, isOn(parameters.q) ? quietly(output) : output, {
         clock: this.#clock,
+        first: isOn(parameters.q) ? [] : warnings,
         readLog: (part) => readLog(this.#feed, id, part),
       });
       void reply.header('x-kiln-build', id).header('cache-control', 'no-store').header('x-accel-buffering', 'no');

@@ -1,16 +1,15 @@
 import { All, Body, Controller, Get, Head, HttpCode, Inject, Param, Post, Req, Res, UseFilters } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { MAX_API_VERSION, MIN_API_VERSION, versionProblem } from '#protocol';
+import { MAX_API_VERSION, MIN_API_VERSION, RegistryHost, versionProblem } from '#protocol';
 import { KilnError, kilnVersion } from '#std';
 import type { BuilderRegistry, ImageStore, Principal } from '#storage';
 import { HEARTBEAT_TTL_MS } from '#dispatch';
-import { z } from 'zod';
 import { AnyToken, Caller, Needs, Public } from '../http/auth.guard.ts';
-import { BUILDERS, IMAGES } from '../tokens.ts';
+import { clientSignal } from '../http/leaving.ts';
+import { BUILDERS, IMAGES, SHUTDOWN } from '../tokens.ts';
 import { EngineFilter } from './engine.filter.ts';
-import { hostOf } from './registry-auth.ts';
-
-const LoginBody = z.looseObject({ serveraddress: z.string().optional() });
+import { AuthConfig, credentialsOf, hostOf } from './registry-auth.ts';
+import { RegistrySignIn } from './registry-sign-in.ts';
 
 /** What docker's clients ask a daemon before anything else. https://docs.docker.com/reference/api/engine/ */
 @UseFilters(EngineFilter)
@@ -18,10 +17,19 @@ const LoginBody = z.looseObject({ serveraddress: z.string().optional() });
 export class EngineSystemController {
   readonly #builders: BuilderRegistry;
   readonly #images: ImageStore;
+  readonly #signIn: RegistrySignIn;
+  readonly #shutdown: AbortController;
 
-  constructor(@Inject(BUILDERS) builders: BuilderRegistry, @Inject(IMAGES) images: ImageStore) {
+  constructor(
+    @Inject(BUILDERS) builders: BuilderRegistry,
+    @Inject(IMAGES) images: ImageStore,
+    @Inject(RegistrySignIn) signIn: RegistrySignIn,
+    @Inject(SHUTDOWN) shutdown: AbortController,
+  ) {
     this.#builders = builders;
     this.#images = images;
+    this.#signIn = signIn;
+    this.#shutdown = shutdown;
   }
 
   @Public()
@@ -91,17 +99,24 @@ export class EngineSystemController {
     };
   }
 
-  /** Docker's client keeps what it was given, and sends it with builds and pushes. Nothing is asked of the registry here. */
-  @AnyToken()
+  /** Docker's client keeps what the registry takes, and sends it with builds and pushes. */
   @Post('auth')
   @HttpCode(200)
-  login(
+  async login(
     @Param('version') version: string,
-    @Body({ schema: LoginBody }) { serveraddress = '' }: z.infer<typeof LoginBody>,
-  ): unknown {
+    @Body({ schema: AuthConfig }) given: AuthConfig,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<unknown> {
     checkVersion(version);
+    const { serveraddress = '' } = given;
     const host = serveraddress === '' ? 'docker.io' : hostOf(serveraddress);
-    return { Status: `Login kept for ${host}; the farm tries it when it pulls or pushes there`, IdentityToken: '' };
+    const credentials = credentialsOf(given);
+    if (credentials === undefined || !RegistryHost.safeParse(host).success)
+      throw new KilnError('INVALID_ARGUMENT', 'a login is a registry, a name and a password', {
+        field: 'serveraddress',
+      });
+    await this.#signIn.check(host, credentials, clientSignal(reply, this.#shutdown.signal));
+    return { Status: 'Login Succeeded', IdentityToken: '' };
   }
 
   /** Containers, volumes, networks: a farm has none. */

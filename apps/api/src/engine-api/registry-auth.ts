@@ -4,14 +4,14 @@ import { z } from 'zod';
 import { parseJson } from './engine-json.ts';
 
 /** What docker's clients know of one registry. https://docs.docker.com/reference/api/engine/#section/Authentication */
-const AuthConfig = z.object({
+export const AuthConfig = z.object({
   username: z.string().optional(),
   password: z.string().optional(),
   auth: z.string().optional(),
   identitytoken: z.string().optional(),
   serveraddress: z.string().optional(),
 });
-type AuthConfig = z.infer<typeof AuthConfig>;
+export type AuthConfig = z.infer<typeof AuthConfig>;
 
 const HUB = new Set(['docker.io', 'index.docker.io', 'registry-1.docker.io']);
 
@@ -36,7 +36,13 @@ export function readRegistryAuth(header: string | undefined): RegistryCredential
 /** URL-safe or not, with padding or without. */
 const decoded = (header: string): string => Buffer.from(header, 'base64url').toString('utf8');
 
-function credentialsOf({ username, password, auth, identitytoken }: AuthConfig): RegistryCredentials | undefined {
+/** Undefined where nothing is said. @throws KilnError INVALID_ARGUMENT */
+export function credentialsOf({
+  username,
+  password,
+  auth,
+  identitytoken,
+}: AuthConfig): RegistryCredentials | undefined {
   if (identitytoken !== undefined && identitytoken !== '') return { identityToken: identitytoken };
   if (username !== undefined && username !== '' && password !== undefined) return { username, password };
   if (auth === undefined || auth === '') return undefined;
