@@ -143,7 +143,8 @@ export class Definitions {
       }
       const override = this.#override(variable);
       if (override !== undefined) return placed(at, () => overridden(variable, override, value));
-      return value ?? (type === undefined ? '' : null);
+      // A default that is null is one.
+      return value === undefined && type === undefined ? '' : (value ?? null);
     });
   }
 

@@ -228,6 +228,13 @@ describe('a plan', () => {
     expect(() => of({ OBJECT: 'x' })).toThrow('given as JSON');
   });
 
+  it('is nothing where its default is null, and what it would be given to is left out', () => {
+    const text = 'variable "V" { default = null }\ntarget "default" {\n  args = { V = V, W = "w" }\n}';
+    expect(plan(text).target['default']).toMatchObject({ args: { W: 'w' } });
+    expect(plan(text).target['default']?.['args']).not.toHaveProperty('V');
+    expect(plan(text, { environment: { V: 'v' } }).target['default']).toMatchObject({ args: { V: 'v', W: 'w' } });
+  });
+
   it('is refused where a validation fails, in its own words', () => {
     const text =
       'variable "N" {\n default = 1\n validation {\n  condition = N > 1\n  error_message = "N is ${N}"\n }\n}\n';

@@ -111,6 +111,23 @@ secrets:
     });
   });
 
+  it('knows its project by what the files say, else by the environment', () => {
+    const service = 'services:\n  a:\n    build:\n      args: { P: "${COMPOSE_PROJECT_NAME}" }\n';
+    const of = (text: string, environment: Readonly<Record<string, string>> = {}) =>
+      planOf(bakery([{ name: 'compose.yaml', text }], { environment })).target['a']?.args;
+    expect(of(service)).toEqual({ P: 'bake' });
+    expect(of(service, { COMPOSE_PROJECT_NAME: 'env' })).toEqual({ P: 'env' });
+    expect(of(`name: "n\${X:-1}"\n${service}`, { COMPOSE_PROJECT_NAME: 'env' })).toEqual({ P: 'n1' });
+  });
+
+  it('is one target for services whose names come out the same', () => {
+    const text =
+      'services:\n  a.b:\n    build: { dockerfile: D, args: { X: 1 } }\n  a_b:\n    build: { args: { Y: 2 } }\n';
+    expect(planOf(bakery([{ name: 'compose.yaml', text }])).target).toEqual({
+      a_b: { context: '.', dockerfile: 'D', args: { X: '1', Y: '2' } },
+    });
+  });
+
   it.each([
     ['services:\n  a:\n    build:\n      contxt: x\n', 'compose.yaml:4:15: build has no contxt; did you mean context?'],
     ['services:\n  a:\n    build: ${X:?say X}\n', 'compose.yaml:3:12: the variable X is required: say X'],
@@ -118,6 +135,9 @@ secrets:
     ['include: [x]\nservices: {}\n', 'compose.yaml:1:10: include is not supported'],
     ['services:\n  a:\n    build: .\n    env_file: no\n', 'env_file: no cannot be read'],
     ['services:\n  a:\n    build: { secrets: [s] }\nsecrets: { s: { external: true } }\n', 'the secret s is external'],
+    ['services:\n  a:\n    build: { secrets: [tokn] }\nsecrets: { token: { file: t } }\n', 'did you mean token?'],
+    ['services:\n  a: { command: x }\n', 'compose.yaml:2:6: the service a has neither an image nor a build'],
+    ['services:\n', 'compose.yaml:1:10: services has nothing in it'],
     ['', 'is empty'],
     [
       `a: &a [x]\n${Array.from({ length: 24 }, (_, i) => `b${i}: &b${i} [*${i === 0 ? 'a' : `b${i - 1}`}, *${i === 0 ? 'a' : `b${i - 1}`}]`).join('\n')}\n`,

@@ -2,7 +2,8 @@ import { bakeError } from '../position.ts';
 import { checkName } from '../instances.ts';
 import { placed } from '../hcl/evaluate.ts';
 import { own } from '../own.ts';
-import type { Config, Group, NamedTarget } from '../target.ts';
+import { mergeTargets } from '../merge.ts';
+import type { Config, Group, Target } from '../target.ts';
 import { type Located, objectOf, parseComposeFile, textOf } from './compose-file.ts';
 import { parseDotEnv } from './dot-env.ts';
 import type { Lookup } from './interpolate.ts';
@@ -38,23 +39,45 @@ export function readCompose(files: readonly File[], around: ComposeAround): Conf
   const { variables, environment, dotEnv } = around;
   const outside: Lookup = (name) => own(variables, name) ?? own(environment, name);
   const fromFile = dotEnv === undefined ? new Map<string, string>() : parseDotEnv(dotEnv, outside);
-  const lookup: Lookup = (name) => outside(name) ?? fromFile.get(name);
-  const [merged, ...more] = files.map(({ name, text }) => checked(parseComposeFile(text, name, lookup), name));
-  const whole = more.reduce((before, next) => mergeLocated(before, next, []), merged ?? noFile(first.name));
-  const root = objectOf(whole, 'a compose file');
+  const given: Lookup = (name) => outside(name) ?? fromFile.get(name);
+  const read = (lookup: Lookup): ReadonlyMap<string, Located> => {
+    const [merged, ...more] = files.map(({ name, text }) => checked(parseComposeFile(text, name, lookup), name));
+    const whole = more.reduce((before, next) => mergeLocated(before, next, []), merged ?? noFile(first.name));
+    return objectOf(whole, 'a compose file');
+  };
+  const unnamed = read(withProject(given, undefined));
+  const project = textOf(unnamed.get('name'), 'name');
+  const lookup = withProject(given, project);
+  const root = project === undefined ? unnamed : read(lookup);
   const services = objectOf(root.get('services'), 'services');
   const secrets = objectOf(root.get('secrets'), 'secrets');
-  const targets = [...services].flatMap(([name, service]): readonly NamedTarget[] => {
-    const extended = extend(name, service, services, []);
-    const build = objectOf(extended, name).get('build');
-    if (build === undefined || build.value === null) return [];
+  const targets = new Map<string, Target>();
+  for (const [name, service] of services) {
+    const extended = objectOf(extend(name, service, services, []), name);
+    if (!isSaid(extended.get('build'))) {
+      if (isSaid(extended.get('image')) || isSaid(extended.get('provider'))) continue;
+      throw bakeError(`the service ${name} has neither an image nor a build`, service.at, 'give it one of them');
+    }
     const targetName = placed(service.at, () => checkName(name.replaceAll('.', '_')));
-    const options = { secrets, lookup, readFile: around.readFile };
-    return [{ name: targetName, target: serviceTarget(objectOf(extended, name), options) }];
-  });
-  const group: Group = { name: 'default', targets: targets.map(({ name }) => name) };
-  return { groups: services.size === 0 ? [] : [group], targets };
+    const target = serviceTarget(extended, { secrets, lookup, readFile: around.readFile });
+    const known = targets.get(targetName);
+    targets.set(targetName, known === undefined ? target : mergeTargets(known, target));
+  }
+  const group: Group = { name: 'default', targets: [...targets.keys()] };
+  return {
+    groups: services.size === 0 ? [] : [group],
+    targets: [...targets].map(([name, target]) => ({ name, target })),
+  };
 }
+
+const isSaid = (located: Located | undefined): boolean =>
+  located !== undefined && located.value !== null && located.value !== '';
+
+/** What `${COMPOSE_PROJECT_NAME}` is: the files say it, else the environment. */
+const withProject =
+  (given: Lookup, project: string | undefined): Lookup =>
+  (name) =>
+    name === 'COMPOSE_PROJECT_NAME' ? (project ?? given(name) ?? 'bake') : given(name);
 
 function noFile(name: string): never {
   throw bakeError(`${name} is empty`);
@@ -63,6 +86,8 @@ function noFile(name: string): never {
 function checked(located: Located, name: string): Located {
   const root = objectOf(located, 'a compose file');
   if (root.size === 0) throw bakeError(`${name} is empty`, located.at, 'a compose file has services:');
+  const services = root.get('services');
+  if (services?.value === null) throw bakeError('services has nothing in it', services.at);
   const include = root.get('include');
   if (include !== undefined) throw bakeError('include is not supported', include.at, 'name the other file with -f too');
   return located;

@@ -211,7 +211,16 @@ function sshOf(located: Located): readonly Ssh[] {
 function secretOf(located: Located, secrets: ReadonlyMap<string, Located>): Secret {
   const id =
     (isObject(located.value) ? textOf(located.value.get('source'), 'source') : textOf(located, 'secrets')) ?? '';
-  const declared = objectOf(secrets.get(id), id);
+  const found = secrets.get(id);
+  if (found === undefined) {
+    const near = nearest(id, [...secrets.keys()]);
+    throw bakeError(
+      `there is no secret ${id}${near === undefined ? '' : `; did you mean ${near}?`}`,
+      located.at,
+      'declare it below secrets: of the file',
+    );
+  }
+  const declared = objectOf(found, id);
   if (switchOf(declared.get('external'), 'external') === true)
     throw bakeError(
       `the secret ${id} is external, which a build has no way to`,
