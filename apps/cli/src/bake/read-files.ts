@@ -6,7 +6,7 @@ import { collect, systemCode } from '#std';
 import type { BuildSurroundings } from '../build/run-build.ts';
 import { whyUnreadable } from '../build/unreadable.ts';
 import { usageError } from '../usage.ts';
-import { MAX_FILE_BYTES, type Planned } from './plan-files.ts';
+import { MAX_FILE_BYTES, type Planned, type PlanInput } from './plan-files.ts';
 import { planApart } from './plan-apart.ts';
 
 export interface FilesAsked {
@@ -21,7 +21,7 @@ export interface FilesAsked {
 }
 
 /** What the bake files of a command line come to. @throws KilnError INVALID_ARGUMENT naming the file, and the place in it */
-export async function planAsked(asked: FilesAsked, around: BuildSurroundings): Promise<Planned> {
+export async function planAsked(asked: FilesAsked, around: BuildSurroundings, signal?: AbortSignal): Promise<Planned> {
   const { cwd, environment, nowMs } = around;
   const named = asked.files.length > 0 ? asked.files : filesOf(environment);
   const files: BakeFile[] = [];
@@ -31,7 +31,7 @@ export async function planAsked(asked: FilesAsked, around: BuildSurroundings): P
   }
   checkFiles(files);
   const { targets, overrides, list } = asked;
-  return await planApart({
+  const input: PlanInput = {
     ...{ files, targets, overrides, list, cwd },
     environment: Object.fromEntries(
       Object.entries(environment).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
@@ -41,7 +41,8 @@ export async function planAsked(asked: FilesAsked, around: BuildSurroundings): P
     builtins: { BAKE_CMD_CONTEXT: 'cwd://', BAKE_LOCAL_PLATFORM: localPlatform() },
     nowMs: nowMs(),
     homeDir: environment['HOME'] ?? homedir(),
-  });
+  };
+  return await planApart(input, signal);
 }
 
 function localPlatform(): string {

@@ -32,12 +32,20 @@ export async function complete(program: Command, words: readonly string[]): Prom
   process.stdout.write(lines.join(''));
 }
 
-async function dynamicValues({ more }: Candidates, words: readonly string[]): Promise<readonly Candidate[]> {
+async function dynamicValues({ more, given }: Candidates, words: readonly string[]): Promise<readonly Candidate[]> {
   switch (more) {
     case 'nothing':
     case 'files':
     case 'directories':
       return [];
+    case 'targets': {
+      const { bakeTargets } = await import('../completion/file-names.ts');
+      return await bakeTargets(words, AbortSignal.timeout(PATIENCE_MS));
+    }
+    case 'stages': {
+      const { stages } = await import('../completion/file-names.ts');
+      return stages(words, given[0]);
+    }
     case 'contexts': {
       const { contexts } = readContexts(readLocalConfig(process.env).contextFile);
       const others = Object.entries(contexts).map(([value, { url }]) => ({ value, description: url }));

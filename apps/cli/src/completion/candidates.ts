@@ -11,12 +11,14 @@ export interface Candidate {
 export interface Candidates {
   readonly values: readonly Candidate[];
   /** what the shell, or who asks the farm, adds */
-  readonly more: 'nothing' | 'files' | 'directories' | 'builds' | 'contexts';
+  readonly more: 'nothing' | 'files' | 'directories' | 'builds' | 'contexts' | 'targets' | 'stages';
   /** stands in front of what is added: `--context=` */
   readonly prefix: string;
+  /** arguments of the command that stand before it */
+  readonly given: readonly string[];
 }
 
-const NOTHING: Candidates = { values: [], more: 'nothing', prefix: '' };
+const NOTHING: Candidates = { values: [], more: 'nothing', prefix: '', given: [] };
 
 /**
  * Candidates for the last of some words, as the program's own commands and options say.
@@ -24,6 +26,10 @@ const NOTHING: Candidates = { values: [], more: 'nothing', prefix: '' };
  */
 export function candidates(program: Command, words: readonly string[]): Candidates {
   const at = walk(program, words.slice(0, -1));
+  return { ...candidatesAt(at, words), given: at.given };
+}
+
+function candidatesAt(at: Place, words: readonly string[]): Candidates {
   const current = words.at(-1) ?? '';
   if (at.pending !== undefined) return starting(valuesOf(at.command, at.pending), current);
   const equals = current.indexOf('=');
@@ -36,26 +42,26 @@ export function candidates(program: Command, words: readonly string[]): Candidat
     const values = found.values.map((each) => ({ ...each, value: `${prefix}${each.value}` }));
     return starting({ ...found, values, prefix }, current);
   }
-  const commands = at.given === 0 ? at.command.createHelp().visibleCommands(at.command) : [];
+  const commands = at.given.length === 0 ? at.command.createHelp().visibleCommands(at.command) : [];
   if (commands.length > 0 && at.command.registeredArguments.length === 0) {
     const values = commands.map((each) => ({ value: each.name(), description: each.description() }));
     return starting({ ...NOTHING, values }, current);
   }
-  return starting(argumentValues(at.command, at.given), current);
+  return starting(argumentValues(at.command, at.given.length), current);
 }
 
 interface Place {
   readonly command: Command;
   /** whose value comes next */
   readonly pending: Option | undefined;
-  /** how many arguments there are already */
-  readonly given: number;
+  /** the arguments that there are already */
+  readonly given: readonly string[];
   /** `--` has been there */
   readonly ended: boolean;
 }
 
 function walk(program: Command, words: readonly string[]): Place {
-  let place: Place = { command: program, pending: undefined, given: 0, ended: false };
+  let place: Place = { command: program, pending: undefined, given: [], ended: false };
   for (const word of words) place = next(place, word);
   return place;
 }
@@ -68,8 +74,9 @@ function next(place: Place, word: string): Place {
     const option = findOption(command, word);
     return { ...place, pending: option?.required === true ? option : undefined };
   }
-  const sub = given > 0 ? undefined : command.commands.find((each) => [each.name(), ...each.aliases()].includes(word));
-  return sub === undefined ? { ...place, given: given + 1 } : { ...place, command: sub };
+  const sub =
+    given.length > 0 ? undefined : command.commands.find((each) => [each.name(), ...each.aliases()].includes(word));
+  return sub === undefined ? { ...place, given: [...given, word] } : { ...place, command: sub };
 }
 
 function optionsOf(command: Command): readonly Option[] {
@@ -89,6 +96,7 @@ function valuesOf(command: Command, option: Option): Candidates {
   const values = option.argChoices ?? knownValuesOf[pathOf(command)]?.[flag] ?? knownValues[flag];
   if (values !== undefined) return { ...NOTHING, values: values.map((value) => ({ value })) };
   if (flag === '--context') return { ...NOTHING, more: 'contexts' };
+  if (flag === '--target' && pathOf(command) === 'build') return { ...NOTHING, more: 'stages' };
   return { ...NOTHING, more: pathKind(/<([^>]*)>/.exec(option.flags)?.[1] ?? '') };
 }
 
@@ -107,6 +115,8 @@ function argumentValues({ registeredArguments: all }: Command, given: number): C
       return { ...NOTHING, more: 'builds' };
     case 'context':
       return { ...NOTHING, more: 'contexts' };
+    case 'targets':
+      return { ...NOTHING, more: 'targets' };
     case 'path':
       return { ...NOTHING, more: 'directories' };
     default:

@@ -50,6 +50,10 @@ describe('what may stand where the cursor is', () => {
     ['builds --context ', 'contexts', ''],
     ['builds --context=', 'contexts', '--context='],
     ['token create ', 'nothing', ''],
+    ['bake ', 'targets', ''],
+    ['bake -f x.hcl app ', 'targets', ''],
+    ['build . --target ', 'stages', ''],
+    ['build --target=', 'stages', '--target='],
   ])('kiln %s: %s', (line, more, prefix) => {
     expect(of(line)).toMatchObject({ more, prefix });
   });
@@ -61,8 +65,10 @@ describe('bash', () => {
     folder = await mkdtemp(join(tmpdir(), 'kiln-completion-'));
     await mkdir(join(folder, 'kiln'));
     await mkdir(join(folder, 'app one'));
-    await writeFile(join(folder, 'Dockerfile.dev'), '');
+    await writeFile(join(folder, 'Dockerfile.dev'), 'FROM a AS base\n from base as  tests \nFROM base\n');
     await writeFile(join(folder, 'kiln', 'config.json'), '{"contexts":{"team":{"url":"http://127.0.0.1:1"}}}');
+    await writeFile(join(folder, 'docker-bake.hcl'), 'target "web" {}\ntarget "work" {}\ntarget "_own" {}\n');
+    await writeFile(join(folder, 'broken.hcl'), 'target {');
     await writeFile(join(folder, 'kiln.bash'), scripts.bash);
   });
   afterAll(() => rm(folder, { recursive: true, force: true }));
@@ -93,6 +99,9 @@ describe('bash', () => {
       'kiln build ap': 'app one',
       // No farm is there, and nothing is said.
       'kiln logs --context team ': '',
+      'kiln bake w': 'web|work',
+      'kiln bake -f broken.hcl w': '',
+      'kiln build --file=Dockerfile.dev --target t': 'tests',
       'kiln can': 'cancel',
     };
     expect(await offered(Object.keys(wanted))).toEqual(Object.values(wanted));
