@@ -27,6 +27,7 @@ import { EngineBuildController } from './engine-api/engine-build.controller.ts';
 import { EngineImagesController } from './engine-api/engine-images.controller.ts';
 import { EngineSystemController } from './engine-api/engine-system.controller.ts';
 import { RegistrySignIn } from './engine-api/registry-sign-in.ts';
+import { ImageRunsController } from './images/image-runs.controller.ts';
 import { ImagesController } from './images/images.controller.ts';
 import { AuthGuard } from './http/auth.guard.ts';
 import { ProblemFilter } from './http/problem.filter.ts';
@@ -55,6 +56,7 @@ export class AppModule {
         CacheStatisticsController,
         HealthController,
         ImagesController,
+        ImageRunsController,
         EngineBuildController,
         EngineImagesController,
         EngineSystemController,

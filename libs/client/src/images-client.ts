@@ -6,6 +6,7 @@ import {
   ImageList,
   type PushRequestInput,
   RemovedImage,
+  type RunRequestInput,
 } from '#protocol';
 import type { ApiConnection } from './api-connection.ts';
 import { type RetryOptions, SUBMIT_ANSWER_MS } from './submit-options.ts';
@@ -60,21 +61,29 @@ export class ImagesClient {
   }
 
   /** Answers with the build that pushes. */
-  push(image: string, request: PushRequestInput, { idempotencyKey, signal }: RetryOptions): Promise<BuildView> {
+  push(image: string, request: PushRequestInput, options: RetryOptions): Promise<BuildView> {
+    return this.#submit(imagePath(image, '/push'), request, options);
+  }
+
+  /** Answers with the build that runs a container of it. */
+  run(image: string, request: RunRequestInput, options: RetryOptions): Promise<BuildView> {
+    return this.#submit(imagePath(image, '/run'), request, options);
+  }
+
+  remove(image: string, { force }: { readonly force: boolean }): Promise<RemovedImage> {
+    const query = force ? '?force=true' : '';
+    return this.#connection.json(RemovedImage, { method: 'DELETE', path: `${imagePath(image)}${query}` });
+  }
+  #submit(path: string, request: object, { idempotencyKey, signal }: RetryOptions): Promise<BuildView> {
     return this.#connection.retrying(signal, () =>
       this.#connection.json(BuildView, {
         method: 'POST',
-        path: imagePath(image, '/push'),
+        path,
         headers: { ...json, 'idempotency-key': idempotencyKey },
         body: JSON.stringify(request),
         signal,
         answerMs: SUBMIT_ANSWER_MS,
       }),
     );
-  }
-
-  remove(image: string, { force }: { readonly force: boolean }): Promise<RemovedImage> {
-    const query = force ? '?force=true' : '';
-    return this.#connection.json(RemovedImage, { method: 'DELETE', path: `${imagePath(image)}${query}` });
   }
 }

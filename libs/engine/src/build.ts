@@ -34,6 +34,7 @@ import type { LocalRef, Ref } from './ref.ts';
 import { lostBy, whole } from './repair.ts';
 import { reportOf } from './report.ts';
 import { pinTree } from './part-pins.ts';
+import { runImage } from './run-image.ts';
 import { adoptPins, partResult, type Telling } from './run-part.ts';
 import { EngineRunner } from './runner.ts';
 import { SecretMask } from './secret-mask.ts';
@@ -83,6 +84,10 @@ export async function build(farm: EngineNode, asked: BuildJobInput): Promise<Bui
     if (job.request.call === 'push') {
       const pushed = await pushStored({ node, job, ...outside });
       return { state: 'succeeded', result: { ...pushed, ...figuresOf({ node, job, ...outside, startedAtMs }) } };
+    }
+    if (job.request.call === 'run') {
+      const ran = await runImage({ node, job, logs, ...outside });
+      return { state: 'succeeded', result: { ...ran, ...figuresOf({ node, job, ...outside, startedAtMs }) } };
     }
     const main = await mainContext({ ...node, content }, job, outside.sources);
     const context = await openContext(content, main, job.request, job.signal);
@@ -178,7 +183,7 @@ async function run(node: EngineNode, job: BuildJobInput, opened: Opened): Promis
   const { part, signal } = job;
   const { call } = job.request;
   const note = (message: string): void => report({ type: 'warning', atMs: node.clock.nowMs(), message });
-  if (part === undefined && call !== 'build' && call !== 'push') {
+  if (part === undefined && call !== 'build' && call !== 'push' && call !== 'run') {
     const [first] = optionsOf(job, opened);
     const options = await withContexts(first, job, opened);
     const given = await reportOf(call, { file: dockerfile, options, resolver: sources, note, signal });

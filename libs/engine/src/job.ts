@@ -113,7 +113,7 @@ export interface ProjectImages {
   read(digest: Digest): Promise<ImageContent>;
   /** Where blobs of its images were pushed to. */
   places(digests: readonly Digest[]): Promise<ReadonlyMap<Digest, readonly Repository[]>>;
-  /** An image has been pushed under these full names. @throws KilnError FENCED */
+  /** An image has been pushed under these full names; under none it was of use. @throws KilnError FENCED */
   pushed(digest: Digest, names: readonly string[]): Promise<void>;
 }
 

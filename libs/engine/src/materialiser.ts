@@ -55,6 +55,11 @@ export class Materialiser {
     if ((await this.find(chainId)) === undefined) await this.#write(this.#chainFile(chainId), name);
   }
 
+  /** A layer that was made here is what it says. */
+  async prove(layer: Layer): Promise<void> {
+    await this.#write(this.#pairFile(layer), '');
+  }
+
   /** The encoded delta of a layer that was unpacked here. */
   async delta(diffId: Digest): Promise<Buffer | undefined> {
     try {

@@ -18,7 +18,7 @@ export interface Reporting {
  * @throws KilnError DOCKERFILE_INVALID, DOCKERFILE_UNSUPPORTED where there is nothing to report; a check reports them
  */
 export async function reportOf(
-  call: Exclude<BuildRequest['call'], 'build' | 'push'>,
+  call: Exclude<BuildRequest['call'], 'build' | 'push' | 'run'>,
   reporting: Reporting,
 ): Promise<BuildReport> {
   const { file, options, resolver, signal } = reporting;

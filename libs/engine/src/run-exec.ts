@@ -1,6 +1,6 @@
 import { readFile, stat, statfs } from 'node:fs/promises';
 import { posix } from 'node:path';
-import type { Executor, FileMount, Limits, OnOutput, SandboxMount } from '#executor';
+import type { Executor, Exit, FileMount, Limits, OnOutput, SandboxMount } from '#executor';
 import { type ExecOp, INLINE_FILES_DIR } from '#graph';
 import { resolveInRoot } from '#snapshot';
 import { KilnError, systemCode } from '#std';
@@ -27,6 +27,8 @@ export interface ExecRun {
   readonly settings: ExecSettings;
   readonly mounts: StepMounts;
   readonly log: OnOutput;
+  /** its name for itself; BuildKit's by default */
+  readonly hostname?: string;
   readonly signal: AbortSignal;
 }
 
@@ -45,7 +47,25 @@ const CA_VARIABLES = [
 ];
 
 /** @throws KilnError STEP_FAILED when the process exits with another code than 0, SANDBOX_FAILED when it did not start */
-export async function runExec({ op, root, workspace, settings, mounts, log, signal }: ExecRun): Promise<void> {
+export async function runExec(run: ExecRun): Promise<void> {
+  const { op, root } = run;
+  const exit = await runProcess(run);
+  if (exit.exitCode === 0) return;
+  const command = op.args.join(' ');
+  if (exit.outOfMemory) {
+    throw new StepExit(
+      exit.exitCode,
+      `process "${command}" was ended: it used more than ${exit.memoryLimit} of memory`,
+      'let it use less memory, or raise the limit for a step: --memory, and that of the farm',
+    );
+  }
+  const message = `process "${command}" did not complete successfully: exit code: ${exit.exitCode}`;
+  throw new StepExit(exit.exitCode, message, (await isFull(root.path)) ? DISK_FULL_HINT : undefined);
+}
+
+/** How a process ended, and what memory it had as people write it. @throws KilnError SANDBOX_FAILED when it did not start */
+export async function runProcess(run: ExecRun): Promise<Exit & { readonly memoryLimit: string }> {
+  const { op, root, workspace, settings, mounts, log, signal, hostname = 'buildkitsandbox' } = run;
   const user = await processUser(op.user, readRootFile(root.path));
   await makeDirs(root, op.cwd, { mode: 0o755, uid: user.uid, gid: user.gid });
   const limits = limitsOf(op, settings.limits);
@@ -57,7 +77,7 @@ export async function runExec({ op, root, workspace, settings, mounts, log, sign
       env: trust.env,
       cwd: op.cwd,
       ...user,
-      hostname: 'buildkitsandbox',
+      hostname,
       network: op.network,
       extraHosts: op.extraHosts,
       insecure: op.security === 'insecure',
@@ -68,18 +88,7 @@ export async function runExec({ op, root, workspace, settings, mounts, log, sign
     log,
     AbortSignal.any([signal, mounts.lost]),
   );
-  if (exit.exitCode === 0) return;
-  const command = op.args.join(' ');
-  if (exit.outOfMemory) {
-    const limit = `${Math.round(limits.memoryBytes / 1_048_576)} MiB`;
-    throw new StepExit(
-      exit.exitCode,
-      `process "${command}" was ended: it used more than ${limit} of memory`,
-      'let it use less memory, or raise the limit for a step: --memory, and that of the farm',
-    );
-  }
-  const message = `process "${command}" did not complete successfully: exit code: ${exit.exitCode}`;
-  throw new StepExit(exit.exitCode, message, (await isFull(root.path)) ? DISK_FULL_HINT : undefined);
+  return { ...exit, memoryLimit: `${Math.round(limits.memoryBytes / 1_048_576)} MiB` };
 }
 
 /** What the step asks for, and never more than the farm gives. */

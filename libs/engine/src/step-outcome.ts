@@ -87,6 +87,7 @@ export class StepOutcome implements TreeRef {
       if (chain !== undefined) await materialiser.adopt(chain, snapshot);
       this.#known.resolve(result);
       if (same === undefined) {
+        await materialiser.prove(await pending.layer());
         await content.put(single(delta), digestOf(delta), signal);
         await pending.store(signal);
       }

@@ -2,6 +2,7 @@ import { DigestSchema, parseKnownPlatform } from '#oci';
 import { messageOf } from '#std';
 import { z } from 'zod';
 import { BuildSource } from './build-source.ts';
+import { ContainerRun } from './container-run.ts';
 import { LinkedBuild } from './linked-build.ts';
 import { ImageName, NamedContext } from './named-context.ts';
 import { Ulimit } from './ulimit.ts';
@@ -108,10 +109,17 @@ export type Priority = z.infer<typeof Priority>;
 
 /** What a client asks for; the context comes beside it. */
 export const BuildRequest = z.strictObject({
-  /** what is wanted: an image, only what the Dockerfile says of itself, or an earlier build's image in other places */
-  call: z.enum(['build', 'check', 'outline', 'targets', 'push']).default('build'),
-  /** of the call `push`: the digest of the image that goes under the tags, which is kept already */
+  /**
+   * what is wanted: an image, only what the Dockerfile says of itself, an earlier build's image in other places, or a container
+   * that runs once
+   */
+  call: z.enum(['build', 'check', 'outline', 'targets', 'push', 'run']).default('build'),
+  /** of the calls `push` and `run`: the digest of an image that the project has */
   image: DigestSchema.optional(),
+  /** of the call `run`: the image as it was called; what a registry has by that name where `image` says none */
+  reference: z.string().min(1).max(512).optional(),
+  /** of the call `run` */
+  run: ContainerRun.optional(),
   /** path inside the context */
   dockerfile: z.string().min(1).max(4096).default('Dockerfile'),
   /** the Dockerfile's text where it lies outside of the context (`-f -`, `-f ../x`) */

@@ -1,6 +1,7 @@
 import { DescriptorSchema, DigestSchema, PlatformSchema } from '#oci';
 import { z } from 'zod';
-import { RegistryCredentials } from './build-request.ts';
+import { BuildRequest, RegistryCredentials } from './build-request.ts';
+import { ContainerRun } from './container-run.ts';
 import { ImageName } from './named-context.ts';
 
 /** An entry of an image's history, with the layer that it made. */
@@ -135,6 +136,24 @@ export const PushRequest = z.strictObject({
 });
 export type PushRequest = z.infer<typeof PushRequest>;
 export type PushRequestInput = z.input<typeof PushRequest>;
+
+const { platforms, network, addHosts, ulimits, shmSizeBytes, memoryBytes, cpus, allow, secrets } = BuildRequest.shape;
+
+/** POST /v1/images/:image/run */
+export const RunRequest = z.strictObject({
+  ...ContainerRun.shape,
+  /** of an image of several platforms; the farm's own when it is not said */
+  platform: platforms.unwrap().element.optional(),
+  /** `missing`: a registry is asked where the project has no such image; `always`: in any case; `never`: not at all */
+  pull: z.enum(['missing', 'always', 'never']).default('missing'),
+  ...{ network, allow, addHosts, ulimits, shmSizeBytes, memoryBytes, cpus },
+  /** by id, in base64: files in /run/secrets; sealed on arrival, never stored or shown in clear */
+  secrets,
+  /** by registry host; sealed on arrival, never stored or shown in clear */
+  credentials: PushRequest.shape.credentials,
+});
+export type RunRequest = z.infer<typeof RunRequest>;
+export type RunRequestInput = z.input<typeof RunRequest>;
 
 /** DELETE /v1/images/:image */
 export const RemovedImage = z.object({

@@ -114,7 +114,7 @@ export class BuildImages {
     return places;
   }
 
-  /** An image has been pushed under these names; of one that is not known in the build's scope nothing is noted. @throws KilnError FENCED */
+  /** An image was of use, and has been pushed under these names; of one that is not known in the build's scope nothing is noted. @throws KilnError FENCED */
   async pushed(digest: Digest, names: readonly string[]): Promise<void> {
     const { projectId, scopes } = this.#claim;
     const [{ id: scopeId }] = scopes;

@@ -17,6 +17,7 @@ import type { ApiConfig } from '../config.ts';
 import { TakeContext } from '../contexts/take-context.ts';
 import * as tokens from '../tokens.ts';
 import { MAX_PATH_BYTES } from '../contexts/claimed-files.ts';
+import { checkCall } from './check-call.ts';
 import { MAIN_CONTEXT, type Submission } from './submission.ts';
 
 const ID_LENGTH = 20;
@@ -60,7 +61,7 @@ export class AcceptBuild {
   /** @throws KilnError CONTEXT_INVALID, LIMIT_EXCEEDED, RATE_LIMITED, INVALID_ARGUMENT, CONFLICT, UNAVAILABLE */
   async accept(caller: Principal, submission: Submission, options: AcceptOptions): Promise<StoredBuild> {
     checkSuperseding(submission.request);
-    await this.#checkPush(caller, submission.request);
+    await this.#checkImage(caller, submission.request);
     checkLinks(submission.request);
     const came = new Map<string, IngestedContext>();
     for await (const { name, archive, sizeBytes, mayLackEnd } of submission.contexts) {
@@ -111,16 +112,10 @@ export class AcceptBuild {
   }
 
   /** @throws KilnError INVALID_ARGUMENT, NOT_FOUND */
-  async #checkPush(caller: Principal, { call, image, tags }: StoredRequest): Promise<void> {
-    if ((call === 'push') !== (image !== undefined)) {
-      throw new KilnError('INVALID_ARGUMENT', 'image goes with the call push, and the call push with an image', {
-        field: 'image',
-      });
-    }
-    if (image === undefined) return;
-    if (tags.length === 0)
-      throw new KilnError('INVALID_ARGUMENT', 'an image is pushed under tags, and there is none', { field: 'tags' });
-    await this.#images.get(caller, image);
+  async #checkImage(caller: Principal, request: StoredRequest): Promise<void> {
+    checkCall(request);
+    const { image } = request;
+    if (image !== undefined) await this.#images.get(caller, image);
   }
 
   async #create(caller: Pick<Principal, 'projectId' | 'scopeId'>, accepted: Accepted): Promise<StoredBuild> {

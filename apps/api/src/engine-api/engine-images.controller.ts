@@ -22,7 +22,7 @@ import { AcceptBuild } from '../builds/accept-build.ts';
 import { readable } from '../builds/readable.ts';
 import { Caller } from '../http/auth.guard.ts';
 import { clientSignal } from '../http/leaving.ts';
-import { pushSubmission } from '../images/push-submission.ts';
+import { bareSubmission } from '../images/bare-submission.ts';
 import { CLOCK, CONTENT, FEED, IMAGES, LEDGER, SHUTDOWN } from '../tokens.ts';
 import { isOn } from './build-parameters.ts';
 import { EngineFilter } from './engine.filter.ts';
@@ -155,7 +155,7 @@ export class EngineImagesController {
         ...{ call: 'push', image: image.digest, tags: [name] },
         credentials: credentials === undefined ? {} : { [host]: credentials },
       });
-      const { id } = await this.#accept.accept(caller, pushSubmission(request), { idempotencyKey: undefined, signal });
+      const { id } = await this.#accept.accept(caller, bareSubmission(request), { idempotencyKey: undefined, signal });
       accepted.push({ id, output: new PushOutput(image, [name]) });
     }
     // Who interrupts docker push means the push; the farm's own end leaves it to the builders.

@@ -22,7 +22,7 @@ import { Described } from '../openapi/described.ts';
 import { clientSignal } from '../http/leaving.ts';
 import { CONFIG, CONTENT, IMAGES, SHUTDOWN } from '../tokens.ts';
 import { changesOf, layersOf } from './image-files.ts';
-import { pushSubmission } from './push-submission.ts';
+import { bareSubmission } from './bare-submission.ts';
 import { IdempotencyKey, parseHeader } from '../http/problem.ts';
 
 const flag = z.enum(['0', '1', 'true', 'false']).default('0');
@@ -147,7 +147,7 @@ export class ImagesController {
     const tags = names.length > 0 ? names : found.names;
     const request = BuildRequest.parse({ call: 'push', image: found.digest, tags, credentials });
     const { signal } = this.#shutdown;
-    const build = await this.#accept.accept(caller, pushSubmission(request), { idempotencyKey, signal });
+    const build = await this.#accept.accept(caller, bareSubmission(request), { idempotencyKey, signal });
     void reply.header('location', `/v1/builds/${build.id}`);
     return { ...build, url: buildUrl(this.#config, build.id) };
   }

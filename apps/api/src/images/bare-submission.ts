@@ -2,7 +2,7 @@ import type { BuildRequest } from '#protocol';
 import type { Submission, SubmittedContext } from '../builds/submission.ts';
 
 /** A request that brings no context. */
-export const pushSubmission = (request: BuildRequest): Submission => ({ request, references: {}, contexts: nothing() });
+export const bareSubmission = (request: BuildRequest): Submission => ({ request, references: {}, contexts: nothing() });
 
 async function* nothing(): AsyncGenerator<SubmittedContext> {
   yield* [];
