@@ -16,6 +16,7 @@ Exit codes: 0 done, 1 the build failed, 2 wrong use, 3 no farm answers, 130 inte
 export const firstSteps = `
 First steps:
   kiln build . -t app --load    start a farm on this machine if there is none, and build on it
+  kiln run app                  try it out, without Docker on this machine
   kiln builds                   what was built; kiln logs BUILD tells how
   kiln explain BUILD            why its steps hit or missed the cache
   kiln down                     end the farm; its data stays
@@ -25,6 +26,19 @@ Environment:
   KILN_URL, KILN_TOKEN          the farm of a team, instead of one on this machine
   KILN_CONTEXT                  one that kiln context ls shows
   KILN_DATA                     data directory of the farm on this machine (~/.kiln)
+`;
+
+/** Below the flags of `kiln run`. */
+export const runHelp = `
+Examples:
+  kiln build . -t app && kiln run app             try out what was just built
+  kiln run -e CI=1 app npm test                   what is behind the image is the command's own
+  kiln run --entrypoint sh app -c 'ls -l /srv'
+  kiln run --rm -u 1000 -w /tmp debian:12-slim id
+  kiln run --secret id=token,env=TOKEN app        the file /run/secrets/token
+
+Exit codes: that of the command, as with docker run; 125 it did not come to run, 126 or 127 it cannot be executed
+or is not there, 137 killed, mostly for its memory, 2 wrong use, 3 no farm answers, 130 interrupted
 `;
 
 /** Below the flags of `kiln explain`. */

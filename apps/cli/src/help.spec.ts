@@ -50,6 +50,7 @@ describe('the help of', () => {
       'ci',
       'summary',
       'push',
+      'run',
       'proxy',
       'builder join',
     ].map((name) => `kiln ${name}`);

@@ -46,6 +46,7 @@ const lines: Readonly<Record<string, readonly string[]>> = {
   tag: ['x', 'y'],
   push: ['x', 'y'],
   rmi: ['x'],
+  run: ['x'],
   proxy: ['--listen', '127.0.0.1:0'],
   logs: ['x'],
   retry: ['x'],

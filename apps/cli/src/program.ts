@@ -16,6 +16,7 @@ import { addAccess } from './commands/access.ts';
 import { addBuilders } from './commands/add-builders.ts';
 import { addContexts } from './commands/contexts.ts';
 import { addImages } from './commands/add-images.ts';
+import { addRun } from './commands/add-run.ts';
 import type { RetryFlags } from './commands/retry.ts';
 import type { SummaryFlags } from './commands/summary.ts';
 import { idleFlags, unsupportedFlags } from './build/unsupported-flags.ts';
@@ -25,6 +26,7 @@ import { type CiService, ciServices } from './ci/ci-service.ts';
 import { summaryFormats } from './summary/formats.ts';
 import { complaint } from './complaint.ts';
 import { addExamples } from './help-examples.ts';
+import { withOwnWords } from './run/own-words.ts';
 import { usageError } from './usage.ts';
 
 const collect = (value: string, known: readonly string[] = []): string[] => [...known, value];
@@ -52,6 +54,7 @@ export function createProgram(around?: BuildSurroundings): Command {
   addBuilders(program);
   addBuilds(program);
   addImages(program);
+  addRun(program);
   addCache(program);
   addAccess(program);
   addContexts(program);
@@ -367,7 +370,7 @@ export async function runProgram(args: readonly string[], around?: BuildSurround
   // Its words are those of another command line.
   if (args[0] === '__complete') return await completeWords(program, args.slice(1));
   try {
-    await program.parseAsync(plainSwitches(args), { from: 'user' });
+    await program.parseAsync(plainSwitches(withOwnWords(program, args)), { from: 'user' });
   } catch (thrown) {
     if (!(thrown instanceof CommanderError)) throw thrown;
     if (thrown.exitCode === 0) return;

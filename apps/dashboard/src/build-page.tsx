@@ -1,7 +1,16 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { lazy, Suspense } from 'react';
 import { Link, useLocation } from 'wouter';
-import { type BuildView, instructionOf, type MeView, missText, partsOf, type StepView } from '#protocol';
+import {
+  type BuildView,
+  type ContainerRun,
+  instructionOf,
+  type MeView,
+  missText,
+  partsOf,
+  type StepView,
+} from '#protocol';
+import { buildName } from './build-name.ts';
 import { tookText } from './builds-page.tsx';
 import { farm } from './farm.ts';
 import { bytes, duration, short } from './format.ts';
@@ -59,10 +68,12 @@ export default function BuildPage({ id, me }: { readonly id: string; readonly me
 function BuildHeader({ build, nowMs, me }: { readonly build: BuildView; readonly nowMs: number; readonly me: MeView }) {
   const { request, result } = build;
   const { branch, commit, author, message, url } = request.source;
+  // What is pushed or run has neither steps nor files.
+  const isBuild = request.call !== 'push' && request.call !== 'run';
   return (
     <header className="build-header">
       <div className="heading">
-        <h1>{request.tags[0] ?? request.target ?? request.dockerfile}</h1>
+        <h1>{buildName(request)}</h1>
         <State of={build.state} />
         <Actions build={build} me={me} />
       </div>
@@ -76,8 +87,8 @@ function BuildHeader({ build, nowMs, me }: { readonly build: BuildView; readonly
         {author !== undefined && <Fact name="Author" value={author} />}
         <Fact name="Begun" value={<Time at={build.createdAt} />} />
         <Fact name="Took" value={tookText(build, nowMs) || '–'} />
-        {result !== null && <Fact name="Saved" value={duration(result.savedMs)} />}
-        {result !== null && (
+        {isBuild && result !== null && <Fact name="Saved" value={duration(result.savedMs)} />}
+        {isBuild && result !== null && (
           <Fact
             name="Steps"
             value={
@@ -98,8 +109,9 @@ function BuildHeader({ build, nowMs, me }: { readonly build: BuildView; readonly
             }
           />
         )}
-        <Fact name="Context" value={`${build.context.files} files, ${bytes(build.context.sizeBytes)}`} />
-        {result !== null && <Fact name="Pushed" value={bytes(result.bytes.pushed)} />}
+        {request.run !== undefined && <Fact name="Command" value={<code>{commandOf(request.run)}</code>} />}
+        {isBuild && <Fact name="Context" value={`${build.context.files} files, ${bytes(build.context.sizeBytes)}`} />}
+        {request.call !== 'run' && result !== null && <Fact name="Pushed" value={bytes(result.bytes.pushed)} />}
         {build.retryOf !== undefined && (
           <Fact name="Repeats" value={<Link href={`/b/${build.retryOf}`}>{build.retryOf}</Link>} />
         )}
@@ -116,6 +128,11 @@ function BuildHeader({ build, nowMs, me }: { readonly build: BuildView; readonly
       </dl>
     </header>
   );
+}
+
+/** As it was written behind the image. */
+function commandOf({ entrypoint = [], command }: ContainerRun): string {
+  return [...entrypoint, ...command].join(' ') || 'what the image says';
 }
 
 function Fact({ name, value }: { readonly name: string; readonly value: React.ReactNode }) {

@@ -1,6 +1,7 @@
 import { keepPreviousData, useInfiniteQuery } from '@tanstack/react-query';
 import { Link } from 'wouter';
 import { BuildState, type BuildView } from '#protocol';
+import { buildName } from './build-name.ts';
 import { farm } from './farm.ts';
 import { duration, short } from './format.ts';
 import { Week } from './week.tsx';
@@ -170,14 +171,14 @@ function BuildRow({ build, nowMs }: { readonly build: BuildView; readonly nowMs:
         <State of={state} />
       </td>
       <td className="what">
-        <Link href={`/b/${id}`}>{request.tags[0] ?? request.target ?? request.dockerfile}</Link>
+        <Link href={`/b/${id}`}>{buildName(request)}</Link>
         <span className="quiet">{message ?? build.failure?.message ?? id}</span>
       </td>
       <td>
         {branch ?? <span className="quiet">{build.scope}</span>}
         {commit !== undefined && <code className="quiet"> {short(commit).slice(0, 7)}</code>}
       </td>
-      <td>{result !== null && <StepsBar steps={result.steps} />}</td>
+      <td>{result !== null && result.steps.total > 0 && <StepsBar steps={result.steps} />}</td>
       <td className="number">{tookText(build, nowMs)}</td>
       <td className="number">{result !== null && result.savedMs > 0 ? duration(result.savedMs) : ''}</td>
       <td className="number">

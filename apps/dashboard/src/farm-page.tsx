@@ -1,5 +1,6 @@
 import { useQuery } from '@tanstack/react-query';
 import { Link } from 'wouter';
+import { buildName } from './build-name.ts';
 import { farm } from './farm.ts';
 import { Failure, Loading, Time } from './parts.tsx';
 
@@ -76,7 +77,7 @@ export default function FarmPage() {
         <ul>
           {queued.data.builds.map(({ id, request, createdAt }) => (
             <li key={id}>
-              <Link href={`/b/${id}`}>{request.tags[0] ?? id}</Link> · {request.priority} · <Time at={createdAt} />
+              <Link href={`/b/${id}`}>{buildName(request)}</Link> · {request.priority} · <Time at={createdAt} />
             </li>
           ))}
         </ul>

@@ -116,9 +116,8 @@ async function runHere(running: RunningImage, vertex: Vertex, parent: string): P
     hostname: job.producer.buildId.slice(0, HOSTNAME_LENGTH),
     log: (stream, chunk) => logs.write(vertex.digest, stream, chunk),
   }).finally(() => logs.end(vertex.digest));
-  const { exitCode, outOfMemory, memoryLimit, refusal } = exit;
+  const { exitCode, outOfMemory, memoryLimit } = exit;
   if (outOfMemory) await logs.remark(vertex.digest, `kiln: out of memory: it used more than ${memoryLimit}`);
-  if (refusal !== undefined) await logs.remark(vertex.digest, `kiln: the command cannot be executed: ${refusal}`);
   if (exitCode !== 0) throw new StepExit(exitCode, `${vertex.label.name}: exit code ${exitCode}`);
 }
 

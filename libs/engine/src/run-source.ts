@@ -12,7 +12,7 @@ import {
   runsOn,
   samePlatform,
 } from '#oci';
-import { collect, KilnError } from '#std';
+import { collect, isKilnError, KilnError } from '#std';
 import type { Images } from './images.ts';
 import type { BuildJobInput } from './job.ts';
 
@@ -51,6 +51,13 @@ export async function runSource({ job, images, content }: SourceOptions): Promis
   const { os, architecture, variant } = config;
   const op: ImageOp = { kind: 'image', reference: repository, digest };
   return { op, platform: platformOf({ os, architecture, variant }), config: config.config ?? {} };
+}
+
+/** Who meant an image that a build made is not to wonder about registries. */
+function notOurs(reference: string, thrown: unknown): unknown {
+  if (!isKilnError(thrown)) return thrown;
+  const { code, message, hint, cause } = thrown;
+  return new KilnError(code, `the project has no image ${reference}, and ${message}`, { hint, cause });
 }
 
 async function storedSource(

@@ -76,8 +76,6 @@ export interface Exit {
   readonly exitCode: number;
   /** the kernel ended it for want of memory */
   readonly outOfMemory: boolean;
-  /** why the command itself could not be executed, in the runtime's words: nothing ran */
-  readonly refusal?: string;
 }
 
 /**

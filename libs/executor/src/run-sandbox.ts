@@ -77,7 +77,7 @@ export async function runSandbox(run: SandboxRun): Promise<Exit> {
   const failure = await host.runc.failure(bundle.dir);
   if (failure === undefined) return { exitCode, outOfMemory: (await host.cgroups.oomKills(cgroup)) > 0 };
   const missing = commandFailure(failure);
-  if (missing !== undefined) return { exitCode: missing, outOfMemory: false, refusal: failure };
+  if (missing !== undefined) return { exitCode: missing, outOfMemory: false };
   if (/error mounting/.test(failure) && spec.mounts.length > 0) {
     throw new KilnError('STEP_FAILED', `what the step mounts cannot be mounted: ${failure}`, {
       hint: 'look at the targets: below a read-only mount nothing can be made, and /proc takes no mounts',

@@ -79,7 +79,8 @@ export async function countBuilds(sql: Sql, buildIds: readonly string[]): Promis
      SELECT b.project_id, b.scope_id, (b.finished_at AT TIME ZONE 'UTC')::date, count(*),
        count(*) FILTER (WHERE b.state = 'succeeded' AND NOT EXISTS (
          SELECT FROM steps s WHERE s.build_id = b.id AND s.step AND s.state NOT IN ('hit', 'joined')))
-     FROM builds b WHERE b.id = ANY ($1::text[]) AND b.parent_id IS NULL GROUP BY 1, 2, 3 ORDER BY 1, 3, 2
+     FROM builds b WHERE b.id = ANY ($1::text[]) AND b.parent_id IS NULL
+       AND coalesce(b.request->>'call', 'build') NOT IN ('push', 'run') GROUP BY 1, 2, 3 ORDER BY 1, 3, 2
      ON CONFLICT (project_id, day, scope_id) DO UPDATE SET
        builds = t.builds + excluded.builds, cached_builds = t.cached_builds + excluded.cached_builds`,
     [buildIds],

@@ -40,6 +40,7 @@ export async function followBuild(following: Following): Promise<FinalEvent | un
       if (isFinalEvent(event)) progress?.close();
       renderer.show(event);
       await drained(process.stderr);
+      await drained(process.stdout);
       if (isFinalEvent(event)) return event;
     }
   } catch (thrown) {

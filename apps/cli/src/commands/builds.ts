@@ -79,13 +79,15 @@ function row(build: BuildView): readonly string[] {
   const took =
     startedAt === null || finishedAt === null ? '–' : shortDuration(Date.parse(finishedAt) - Date.parse(startedAt));
   const steps = result === null ? '–' : `${result.steps.hit}/${result.steps.total} hit`;
+  const { call, reference, tags } = request;
   return [
     id,
     state,
     createdAt.replace('T', ' ').slice(0, 19),
     took,
-    steps,
-    cleanLine(request.tags.join(' '), false) || '–',
+    // What has no steps by its nature is told by its kind.
+    call === 'build' ? steps : call,
+    cleanLine(reference ?? tags.join(' '), false) || '–',
   ];
 }
 
