@@ -4,6 +4,7 @@ import { KilnClient } from '#client';
 import { write } from './context.ts';
 import { Farm } from './farm.ts';
 import { see, textIn } from './image.ts';
+import { describeRuns } from './run-cases.ts';
 
 let farm: Farm;
 let client: KilnClient;
@@ -149,6 +150,8 @@ describe('images that builds made', () => {
     expect((await farm.cli(['history', 'acme/app:1']).ended).stderr).toContain('there is no image "acme/app:1"');
   });
 });
+
+describeRuns(() => farm);
 
 async function baseLayers(name: string) {
   const { content } = ImageDetail.parse(await client.images.image(name));

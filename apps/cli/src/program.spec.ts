@@ -20,6 +20,9 @@ describe('the command line', () => {
       '--',
       '--push=true',
     ]);
+    expect(plainSwitches(['run', '--pull=never', '--rm=true', '--', 'x', '--rm=no'])).toEqual([
+      ...['run', '--pull=never', '--rm', '--', 'x', '--rm=no'],
+    ]);
     expect(() => plainSwitches(['--pull=maybe'])).toThrow('--pull is true or false');
   });
 

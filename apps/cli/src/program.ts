@@ -26,7 +26,7 @@ import { type CiService, ciServices } from './ci/ci-service.ts';
 import { summaryFormats } from './summary/formats.ts';
 import { complaint } from './complaint.ts';
 import { addExamples } from './help-examples.ts';
-import { withOwnWords } from './run/own-words.ts';
+import { isRun, withOwnWords } from './run/own-words.ts';
 import { usageError } from './usage.ts';
 
 const collect = (value: string, known: readonly string[] = []): string[] => [...known, value];
@@ -354,9 +354,12 @@ const switches = new Set([
 /** Writes `--push=true` as `--push` and leaves `--push=false` out. */
 export function plainSwitches(args: readonly string[]): string[] {
   const end = args.indexOf('--');
+  // There it says when, not whether.
+  const valued = isRun(args) ? '--pull' : undefined;
   return args.flatMap((arg, index) => {
     const equals = arg.indexOf('=');
     if ((end >= 0 && index > end) || equals < 0 || !switches.has(arg.slice(0, equals))) return [arg];
+    if (arg.slice(0, equals) === valued) return [arg];
     const value = arg.slice(equals + 1).toLowerCase();
     if (['true', '1', 't'].includes(value)) return [arg.slice(0, equals)];
     if (['false', '0', 'f'].includes(value)) return [];

@@ -43,11 +43,11 @@ export async function runSource({ job, images, content }: SourceOptions): Promis
   const asked = platforms[0] === undefined ? undefined : parsePlatform(platforms[0]);
   if (stored !== undefined) return await storedSource(stored, asked, { job, images, content });
   if (reference === undefined) throw new KilnError('INVALID_ARGUMENT', 'a run names an image', { field: 'reference' });
-  const {
-    reference: repository,
-    digest,
-    config,
-  } = await images.resolve(reference, asked ?? job.buildPlatform, job.signal);
+  const platform = asked ?? job.buildPlatform;
+  const found = await images.resolve(reference, platform, job.signal).catch((thrown: unknown) => {
+    throw job.request.pull ? thrown : notOurs(reference, thrown);
+  });
+  const { reference: repository, digest, config } = found;
   const { os, architecture, variant } = config;
   const op: ImageOp = { kind: 'image', reference: repository, digest };
   return { op, platform: platformOf({ os, architecture, variant }), config: config.config ?? {} };

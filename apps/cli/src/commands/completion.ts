@@ -54,7 +54,10 @@ async function dynamicValues({ more, given }: Candidates, words: readonly string
     case 'builds': {
       await using client = await connect(readConfig(process.env, valueOf(words, '--data')));
       const { builds } = await client.builds({ limit: BUILDS, signal: AbortSignal.timeout(PATIENCE_MS) });
-      return builds.map(({ id, state, request }) => ({ value: id, description: `${state} ${request.tags.join(' ')}` }));
+      return builds.map(({ id, state, request: { reference, tags } }) => ({
+        value: id,
+        description: `${state} ${reference === undefined ? tags.join(' ') : `run ${reference}`}`,
+      }));
     }
   }
 }

@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { dockerCredentials, fullName, registryOf } from '#client';
 import type { BuildFailure } from '#protocol';
-import { errorTraits, isErrorCode } from '#std';
+import { errorTraits, isErrorCode, isKilnError } from '#std';
 import { type FinalEvent, followBuild } from '../build/follow.ts';
 import { Interrupt } from '../build/interrupt.ts';
 import { readSecrets } from '../build/secrets.ts';
 import { readConfig } from '../config.ts';
-import { Exit } from '../fail.ts';
+import { describeFailure, Exit } from '../fail.ts';
 import { connect } from '../farm/connect.ts';
 import { type ContainerFlags, readContainerFlags } from '../run/container-flags.ts';
 import { ContainerOutput } from '../run/container-output.ts';
@@ -48,7 +48,9 @@ export async function run(image: string, command: readonly string[], flags: RunC
     if (code !== 0) throw new Exit(code);
   } catch (thrown) {
     if (signal.aborted) throw interrupted();
-    throw thrown;
+    if (!isKilnError(thrown) || thrown.traits.exit !== 1) throw thrown;
+    process.stderr.write(describeFailure(thrown).text);
+    throw new Exit(NOT_RUN);
   } finally {
     output.close();
   }

@@ -10,7 +10,7 @@ import { refusedFlags } from './refused-flags.ts';
 export function withOwnWords(program: Command, args: readonly string[]): readonly string[] {
   const at = commandAt(args);
   const run = program.commands.find((each) => each.name() === 'run');
-  if (at === undefined || args[at] !== 'run' || run === undefined) return args;
+  if (at === undefined || run === undefined || !isRun(args)) return args;
   for (let index = at + 1; index < args.length; index++) {
     const word = args[index] ?? '';
     if (word === '--') return args;
@@ -18,6 +18,12 @@ export function withOwnWords(program: Command, args: readonly string[]): readonl
     if (takesNext(run, word)) index += 1;
   }
   return args;
+}
+
+/** Whether a line is for `kiln run`. */
+export function isRun(args: readonly string[]): boolean {
+  const at = commandAt(args);
+  return at !== undefined && args[at] === 'run';
 }
 
 /** Where the command stands, behind kiln's own flags. */

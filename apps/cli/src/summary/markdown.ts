@@ -41,7 +41,7 @@ const heads = {
 
 function head({ build, explanation }: BuildStory): string {
   const { request, result, state, startedAt, finishedAt } = build;
-  const name = request.tags[0] ?? request.target ?? '';
+  const name = request.reference ?? request.tags[0] ?? request.target ?? '';
   const took =
     startedAt === null || finishedAt === null
       ? ''
