@@ -4,6 +4,7 @@ import { digestOf } from '#oci';
 import { BuildView } from '#protocol';
 import { unseal } from '#std';
 import { claimed, type Farm, secretKey, smallTar, startFarm, tokenIn } from './farm.ts';
+import { describeRuns } from './run-cases.ts';
 
 let farm: Farm;
 beforeAll(async () => {
@@ -146,3 +147,5 @@ describe('a retry', () => {
     expect(await farm.db.execute(kept)).toBe(2);
   });
 });
+
+describeRuns(() => farm);

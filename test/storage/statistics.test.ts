@@ -85,6 +85,24 @@ describe('statistics', () => {
     expect(await read('sums', { limit: 1 })).toMatchObject({ groups: [{ name: '[build] RUN test' }], more: true });
   });
 
+  it('know nothing of what has no steps by its nature: images that are pushed or run', async () => {
+    for (const call of ['push', 'run']) {
+      const claim = await claimBuild(storage, 'one', 'containers');
+      const made = [claim.buildId, call];
+      await storage.db.execute(
+        "UPDATE builds SET request = (request::jsonb || jsonb_build_object('call', $2::text))::json WHERE id = $1",
+        made,
+      );
+      const result = {
+        ...{ names: [], outputs: [], durationMs: 1, savedMs: 0 },
+        steps: { total: 0, hit: 0, run: 0, joined: 0 },
+        bytes: { contextSent: 0, pulled: 0, pushed: 0 },
+      };
+      await storage.ledger.finish(claim, { type: 'succeeded', atMs: 9, result });
+    }
+    expect(await read('containers')).toMatchObject({ builds: 0, cachedBuilds: 0, total: { hits: 0, misses: 0 } });
+  });
+
   it('are of the own project, and of the days that were asked for', async () => {
     await succeed(await build('mine', [found(1), found(2)]));
     expect((await read('others')).builds).toBe(0);
