@@ -1,7 +1,7 @@
 import { Worker } from 'bullmq';
 import request from 'supertest';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { BUILD_QUEUE, workerOptions } from '#dispatch';
+import { BUILD_QUEUE, workerName, workerOptions } from '#dispatch';
 import { BuildJob, BuildList, BuildView } from '#protocol';
 import { BuildLedger, openRedis, ProjectStore, TokenStore } from '#storage';
 import { type Farm, startFarm } from './farm.ts';
@@ -113,7 +113,7 @@ describe('builds of many projects', () => {
         });
         if (order.length === owners.size) done.resolve();
       },
-      workerOptions(farm.redis.url, 1),
+      workerOptions(farm.redis.url, 1, workerName('one', 'test')),
     );
     worker.on('error', done.reject);
     await done.promise;

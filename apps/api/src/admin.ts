@@ -2,6 +2,7 @@ import { Command, Option } from 'commander';
 import { isKilnError, KilnError, messageOf } from '#std';
 import { AccessName, Permission, Trust } from '#protocol';
 import { type Database, migrate, openDatabase, ProjectStore, type Share, TeamStore, TokenStore } from '#storage';
+import { addCare, exitOf } from './care/commands.ts';
 import { AdminEnv, readConfig } from './config.ts';
 
 /** What is done to a farm's database before its API starts, and by its operator. Each is harmless when done already. */
@@ -100,10 +101,12 @@ share('unshare-cache', 'take such a share back, for builds that begin from now o
   withDatabase(async (db) => ({ ...given, wasShared: await new ProjectStore(db).unshare(given) })),
 );
 
+addCare(program);
+
 try {
   await program.parseAsync();
 } catch (error) {
   const hint = isKilnError(error) && error.hint !== undefined ? `\n${error.hint}` : '';
   process.stderr.write(`${messageOf(error)}${hint}\n`);
-  process.exitCode = isKilnError(error) ? error.traits.exit : 1;
+  process.exitCode = exitOf(error);
 }

@@ -100,6 +100,16 @@ export const AdminEnv = z.strictObject({
   KILN_BOOTSTRAP_TOKEN: z.string().optional(),
 });
 
+/** What looks at a farm as a whole needs (apps/api/src/care). */
+export const CareEnv = ApiEnv.pick({
+  KILN_DATABASE_URL: true,
+  KILN_REDIS_URL: true,
+  KILN_OBJECT_STORE: true,
+  KILN_SECRET_KEY: true,
+  KILN_CACHE_GRACE_SECONDS: true,
+});
+export type CareConfig = z.infer<typeof CareEnv>;
+
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /**

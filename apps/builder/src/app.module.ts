@@ -1,8 +1,8 @@
 import { BullModule, OnWorkerEvent, Processor, WorkerHost } from '@nestjs/bullmq';
 import { type DynamicModule, Inject, Module, type OnApplicationBootstrap, type Provider } from '@nestjs/common';
-import { BUILD_QUEUE, partQueueName, postpone, putBack, type HeldJob, workerOptions } from '#dispatch';
+import { BUILD_QUEUE, partQueueName, postpone, putBack, type HeldJob, workerName, workerOptions } from '#dispatch';
 import { BuildJob } from '#protocol';
-import { type Logger, systemClock } from '#std';
+import { kilnVersion, type Logger, systemClock } from '#std';
 import { BuildRunner } from './build-runner.ts';
 
 export const LOGGER = Symbol('Logger');
@@ -20,7 +20,7 @@ export interface BuilderModuleOptions {
 @Module({})
 export class BuilderModule {
   static for({ builderId, redisUrl, concurrency, runner, logger }: BuilderModuleOptions): DynamicModule {
-    const { connection, ...worker } = workerOptions(redisUrl, concurrency);
+    const { connection, ...worker } = workerOptions(redisUrl, concurrency, workerName(builderId, kilnVersion()));
     const values: readonly Provider[] = [
       { provide: BuildRunner, useValue: runner },
       { provide: LOGGER, useValue: logger },

@@ -83,6 +83,11 @@ const examples: Readonly<Record<string, readonly (readonly [line: string, what?:
   ],
   'project badge': [['kiln project badge on', 'prints its address'], ['kiln project badge off']],
   'project ls': [['kiln project ls'], ["kiln project ls --json | jq -r '.projects[].name'"]],
+  admin: [['kiln admin doctor', 'is all well']],
+  'admin doctor': [
+    ['kiln admin doctor', 'exit code 1 when something is wrong, 3 when something does not answer'],
+    ['kiln admin doctor --json | jq \'.checks[] | select(.state != "ok")\''],
+  ],
   builder: [['kiln builder ls'], ['kiln builder drain builder-2']],
   'builder drain': [
     ['kiln builder drain builder-2', 'before its machine is stopped'],

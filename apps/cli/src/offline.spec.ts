@@ -77,7 +77,7 @@ const lines: Readonly<Record<string, readonly string[]>> = {
 };
 /** They ask no farm, or a terminal first. */
 const local =
-  /^$|^(?:up|down|status|login|logout|completion|ci|version|context.*|cache|token|project|webhook|builder(?: join)?)$/;
+  /^$|^(?:up|down|status|login|logout|completion|ci|version|context.*|cache|token|project|webhook|builder(?: join)?|admin.*)$/;
 
 describe('without a farm', () => {
   it.each(Object.entries(lines))('kiln %s says where it looked, why, and what to do', async (path, args) => {

@@ -13,6 +13,7 @@ import type { ExplainFlags } from './commands/explain.ts';
 import type { DownFlags, StatusFlags, UpFlags } from './commands/farm.ts';
 import type { LogsFlags } from './commands/logs.ts';
 import { addAccess } from './commands/access.ts';
+import { addAdmin } from './commands/add-admin.ts';
 import { addBuilders } from './commands/add-builders.ts';
 import { addContexts } from './commands/contexts.ts';
 import { addImages } from './commands/add-images.ts';
@@ -58,6 +59,7 @@ export function createProgram(around?: BuildSurroundings): Command {
   addCache(program);
   addAccess(program);
   addContexts(program);
+  addAdmin(program);
   // For every command alike: the flag stands for the variables, and wins.
   program.hook('preAction', () => {
     const { context } = program.opts<{ readonly context?: string }>();

@@ -2,6 +2,7 @@ import { Command, InvalidArgumentError } from 'commander';
 import { resolve } from 'node:path';
 import { parseStoreLocation } from '#content';
 import { isKilnError, jsonLogger, KilnError, messageOf, systemClock, systemRandom } from '#std';
+import { runAdmin } from './admin.ts';
 import { readConfig } from './config.ts';
 import { ask, FarmStatus } from './control.ts';
 import { readIdentity } from './identity.ts';
@@ -165,6 +166,12 @@ command('status')
   .option('--json')
   .action(({ data, json }: Flags) => status(data, json === true));
 command('down').action(({ data }: Flags) => down(data));
+
+command('admin')
+  .argument('<words...>', 'command of the admin program, with its flags')
+  .action(async (words: readonly string[], { data }: Flags) => {
+    process.exitCode = await runAdmin(data, words, readConfig(process.env));
+  });
 
 // Whoever started the farm has read what it wanted to know.
 process.stdout.on('error', () => undefined);

@@ -162,15 +162,24 @@ function farmEnv(parts: FarmParts): Readonly<Record<string, string>> {
   };
 }
 
+/** The program that works on a farm's database and store from the side. */
+export const adminMain = join(apps, 'api/src/admin.js');
+
+/** What it needs to know of the farm. */
+export const adminEnv = (parts: FarmParts): Readonly<Record<string, string>> => farmEnv(parts);
+
 /** Brings the database to this version, and makes the farm's token known. */
 export async function prepareDatabase(parts: FarmParts, signal: AbortSignal): Promise<void> {
-  const admin = join(apps, 'api/src/admin.js');
   const env = { ...farmEnv(parts), KILN_BOOTSTRAP_TOKEN: parts.identity.token };
-  await runCommand(process.execPath, [admin, 'migrate'], { signal, env });
-  await runCommand(process.execPath, [admin, 'ensure-token', '--permissions', 'build,read,admin', '--owner', 'admin'], {
-    signal,
-    env,
-  });
+  await runCommand(process.execPath, [adminMain, 'migrate'], { signal, env });
+  await runCommand(
+    process.execPath,
+    [adminMain, 'ensure-token', '--permissions', 'build,read,admin', '--owner', 'admin'],
+    {
+      signal,
+      env,
+    },
+  );
 }
 
 export function api(parts: FarmParts): ChildSpec {

@@ -14,9 +14,11 @@ const STALLED_CHECK_MS = 4_000;
 /**
  * For who takes jobs: waits for Redis for ever. A worker that dies before it has claimed its build gives the job back within
  * 12 s; however often that happens, the queue never fails a build.
+ * @param name as {@link workerName} gives it
  */
-export function workerOptions(redisUrl: string, concurrency: number): WorkerOptions {
+export function workerOptions(redisUrl: string, concurrency: number, name: string): WorkerOptions {
   return {
+    name,
     connection: { url: redisUrl, maxRetriesPerRequest: null, retryStrategy },
     concurrency,
     lockDuration: LOCK_MS,

@@ -3,3 +3,5 @@ export * from './connection.ts';
 export * from './postpone.ts';
 export * from './reconciler.ts';
 export * from './part-queues.ts';
+export * from './queue-view.ts';
+export * from './worker-name.ts';

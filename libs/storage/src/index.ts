@@ -47,4 +47,6 @@ export { WebhookStore } from './webhook-store.ts';
 export { Permission, Trust } from '#protocol';
 export { rankOf } from './trust.ts';
 export * from './farm-figures.ts';
+export * from './farm-health.ts';
+export * from './farm-key.ts';
 export * from './fetched-sources.ts';

@@ -52,6 +52,13 @@ export class RedisLink implements AsyncDisposable {
     await this.#ask((redis) => redis.ping());
   }
 
+  /** What it says of itself, by name. @throws KilnError UNAVAILABLE */
+  async info(): Promise<ReadonlyMap<string, string>> {
+    const text = await this.#ask((redis) => redis.info());
+    const lines = text.split('\r\n').filter((line) => line.includes(':') && !line.startsWith('#'));
+    return new Map(lines.map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1)]));
+  }
+
   /** Tells whoever listens now. @returns how many do @throws KilnError UNAVAILABLE */
   async publish(channel: string, message: string): Promise<number> {
     return await this.#ask((redis) => redis.publish(channel, message));

@@ -24,7 +24,8 @@ const view = ({ min_trust, created_at, updated_at, ...row }: z.infer<typeof Row>
   createdAt: created_at.toISOString(),
   updatedAt: updated_at.toISOString(),
 });
-const purposeOf = (projectId: string, host: string): string => `registry:${projectId}:${host}`;
+/** What its sealed credentials are bound to. */
+export const registryPurpose = (projectId: string, host: string): string => `registry:${projectId}:${host}`;
 
 /** Credentials of projects for registries. What is secret of them is sealed, and bound to project and host. */
 export class RegistryCredentialStore {
@@ -65,7 +66,7 @@ export class RegistryCredentialStore {
     checkReach(caller, minimumTrust, 'these credentials are for builds', 'minimumTrust');
     const username = 'username' in secret ? secret.username : null;
     const plain = Buffer.from(JSON.stringify(secret));
-    const sealed = seal(this.#key, purposeOf(projectId, host), plain, this.#random);
+    const sealed = seal(this.#key, registryPurpose(projectId, host), plain, this.#random);
     return await this.#db.transaction(async (sql) => {
       // One after the other, so that none is one too many.
       await sql.execute('SELECT 1 FROM projects WHERE id = $1 FOR NO KEY UPDATE', [projectId]);
@@ -118,7 +119,7 @@ export class RegistryCredentialStore {
 
   #unseal(projectId: string, host: string, sealed: Buffer): RegistryCredentials {
     try {
-      const plain = unseal(this.#key, purposeOf(projectId, host), sealed);
+      const plain = unseal(this.#key, registryPurpose(projectId, host), sealed);
       return RegistryCredentials.parse(JSON.parse(plain.toString('utf8')));
     } catch (cause) {
       throw new KilnError('PERMISSION_DENIED', `the project’s credentials for ${host} cannot be opened`, {
