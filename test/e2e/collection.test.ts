@@ -1,7 +1,8 @@
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Collector } from '#storage';
+import { systemClock } from '#std';
+import { Collector, Fsck } from '#storage';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { write } from './context.ts';
@@ -83,6 +84,16 @@ describe('collection under load', () => {
         await delay(20);
       }
     })();
+    // Beside both a check that would mend: what is under way is nothing wrong.
+    const wrong: string[] = [];
+    const checking = (async () => {
+      const { db, content } = farm;
+      const how = { graceMs: 1_800_000, deep: true, repair: true, clock: systemClock };
+      while (!over.signal.aborted) {
+        for await (const { message } of new Fsck({ db, content, looked: content, ...how }).run()) wrong.push(message);
+        await delay(200);
+      }
+    })();
     const steps = { hit: 0, run: 0 };
     const firsts = new Map<string, string>();
     const untilMs = Date.now() + LOAD_MS;
@@ -116,9 +127,10 @@ describe('collection under load', () => {
       await Promise.all([0, 1, 2].map(work));
     } finally {
       over.abort();
-      await collecting;
+      await Promise.all([collecting, checking]);
       await farm.stopBuilder('two', 'SIGTERM');
     }
+    expect(wrong).toEqual([]);
     expect(steps.hit).toBeGreaterThan(0);
     expect(steps.run).toBeGreaterThan(0);
     expect(collected.evicted).toBeGreaterThan(0);

@@ -83,7 +83,14 @@ const examples: Readonly<Record<string, readonly (readonly [line: string, what?:
   ],
   'project badge': [['kiln project badge on', 'prints its address'], ['kiln project badge off']],
   'project ls': [['kiln project ls'], ["kiln project ls --json | jq -r '.projects[].name'"]],
-  admin: [['kiln admin doctor', 'is all well']],
+  admin: [
+    ['kiln admin doctor', 'is all well'],
+    ['kiln admin fsck', 'is everything there that the farm knows'],
+  ],
+  'admin fsck': [
+    ['kiln admin fsck', 'exit code 1 when something is wrong'],
+    ['kiln admin fsck --deep --repair', 'after a disk has failed'],
+  ],
   'admin doctor': [
     ['kiln admin doctor', 'exit code 1 when something is wrong, 3 when something does not answer'],
     ['kiln admin doctor --json | jq \'.checks[] | select(.state != "ok")\''],

@@ -5,7 +5,7 @@ import { type Digest, digestOf, Hasher, hexOf, isDigest } from '#oci';
 import { type Bytes, KilnError, type Random, randomId, release, systemCode } from '#std';
 import { checkExpected } from './check-expected.ts';
 import { forEachBounded } from './for-each.ts';
-import type { BlobInfo, ContentStore } from './store.ts';
+import type { BlobInfo, ContentStore, ListedBlob } from './store.ts';
 
 export interface FolderStoreOptions {
   readonly root: string;
@@ -15,6 +15,8 @@ export interface FolderStoreOptions {
    * corrupt when it is read, and is a miss. Off by default: 20,000 small files take seconds, not minutes.
    */
   readonly durable?: boolean | undefined;
+  /** Whether damaged blobs stay where they are when a read has found them. */
+  readonly leaveDamaged?: boolean | undefined;
 }
 
 const CHUNK_BYTES = 256 * 1024;
@@ -35,12 +37,14 @@ export class FolderContentStore implements ContentStore {
   readonly #writer: string;
   #written = 0;
   readonly #durable: boolean;
+  readonly #leaveDamaged: boolean;
   readonly #folders = new Map<string, Promise<unknown>>();
 
-  constructor({ root, random, durable = false }: FolderStoreOptions) {
+  constructor({ root, random, durable = false, leaveDamaged = false }: FolderStoreOptions) {
     this.#root = root;
     this.#writer = randomId(random, 20);
     this.#durable = durable;
+    this.#leaveDamaged = leaveDamaged;
   }
 
   async *get(digest: Digest, signal?: AbortSignal): Bytes {
@@ -68,6 +72,7 @@ export class FolderContentStore implements ContentStore {
         yield chunk;
       }
       if (hasher.digest() !== digest) {
+        if (this.#leaveDamaged) throw new KilnError('BLOB_CORRUPT', `blob ${digest} is damaged on disk`);
         await this.#removeDamaged(path, ino);
         throw new KilnError('BLOB_CORRUPT', `blob ${digest} was damaged on disk and has been removed`);
       }
@@ -105,15 +110,15 @@ export class FolderContentStore implements ContentStore {
     return missing;
   }
 
-  async *list(signal?: AbortSignal): AsyncIterable<BlobInfo> {
+  async *list(signal?: AbortSignal): AsyncIterable<ListedBlob> {
     const root = join(this.#root, 'sha256');
-    for (const folder of await namesIn(root)) {
-      for (const name of await namesIn(join(root, folder))) {
+    for (const folder of (await namesIn(root)).toSorted()) {
+      for (const name of (await namesIn(join(root, folder))).toSorted()) {
         signal?.throwIfAborted();
         const digest = `sha256:${name}`;
         if (!isDigest(digest)) continue;
-        const sizeBytes = await this.#sizeOf(digest);
-        if (sizeBytes !== undefined) yield { digest, sizeBytes };
+        const found = await statIfThere(this.#pathOf(digest));
+        if (found !== undefined) yield { digest, sizeBytes: found.size, modifiedMs: found.mtimeMs };
       }
     }
   }

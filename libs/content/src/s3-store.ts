@@ -14,7 +14,7 @@ import { forEachBounded } from './for-each.ts';
 import { continued } from './s3-body.ts';
 import { asking, isAbsent, isGone } from './s3-error.ts';
 import { abandonUploads, copyLarge, COPY_LIMIT_BYTES, S3Upload } from './s3-upload.ts';
-import type { BlobInfo, ContentStore } from './store.ts';
+import type { BlobInfo, ContentStore, ListedBlob } from './store.ts';
 
 export interface S3StoreOptions {
   readonly client: S3Client;
@@ -104,11 +104,11 @@ export class S3ContentStore implements ContentStore {
     );
   }
 
-  async *list(signal?: AbortSignal): AsyncIterable<BlobInfo> {
+  async *list(signal?: AbortSignal): AsyncIterable<ListedBlob> {
     const root = `${this.#prefix}sha256/`;
-    for await (const { key, sizeBytes } of this.#listKeys(root, signal)) {
+    for await (const { key, sizeBytes, modifiedMs } of this.#listKeys(root, signal)) {
       const digest = `sha256:${key.slice(root.length + 3)}`;
-      if (isDigest(digest)) yield { digest, sizeBytes };
+      if (isDigest(digest)) yield { digest, sizeBytes, modifiedMs };
     }
   }
 

@@ -6,6 +6,12 @@ export interface BlobInfo {
   readonly sizeBytes: number;
 }
 
+/** A blob as a list of the store has it. */
+export interface ListedBlob extends BlobInfo {
+  /** when its bytes were last put, by the store's clock (Unix time) */
+  readonly modifiedMs: number;
+}
+
 /** Blobs by digest. Every implementation keeps content.contract.ts. */
 export interface ContentStore {
   /**
@@ -20,8 +26,8 @@ export interface ContentStore {
   put(source: Bytes, expected?: Digest, signal?: AbortSignal): Promise<BlobInfo>;
   /** Which of these are not there. */
   findMissing(digests: ReadonlySet<Digest>, signal?: AbortSignal): Promise<ReadonlySet<Digest>>;
-  /** Every blob that is there, in no order; those that come or go meanwhile may be missed. */
-  list(signal?: AbortSignal): AsyncIterable<BlobInfo>;
+  /** Every blob that is there, in the order of their digests; those that come or go meanwhile may be missed. */
+  list(signal?: AbortSignal): AsyncIterable<ListedBlob>;
   /** Removes blobs; those that are not there are no error. */
   remove(digests: ReadonlySet<Digest>, signal?: AbortSignal): Promise<void>;
   /** Removes what writers that died have left unfinished since before `beforeMs` (Unix time). Answers how much there was. */

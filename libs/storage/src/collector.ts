@@ -2,6 +2,7 @@ import { leastValuable } from '#cache';
 import type { ContentStore } from '#content';
 import { formatBytes, type Logger, silentLogger } from '#std';
 import { z } from 'zod';
+import { COLLECTOR_LOCK } from './collector-lock.ts';
 import type { Database, Sql } from './database.ts';
 import { dropIdle } from './drop-idle.ts';
 import { dropImages } from './drop-images.ts';
@@ -30,8 +31,6 @@ export interface Collected {
   readonly removed: number;
 }
 
-/** Any number that nothing else on this database locks by. */
-const LOCK = 7_203_812;
 const CANDIDATES = 2_000;
 const EVICTED = 200;
 const PINS = 5_000;
@@ -140,7 +139,7 @@ export class Collector {
 
   async #batch<T>(work: (sql: Sql) => Promise<T>): Promise<T> {
     return await this.#db.transaction(async (sql) => {
-      const [lock] = await sql.query(Lock, 'SELECT pg_try_advisory_xact_lock($1) AS held', [LOCK]);
+      const [lock] = await sql.query(Lock, 'SELECT pg_try_advisory_xact_lock($1) AS held', [COLLECTOR_LOCK]);
       if (lock?.held !== true) throw new Busy();
       return await work(sql);
     });

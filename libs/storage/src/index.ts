@@ -48,5 +48,7 @@ export { Permission, Trust } from '#protocol';
 export { rankOf } from './trust.ts';
 export * from './farm-figures.ts';
 export * from './farm-health.ts';
+export { Fsck, type FsckOptions, type FsckProgress } from './fsck/fsck.ts';
+export type { Finding, FindingKind } from './fsck/finding.ts';
 export * from './farm-key.ts';
 export * from './fetched-sources.ts';

@@ -1,10 +1,11 @@
-import type { BlobInfo, ContentStore } from '#content';
+import type { BlobInfo, ContentStore, ListedBlob } from '#content';
 import { type Digest, digestOf } from '#oci';
 import { type Bytes, KilnError, release } from '#std';
 
 /** A content store in memory that keeps the contract. */
 export class MemoryContentStore implements ContentStore {
   readonly #blobs = new Map<Digest, Uint8Array>();
+  readonly #putMs = new Map<Digest, number>();
 
   async *get(digest: Digest, signal?: AbortSignal): Bytes {
     signal?.throwIfAborted();
@@ -30,6 +31,7 @@ export class MemoryContentStore implements ContentStore {
       throw new KilnError('BLOB_CORRUPT', `expected ${expected}, but the bytes are those of ${digest}`);
     }
     this.#blobs.set(digest, bytes);
+    this.#putMs.set(digest, Date.now());
     return { digest, sizeBytes: bytes.byteLength };
   }
 
@@ -42,8 +44,12 @@ export class MemoryContentStore implements ContentStore {
     return 0;
   }
 
-  async *list(): AsyncIterable<BlobInfo> {
-    for (const [digest, bytes] of this.#blobs) yield { digest, sizeBytes: bytes.byteLength };
+  async *list(): AsyncIterable<ListedBlob> {
+    for (const digest of [...this.#blobs.keys()].sort()) {
+      const bytes = this.#blobs.get(digest);
+      const modifiedMs = this.#putMs.get(digest) ?? 0;
+      if (bytes !== undefined) yield { digest, sizeBytes: bytes.byteLength, modifiedMs };
+    }
   }
 
   async remove(digests: ReadonlySet<Digest>, signal?: AbortSignal): Promise<void> {

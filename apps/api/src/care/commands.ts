@@ -3,6 +3,8 @@ import { isKilnError, KilnError, systemClock, systemRandom } from '#std';
 import { CareEnv, readConfig } from '../config.ts';
 import { type Check, isAway } from './check.ts';
 import { doctor } from './doctor.ts';
+import { Progress } from './progress.ts';
+import { findingText, progressText, runFsck, summaryText } from './run-fsck.ts';
 
 const collect = (value: string, known: readonly string[] = []): string[] => [...known, value];
 
@@ -30,6 +32,23 @@ interface DoctorFlags {
   readonly disk?: readonly string[];
 }
 
+interface FsckFlags {
+  readonly json?: boolean;
+  readonly deep?: boolean;
+  readonly repair?: boolean;
+}
+
+async function fsck({ json = false, deep = false, repair = false }: FsckFlags): Promise<void> {
+  const progress = new Progress(systemClock, (line) => process.stderr.write(line));
+  const report = await runFsck({
+    ...{ config: readConfig(CareEnv, process.env), deep, repair, ...around(), signal: interrupted() },
+    onFinding: (finding) => json || process.stdout.write(findingText(finding)),
+    onProgress: (now) => progress.say(() => progressText(now)),
+  });
+  process.stdout.write(json ? `${JSON.stringify(report, null, 2)}\n` : summaryText(report));
+  process.exitCode = report.found === 0 ? 0 : 1;
+}
+
 /** What an operator does for the health of a farm; docs/operations.md tells of it. */
 export function addCare(program: Command): void {
   program
@@ -39,11 +58,20 @@ export function addCare(program: Command): void {
     .option('--disk <path>', 'a folder whose disk is looked at, too; may be repeated', collect)
     .action(async ({ json, disk: disks = [] }: DoctorFlags) => {
       const config = readConfig(CareEnv, process.env);
-      const checks = await doctor({ config, disks, clock: systemClock, random: systemRandom, signal: interrupted() });
+      const checks = await doctor({ config, disks, ...around(), signal: interrupted() });
       process.stdout.write(json === true ? `${JSON.stringify({ checks }, null, 2)}\n` : checkText(checks));
       process.exitCode = exitOfChecks(checks);
     });
+  program
+    .command('fsck')
+    .description('check rows and bytes against each other')
+    .option('--json', 'as JSON')
+    .option('--deep', 'read every blob')
+    .option('--repair', 'mend what is wrong')
+    .action(fsck);
 }
+
+const around = () => ({ clock: systemClock, random: systemRandom });
 
 function checkText(checks: readonly Check[]): string {
   const width = Math.max(...checks.map(({ name }) => name.length));

@@ -3,6 +3,11 @@ import type { AdminFlags } from './admin.ts';
 
 const DATA = ['--data <dir>', 'data directory of the embedded farm (KILN_DATA, ~/.kiln)'] as const;
 
+interface FsckFlags extends AdminFlags {
+  readonly deep?: boolean;
+  readonly repair?: boolean;
+}
+
 /** `kiln admin …`, for who runs the farm. */
 export function addAdmin(program: Command): void {
   const admin = program.command('admin').description('examine, mend, save and restore a farm, for who runs it');
@@ -15,4 +20,10 @@ export function addAdmin(program: Command): void {
   add('doctor', 'look at all that the farm stands on: services, builders, queue, clocks, disks').action(
     async (flags: AdminFlags) => (await import('./admin.ts')).admin(['doctor'], flags),
   );
+  add('fsck', 'check what the database knows against the bytes in the store, while the farm works')
+    .option('--deep', 'read every blob and compare it with its digest')
+    .option('--repair', 'mend what is wrong: what is lost is forgotten, and made again when it is asked for')
+    .action(async ({ deep = false, repair = false, ...flags }: FsckFlags) =>
+      (await import('./admin.ts')).admin(['fsck', ...(deep ? ['--deep'] : []), ...(repair ? ['--repair'] : [])], flags),
+    );
 }
