@@ -55,6 +55,8 @@ describe('the client', () => {
     const request = { name: 'ci', issuer: issuer.url, audience: 'kiln', scope: 'main', trust: 'protected' } as const;
     const claims = { repository: 'acme/web' };
     const { id } = await client.access.createTrustRule({ ...request, claims });
+    const tried = await client.access.tryTrustRule({ rule: { ...request, claims }, claims: idTokenClaims.github });
+    expect(tried).toMatchObject({ scope: 'main' });
     await client.access.replaceTrustRule(id, { ...request, claims, name: 'other' });
     expect(await client.access.trustRules()).toMatchObject([{ id, name: 'other' }]);
     await using nobody = new KilnClient({ baseUrl: farm.url });

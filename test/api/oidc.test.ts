@@ -6,6 +6,7 @@ import {
   ScopeList,
   TOKEN_EXCHANGE,
   TrustRule,
+  TrustRuleList,
   type TrustRuleRequestInput,
 } from '#protocol';
 import { idTokenClaims, OidcIssuer } from '#testing';
@@ -101,6 +102,23 @@ describe('trust rules', () => {
     expect((await ask('put', `/v1/trust-rules/${id}`, low, less)).status).toBe(403);
     expect((await ask('delete', `/v1/trust-rules/${id}`, low)).status).toBe(403);
     expect((await ask('delete', `/v1/trust-rules/${id}`, farm.tokens.mine)).status).toBe(204);
+  });
+});
+
+describe('a rule that is tried', () => {
+  const body = (claims: object) => ({ rule: wanted(), claims });
+
+  it('says what it would give, and keeps nothing', async () => {
+    const path = '/v1/trust-rules/try';
+    const tried = await ask('post', path, farm.tokens.mine, body(idTokenClaims.github));
+    expect([tried.status, tried.body]).toEqual([200, { scope: 'branch/main', trust: 'branch', unmet: [] }]);
+    const other = await ask('post', path, farm.tokens.mine, body({ repository: 'acme/api', ref: 'x' }));
+    expect(other.body).toMatchObject({ scope: null, unmet: [{ claim: 'repository', given: ['acme/api'] }] });
+    const long = await ask('post', path, farm.tokens.mine, body({ ref: 'x'.repeat(20_000) }));
+    expect(long.body).toMatchObject({ status: 400, field: 'claims' });
+    expect((await ask('post', path, farm.tokens.builder, body({}))).status).toBe(403);
+    const { rules } = TrustRuleList.parse((await ask('get', '/v1/trust-rules', farm.tokens.mine)).body);
+    expect(rules.filter(({ name }) => name === 'ci')).toEqual([]);
   });
 });
 

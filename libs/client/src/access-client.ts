@@ -23,6 +23,8 @@ import {
   TrustRule,
   TrustRuleList,
   type TrustRuleRequestInput,
+  TrustRuleTried,
+  type TrustRuleTryInput,
   type WebhookChangeInput,
   WebhookDelivery,
   WebhookDeliveryList,
@@ -126,6 +128,11 @@ export class AccessClient {
 
   removeTrustRule(id: string, signal?: AbortSignal): Promise<void> {
     return this.#delete(path('trust-rules', id), signal);
+  }
+
+  /** What a rule would give for an id token that says this. */
+  tryTrustRule(request: TrustRuleTryInput, signal?: AbortSignal): Promise<TrustRuleTried> {
+    return this.#send(TrustRuleTried, 'POST', path('trust-rules', 'try'), request, signal);
   }
 
   /** A short-lived token for an id token of a CI system; needs no token. */

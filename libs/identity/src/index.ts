@@ -1,3 +1,4 @@
 export { type Admission, admit } from './admit.ts';
 export type { Claims } from './claims.ts';
 export { issuerOf, Issuers, type IssuersOptions } from './issuers.ts';
+export { tryRule } from './try-rule.ts';

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { AccessName, Label, Permission, Trust } from './access.ts';
+import { JsonValue } from './audit-view.ts';
 
 const loopback = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/;
 
@@ -81,6 +82,28 @@ export type TrustRule = z.infer<typeof TrustRule>;
 /** GET /v1/trust-rules: all of them, the oldest first. */
 export const TrustRuleList = z.object({ rules: z.array(TrustRule) });
 export type TrustRuleList = z.infer<typeof TrustRuleList>;
+
+const MAX_CLAIMS = 16_384;
+
+/** POST /v1/trust-rules/try: what a rule would give for an id token that says this; nothing is kept of it. */
+export const TrustRuleTry = z.strictObject({
+  rule: TrustRuleRequest,
+  /** as of the token's payload; `iss` and `aud` are the rule's where they are not said */
+  claims: z
+    .record(z.string(), JsonValue)
+    .refine((claims) => JSON.stringify(claims).length <= MAX_CLAIMS, `${MAX_CLAIMS} characters of JSON at most`),
+});
+export type TrustRuleTry = z.infer<typeof TrustRuleTry>;
+export type TrustRuleTryInput = z.input<typeof TrustRuleTry>;
+
+export const TrustRuleTried = z.object({
+  /** null where the rule does not fit */
+  scope: z.string().nullable(),
+  trust: Trust.nullable(),
+  /** what is in the way: claims that the rule or its scope's name needs */
+  unmet: z.array(z.object({ claim: z.string(), wanted: z.array(z.string()), given: z.array(z.string()) })),
+});
+export type TrustRuleTried = z.infer<typeof TrustRuleTried>;
 
 export const TOKEN_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
 export const ID_TOKEN_TYPE = 'urn:ietf:params:oauth:token-type:id_token';

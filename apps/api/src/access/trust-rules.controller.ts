@@ -1,5 +1,6 @@
 import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Post, Put } from '@nestjs/common';
-import { TrustRule, TrustRuleList, TrustRuleRequest } from '#protocol';
+import { tryRule } from '#identity';
+import { TrustRule, TrustRuleList, TrustRuleRequest, TrustRuleTried, TrustRuleTry } from '#protocol';
 import type { Principal, TrustRuleStore } from '#storage';
 import { Caller, Needs } from '../http/auth.guard.ts';
 import { Described } from '../openapi/described.ts';
@@ -28,6 +29,17 @@ export class TrustRulesController {
     @Body({ schema: TrustRuleRequest }) request: TrustRuleRequest,
   ): Promise<TrustRule> {
     return await this.#rules.create(caller, request);
+  }
+
+  @Described({
+    summary: 'what a rule would give for an id token',
+    detail: 'Of this rule alone, whether it is kept or not; nothing is changed.',
+    answer: TrustRuleTried,
+  })
+  @Post('try')
+  @HttpCode(200)
+  try(@Body({ schema: TrustRuleTry }) { rule, claims }: TrustRuleTry): TrustRuleTried {
+    return tryRule(rule, claims);
   }
 
   @Described({ summary: 'a trust rule', answer: TrustRule })
