@@ -5,13 +5,14 @@ import { farm } from './farm.ts';
 import { Copy, Failure, Time } from './parts.tsx';
 import { Listed, useChange } from './settings-list.tsx';
 import { Members } from './settings-members.tsx';
+import { TrustRules } from './settings-trust-rules.tsx';
 import { Webhooks } from './settings-webhooks.tsx';
 
 const parts: Readonly<Record<string, { readonly title: string; readonly show: (me: MeView) => ReactNode }>> = {
   tokens: { title: 'Tokens', show: (me) => <Tokens me={me} /> },
   members: { title: 'Members', show: (me) => <Members me={me} /> },
   projects: { title: 'Projects', show: () => <Projects /> },
-  'trust-rules': { title: 'Trust rules', show: () => <TrustRules /> },
+  'trust-rules': { title: 'Trust rules', show: (me) => <TrustRules me={me} /> },
   registries: { title: 'Registries', show: () => <Registries /> },
   webhooks: { title: 'Webhooks', show: (me) => <Webhooks me={me} /> },
   audit: { title: 'Audit', show: () => <Audit /> },
@@ -119,30 +120,6 @@ const Projects = () => (
     keyOf={({ name }) => name}
     row={({ name, team, createdAt }) => [name, team, <Time at={createdAt} />]}
     empty="There is no project."
-  />
-);
-
-const TrustRules = () => (
-  <Listed
-    name="Trust rules"
-    load={(signal) => farm.access.trustRules(signal)}
-    heads={['Name', 'Issuer', 'Claims', 'Scope', 'Trust', 'May']}
-    keyOf={({ id }) => id}
-    row={(rule) => [
-      rule.name,
-      rule.issuer,
-      Object.entries(rule.claims).map(([claim, value]) => (
-        <div key={claim}>
-          <code>
-            {claim}: {[value].flat().join(' | ')}
-          </code>
-        </div>
-      )),
-      rule.scope,
-      rule.trust,
-      rule.permissions.join(', '),
-    ]}
-    empty="No CI system is trusted by its id tokens; jobs need a token."
   />
 );
 
