@@ -25,6 +25,7 @@ describe('the client', () => {
     await access.revokeToken(made.id);
     await expect(access.revokeToken('nothing')).rejects.toSatisfy((thrown) => isKilnError(thrown, 'NOT_FOUND'));
     expect(await access.createProject({ name: 'team/web' })).toMatchObject({ name: 'team/web' });
+    expect(await access.project('mine')).toMatchObject({ badge: { public: false } });
     expect((await access.projects({ cursor: 'other' })).projects.map(({ name }) => name)).toEqual(['team/web']);
     expect(await access.putMember('bob/b', { role: 'viewer' })).toMatchObject({ name: 'bob/b' });
     expect((await access.members()).members).toHaveLength(2);

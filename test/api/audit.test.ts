@@ -48,6 +48,19 @@ describe('the audit log', () => {
     expect(JSON.stringify(entries)).not.toContain(made.token.slice(5));
   });
 
+  it('is read by action and by who did it', async () => {
+    await ask('post', '/v1/scopes', farm.tokens.owner, { name: 'filtered' });
+    const some = async (query: string): Promise<ReadonlySet<string>> =>
+      new Set((await listed(farm.tokens.owner, `?limit=100&${query}`)).entries.map(({ action }) => action));
+    expect([...(await some('action=token'))].toSorted()).toEqual(['token.create', 'token.revoke']);
+    expect([...(await some('action=token.create'))]).toEqual(['token.create']);
+    expect([...(await some('action=scope&by=ada'))]).toEqual(['scope.create']);
+    const [entry] = (await listed(farm.tokens.owner, '?action=scope&by=ada')).entries;
+    expect((await listed(farm.tokens.owner, `?action=scope&by=${entry?.tokenId ?? ''}`)).entries).toContainEqual(entry);
+    expect([...(await some('by=nobody'))]).toEqual([]);
+    expect((await ask('get', '/v1/audit?action=Token', farm.tokens.owner)).body).toMatchObject({ field: 'action' });
+  });
+
   it('is the project’s, and the team’s for its owners', async () => {
     await ask('put', '/v1/members/eve', farm.tokens.owner, { role: 'viewer' });
     expect(await actions(farm.tokens.owner)).toContain('member.put');

@@ -152,6 +152,12 @@ describe('a project’s badge', () => {
       public: true,
       url: expect.stringMatching(/\/v1\/projects\/mine\/badge\.svg$/) as unknown,
     });
+    const path = '/v1/projects/mine';
+    expect((await ask('get', path, farm.tokens.reader)).body).toMatchObject({
+      ...{ name: 'mine', team: 'default', badge: { public: true } },
+      quotas: { sentBytes: 0, sentQuotaBytes: 102_400 * 1024 ** 2, maxRunning: null, maxQueued: 10_000 },
+    });
+    expect((await ask('get', path, farm.tokens.other)).status).toBe(404);
     const shown = await get();
     expect([shown.status, shown.headers['content-type'], shown.headers['cache-control']]).toEqual([
       200,

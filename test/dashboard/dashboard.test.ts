@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { EmbeddedFarm } from '../farm/embedded-farm.ts';
 import { expectAccessible, shoot, startBrowser } from './browser.ts';
+import { describeSettingsForms } from './settings-forms.ts';
 
 const MAX_FIRST_LOAD_BYTES = 200_000;
 /** Of about 100 bytes. */
@@ -321,6 +322,8 @@ describe('webhooks', () => {
     await text('Nobody is told of builds').waitFor();
   });
 });
+
+describeSettingsForms(() => ({ page, url }));
 
 describe('members', () => {
   it('are taken in, given a role and let go', async () => {

@@ -7,6 +7,7 @@ import { BuildersController } from './builders/builders.controller.ts';
 import { MembersController } from './access/members.controller.ts';
 import { OidcController } from './access/oidc.controller.ts';
 import { SignInController } from './access/sign-in.controller.ts';
+import { ProjectController } from './access/project.controller.ts';
 import { ProjectsController } from './access/projects.controller.ts';
 import { RegistriesController } from './access/registries.controller.ts';
 import { ScopesController } from './access/scopes.controller.ts';
@@ -63,6 +64,7 @@ export class AppModule {
         MetricsController,
         TokensController,
         ProjectsController,
+        ProjectController,
         BadgeController,
         ScopesController,
         MembersController,

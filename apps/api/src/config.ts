@@ -81,6 +81,10 @@ export function collectorLimits(config: ApiConfig): CollectorLimits {
   };
 }
 
+/** What clients of a project may have sent, as long as it is kept; undefined: no limit. */
+export const sentLimitBytes = ({ KILN_SENT_PROJECT_MIB: mib }: ApiConfig): number | undefined =>
+  mib === 0 ? undefined : mib * MIB;
+
 /** For how long every try of a webhook may fail. */
 export const webhookDisableAfterMs = ({ KILN_WEBHOOK_DISABLE_DAYS: days }: ApiConfig): number | undefined =>
   days === 0 ? undefined : days * DAY_MS;
@@ -139,3 +143,7 @@ export function publicUrl({ KILN_PUBLIC_URL, KILN_API_HOST, KILN_API_PORT }: Api
 
 /** Where the dashboard shows a build. */
 export const buildUrl = (config: ApiConfig, id: string): string => `${publicUrl(config)}/b/${id}`;
+
+/** Where a project's badge is, once the project shows it. */
+export const badgeUrl = (config: ApiConfig, project: string): string =>
+  `${publicUrl(config)}/v1/projects/${encodeURIComponent(project)}/badge.svg`;

@@ -9,7 +9,10 @@ export type Faults = Readonly<Record<string, string>>;
 export function faultsOf(error: unknown): Faults {
   if (!isKilnError(error) || error.field === undefined) return {};
   const name = error.field.replace(/[.[].*$/, '');
-  return { [name]: error.hint === undefined ? error.message : `${error.message}; ${error.hint}` };
+  // The field is named where it is shown, and one thing that is wrong with it is enough.
+  const [first = ''] = error.message.split(`; ${name}: `);
+  const said = first.startsWith(`${name}: `) ? first.slice(name.length + 2) : first;
+  return { [name]: error.hint === undefined ? said : `${said}; ${error.hint}` };
 }
 
 interface Wiring {

@@ -4,27 +4,14 @@ import { Failure, Loading } from './parts.tsx';
 
 interface TableProps<T> {
   readonly name: string;
-  readonly load: (signal: AbortSignal) => Promise<readonly T[]>;
   readonly heads: readonly string[];
+  readonly rows: readonly T[];
   readonly row: (each: T) => readonly ReactNode[];
   readonly keyOf: (each: T) => string;
-  readonly empty: string;
-  /** the command that makes the first */
-  readonly command?: string;
 }
 
-/** What a route lists. */
-export function Listed<T>({ name, load, heads, row, keyOf, empty, command }: TableProps<T>) {
-  const list = useQuery({ queryKey: ['settings', name], queryFn: ({ signal }) => load(signal) });
-  if (list.isError) return <Failure error={list.error} retry={() => void list.refetch()} />;
-  if (list.data === undefined) return <Loading />;
-  if (list.data.length === 0)
-    return (
-      <div className="notice">
-        <p>{empty}</p>
-        {command !== undefined && <pre>{command}</pre>}
-      </div>
-    );
+/** Rows under their heads; on narrow screens it scrolls by itself. */
+export function Table<T>({ name, heads, rows, row, keyOf }: TableProps<T>) {
   return (
     <div className="scroll" tabIndex={0} role="region" aria-label={name}>
       <table>
@@ -38,7 +25,7 @@ export function Listed<T>({ name, load, heads, row, keyOf, empty, command }: Tab
           </tr>
         </thead>
         <tbody>
-          {list.data.map((each) => (
+          {rows.map((each) => (
             <tr key={keyOf(each)}>
               {row(each).map((cell, at) => (
                 <td key={at}>{cell}</td>
@@ -49,6 +36,28 @@ export function Listed<T>({ name, load, heads, row, keyOf, empty, command }: Tab
       </table>
     </div>
   );
+}
+
+interface ListedProps<T> extends Omit<TableProps<T>, 'rows'> {
+  readonly load: (signal: AbortSignal) => Promise<readonly T[]>;
+  readonly empty: string;
+  /** the command that makes the first */
+  readonly command?: string;
+}
+
+/** What a route lists. */
+export function Listed<T>({ load, empty, command, ...table }: ListedProps<T>) {
+  const list = useQuery({ queryKey: ['settings', table.name], queryFn: ({ signal }) => load(signal) });
+  if (list.isError) return <Failure error={list.error} retry={() => void list.refetch()} />;
+  if (list.data === undefined) return <Loading />;
+  if (list.data.length === 0)
+    return (
+      <div className="notice">
+        <p>{empty}</p>
+        {command !== undefined && <pre>{command}</pre>}
+      </div>
+    );
+  return <Table {...table} rows={list.data} />;
 }
 
 /** A change of a list, which is then read anew. */

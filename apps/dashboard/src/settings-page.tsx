@@ -4,18 +4,22 @@ import { type MeView, Permission } from '#protocol';
 import { farm } from './farm.ts';
 import { Copy, Failure, Time } from './parts.tsx';
 import { Listed, useChange } from './settings-list.tsx';
+import { Audit } from './settings-audit.tsx';
 import { Members } from './settings-members.tsx';
+import { Project } from './settings-project.tsx';
+import { Registries } from './settings-registries.tsx';
 import { TrustRules } from './settings-trust-rules.tsx';
 import { Webhooks } from './settings-webhooks.tsx';
 
 const parts: Readonly<Record<string, { readonly title: string; readonly show: (me: MeView) => ReactNode }>> = {
   tokens: { title: 'Tokens', show: (me) => <Tokens me={me} /> },
   members: { title: 'Members', show: (me) => <Members me={me} /> },
+  project: { title: 'Project', show: (me) => <Project me={me} /> },
   projects: { title: 'Projects', show: () => <Projects /> },
   'trust-rules': { title: 'Trust rules', show: (me) => <TrustRules me={me} /> },
-  registries: { title: 'Registries', show: () => <Registries /> },
+  registries: { title: 'Registries', show: (me) => <Registries me={me} /> },
   webhooks: { title: 'Webhooks', show: (me) => <Webhooks me={me} /> },
-  audit: { title: 'Audit', show: () => <Audit /> },
+  audit: { title: 'Audit', show: (me) => <Audit me={me} /> },
 };
 
 export default function SettingsPage({ me, part }: { readonly me: MeView; readonly part: string }) {
@@ -120,38 +124,5 @@ const Projects = () => (
     keyOf={({ name }) => name}
     row={({ name, team, createdAt }) => [name, team, <Time at={createdAt} />]}
     empty="There is no project."
-  />
-);
-
-const Registries = () => (
-  <Listed
-    name="Registries"
-    load={(signal) => farm.access.registries(signal)}
-    heads={['Host', 'User', 'For scopes trusted as', 'Since']}
-    keyOf={({ host }) => host}
-    row={({ host, username, minimumTrust, updatedAt }) => [
-      host,
-      username ?? 'identity token',
-      `${minimumTrust} or further`,
-      <Time at={updatedAt} />,
-    ]}
-    empty="The project keeps no credentials of registries; builds bring their own."
-  />
-);
-
-const Audit = () => (
-  <Listed
-    name="Audit"
-    load={async (signal) => (await farm.access.audit({ limit: 100, signal })).entries}
-    heads={['When', 'Who', 'What', 'To', 'Detail']}
-    keyOf={({ id }) => id}
-    row={({ at, member, tokenId, action, target, detail }) => [
-      <Time at={at} />,
-      member ?? tokenId ?? 'the operator',
-      action,
-      target,
-      <code className="quiet">{JSON.stringify(detail)}</code>,
-    ]}
-    empty="Nothing was done yet."
   />
 );

@@ -5,21 +5,28 @@ import { isKilnError } from '#std';
 import { farm } from './farm.ts';
 import { Copy, Failure, Time } from './parts.tsx';
 import { Listed, useChange } from './settings-list.tsx';
+import { mayAdminister, NotYours, OutOfReach, reaches } from './settings-rights.tsx';
+import { WebhookForm } from './settings-webhook-form.tsx';
 
 /** Who is told of builds: made, changed, tried and told again from here by who may. */
 export function Webhooks({ me }: { readonly me: MeView }) {
   const { project } = me;
-  const mayChange = me.permissions.includes('admin');
-  const [open, setOpen] = useState('');
+  const [open, setOpen] = useState<WebhookView>();
+  const [edited, setEdited] = useState<WebhookView>();
   const ping = useChange('Webhooks', (id: string) => farm.access.pingWebhook(project, id));
   const toggle = useChange('Webhooks', ({ id, enabled }: WebhookView) =>
     farm.access.changeWebhook(project, id, { enabled: !enabled }),
   );
   const remove = useChange('Webhooks', (id: string) => farm.access.removeWebhook(project, id));
   const error = ping.error ?? toggle.error ?? remove.error;
+  if (!mayAdminister(me)) return <NotYours me={me} what="webhooks" />;
   return (
     <>
-      {mayChange && <NewWebhook project={project} />}
+      {edited === undefined ? (
+        <NewWebhook project={project} />
+      ) : (
+        <WebhookForm key={edited.id} project={project} hook={edited} onClose={() => setEdited(undefined)} />
+      )}
       {error !== null && <Failure error={error} />}
       <Listed
         name="Webhooks"
@@ -30,15 +37,18 @@ export function Webhooks({ me }: { readonly me: MeView }) {
           hook.name === null ? hook.url : `${hook.name} · ${hook.url}`,
           hook.events.join(', '),
           hook.enabled ? 'on' : (hook.disabledReason ?? 'off'),
-          <>
-            {mayChange && (
+          <span className="buttons">
+            {reaches(me, hook.trust) ? (
               <>
                 <button type="button" onClick={() => ping.mutate(hook.id)}>
                   Ping
-                </button>{' '}
+                </button>
+                <button type="button" aria-label={`Change ${hook.url}`} onClick={() => setEdited(hook)}>
+                  Change
+                </button>
                 <button type="button" onClick={() => toggle.mutate(hook)} disabled={toggle.isPending}>
                   {hook.enabled ? 'Switch off' : 'Switch on'}
-                </button>{' '}
+                </button>
                 <button
                   type="button"
                   aria-label={`Remove ${hook.url}`}
@@ -47,22 +57,26 @@ export function Webhooks({ me }: { readonly me: MeView }) {
                   }}
                 >
                   Remove
-                </button>{' '}
+                </button>
               </>
+            ) : (
+              <OutOfReach me={me} trust={hook.trust} />
             )}
             <button
               type="button"
-              aria-expanded={open === hook.id}
-              onClick={() => setOpen(open === hook.id ? '' : hook.id)}
+              aria-expanded={open?.id === hook.id}
+              onClick={() => setOpen(open?.id === hook.id ? undefined : hook)}
             >
               Deliveries
             </button>
-          </>,
+          </span>,
         ]}
         empty="Nobody is told of builds."
         command="kiln webhook create"
       />
-      {open !== '' && <Deliveries key={open} project={project} id={open} mayChange={mayChange} />}
+      {open !== undefined && (
+        <Deliveries key={open.id} project={project} id={open.id} mayChange={reaches(me, open.trust)} />
+      )}
     </>
   );
 }

@@ -1,5 +1,6 @@
 import {
   AuditList,
+  type AuditQuery,
   BadgeView,
   CreatedToken,
   CreatedWebhook,
@@ -8,6 +9,7 @@ import {
   type MemberRequest,
   MemberView,
   MeView,
+  ProjectDetail,
   ProjectList,
   ProjectView,
   RegistryList,
@@ -90,6 +92,11 @@ export class AccessClient {
     return this.#send(BadgeView, 'PUT', path('projects', project, 'badge'), { public: shown }, signal);
   }
 
+  /** The token's own, with its badge and quotas. */
+  project(project: string, signal?: AbortSignal): Promise<ProjectDetail> {
+    return this.#connection.json(ProjectDetail, { path: path('projects', project), signal });
+  }
+
   projects(page: PageOptions = {}): Promise<ProjectList> {
     return this.#page(ProjectList, path('projects'), page);
   }
@@ -146,8 +153,10 @@ export class AccessClient {
     });
   }
 
-  audit(page: PageOptions = {}): Promise<AuditList> {
-    return this.#page(AuditList, path('audit'), page);
+  /** One page, the newest first; of one kind of action, and by one member or token, where that is said. */
+  audit({ action, by, ...page }: PageOptions & Partial<Pick<AuditQuery, 'action' | 'by'>> = {}): Promise<AuditList> {
+    const wanted = { ...(action === undefined ? {} : { action }), ...(by === undefined ? {} : { by }) };
+    return this.#page(AuditList, path('audit'), page, wanted);
   }
 
   async registries(signal?: AbortSignal): Promise<readonly RegistryView[]> {

@@ -26,6 +26,18 @@ export const AuditQuery = PageQuery.extend({
     .string()
     .regex(/^[1-9]\d{0,15}$/)
     .optional(),
+  /** whole, or what comes before the dot */
+  action: z
+    .string()
+    .regex(/^[a-z-]{1,40}(?:\.[a-z-]{1,40})?$/, 'an action such as token.create, or all of token')
+    .optional(),
+  /** a member’s name, or the id of a token */
+  by: z
+    .string()
+    .min(1)
+    .max(200)
+    .regex(/^[^\0]*$/)
+    .optional(),
 });
 export type AuditQuery = z.infer<typeof AuditQuery>;
 

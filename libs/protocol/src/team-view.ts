@@ -19,6 +19,20 @@ export type BadgeSetting = z.infer<typeof BadgeSetting>;
 export const BadgeView = BadgeSetting.extend({ url: z.string() });
 export type BadgeView = z.infer<typeof BadgeView>;
 
+/** GET /v1/projects/:project: the token's own, with what it shows to everybody and its quotas. */
+export const ProjectDetail = ProjectView.extend({
+  badge: BadgeView,
+  quotas: z.object({
+    /** of what clients sent, as long as it is kept; null: no limit */
+    sentBytes: z.int(),
+    sentQuotaBytes: z.int().nullable(),
+    /** builds at once; null: as many as there are builders for */
+    maxRunning: z.int().nullable(),
+    maxQueued: z.int(),
+  }),
+});
+export type ProjectDetail = z.infer<typeof ProjectDetail>;
+
 /** By name; `cursor` is `next` of the page before. */
 export const NamePageQuery = PageQuery.extend({ cursor: AccessName.optional() });
 export type NamePageQuery = z.infer<typeof NamePageQuery>;

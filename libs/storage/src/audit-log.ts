@@ -62,15 +62,17 @@ export class AuditLog {
   /** What was done in the caller's project, and in the team where he owns it; the newest first. */
   async list(
     { projectId, teamId, member }: Pick<Principal, 'projectId' | 'teamId' | 'member'>,
-    { limit, cursor }: AuditQuery,
+    { limit, cursor, action, by }: AuditQuery,
   ): Promise<AuditList> {
     const rows = await this.#db.query(
       Row,
       `SELECT a.id, a.at, p.name AS project, a.token_id, a.member, a.action, a.target, a.detail
        FROM audit_entries a LEFT JOIN projects p ON p.id = a.project_id
        WHERE (a.project_id = $1 OR (a.project_id IS NULL AND a.team_id = $2 AND $3)) AND ($4::bigint IS NULL OR a.id < $4)
-       ORDER BY a.id DESC LIMIT $5`,
-      [projectId, teamId, member?.role === 'owner', cursor ?? null, limit + 1],
+         AND ($5::text IS NULL OR $5 IN (a.action, split_part(a.action, '.', 1)))
+         AND ($6::text IS NULL OR $6 IN (a.member, a.token_id))
+       ORDER BY a.id DESC LIMIT $7`,
+      [projectId, teamId, member?.role === 'owner', cursor ?? null, action ?? null, by ?? null, limit + 1],
     );
     const entries = rows.slice(0, limit).map(({ id, at, token_id: tokenId, ...row }) => ({
       ...row,

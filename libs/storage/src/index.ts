@@ -19,6 +19,7 @@ export * from './image-tag-cache.ts';
 export * from './build-images.ts';
 export { type Badge, readBadge, showBadge } from './badge.ts';
 export type { ImageSteps } from './image-steps.ts';
+export { type ProjectState, readProject } from './read-project.ts';
 export * from './image-store.ts';
 export * from './layer-variant-store.ts';
 export * from './migrate.ts';

@@ -5,7 +5,7 @@ import { type Database, type Principal, readBadge, showBadge } from '#storage';
 import { z } from 'zod';
 import { Caller, Needs, Public } from '../http/auth.guard.ts';
 import { Described } from '../openapi/described.ts';
-import { type ApiConfig, publicUrl } from '../config.ts';
+import { type ApiConfig, badgeUrl } from '../config.ts';
 import { CONFIG, DATABASE } from '../tokens.ts';
 import { badgeSvg } from './badge-svg.ts';
 
@@ -52,6 +52,6 @@ export class BadgeController {
     @Body({ schema: BadgeSetting }) setting: BadgeSetting,
   ): Promise<BadgeView> {
     await showBadge(this.#db, caller, project, setting.public);
-    return { ...setting, url: `${publicUrl(this.#config)}/v1/projects/${encodeURIComponent(project)}/badge.svg` };
+    return { ...setting, url: badgeUrl(this.#config, project) };
   }
 }

@@ -12,7 +12,7 @@ import type { Digest } from '#oci';
 import type { ContextView } from '#protocol';
 import { type Bytes, KilnError } from '#std';
 import type { BlobIndex, ContextStore, KnownContext, SizedBlob } from '#storage';
-import type { ApiConfig } from '../config.ts';
+import { type ApiConfig, sentLimitBytes } from '../config.ts';
 import * as tokens from '../tokens.ts';
 import { ClaimedFiles, MAX_MANIFEST_BYTES } from './claimed-files.ts';
 import { SentMeter } from './sent-meter.ts';
@@ -157,7 +157,7 @@ export class TakeContext {
   }
 
   async #room(projectId: string, beyond: number): Promise<Room> {
-    const limitBytes = this.#config.KILN_SENT_PROJECT_MIB * MIB || Number.POSITIVE_INFINITY;
+    const limitBytes = sentLimitBytes(this.#config) ?? Number.POSITIVE_INFINITY;
     return { limitBytes, leftBytes: limitBytes * (1 + beyond) - (await this.#blobs.sentBytes(projectId)) };
   }
 
@@ -176,7 +176,6 @@ export class TakeContext {
   }
 }
 
-const MIB = 1024 ** 2;
 /** A project that may send no more files still builds of those that it has sent: for that it has to announce them. */
 const MANIFESTS = 0.125;
 /** Contents that are asked for at a time. */
