@@ -73,7 +73,7 @@ describe('claims', () => {
   });
 
   it('are taken from JSON and from id tokens', () => {
-    expect(claimsIn('{"ref": "main"}')).toEqual({ ref: 'main' });
+    expect(claimsIn('{"ref": "main", "ids": [1, 2], "nested": {"a": 1}}')).toEqual({ ref: 'main', ids: [1, 2] });
     const payload = Buffer.from('{"sub":"grüße"}').toString('base64url');
     expect(claimsIn(`eyJhbGciOiJSUzI1NiJ9.${payload}.c2ln`)).toEqual({ sub: 'grüße' });
     for (const text of ['', '[]', 'null', 'a.b.c', '{']) expect(claimsIn(text)).toContain('neither');

@@ -103,17 +103,20 @@ export function sentenceOf({ claims, scope, parent, trust, permissions, lifetime
 const listed = (words: readonly string[]): string =>
   words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} and ${words.at(-1) ?? ''}`;
 
-/** The claims in a text: JSON, or an id token, of which no signature is looked at. A text says what is wrong. */
+/** The claims in a text that a rule can ask for: JSON, or an id token, of which no signature is looked at. A text says what is wrong. */
 export function claimsIn(text: string): Readonly<Record<string, unknown>> | string {
   const [, payload] = /^\s*[\w-]+\.([\w-]+)\.[\w-]*\s*$/.exec(text) ?? [];
   try {
     const json: unknown = JSON.parse(payload === undefined ? text : decoded(payload));
-    if (typeof json === 'object' && json !== null && !Array.isArray(json)) return { ...json };
+    if (typeof json === 'object' && json !== null && !Array.isArray(json))
+      return Object.fromEntries(Object.entries(json).filter(([, value]) => [value].flat().every(isPlain)));
   } catch {
     // Said below.
   }
   return 'this is neither claims in JSON, such as {"ref": "refs/heads/main"}, nor an id token';
 }
+
+const isPlain = (value: unknown): boolean => value === null || typeof value !== 'object';
 
 function decoded(base64url: string): string {
   const binary = atob(base64url.replaceAll('-', '+').replaceAll('_', '/'));

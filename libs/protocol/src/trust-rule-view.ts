@@ -1,6 +1,5 @@
 import { z } from 'zod';
 import { AccessName, Label, Permission, Trust } from './access.ts';
-import { JsonValue } from './audit-view.ts';
 
 const loopback = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/;
 
@@ -84,13 +83,14 @@ export const TrustRuleList = z.object({ rules: z.array(TrustRule) });
 export type TrustRuleList = z.infer<typeof TrustRuleList>;
 
 const MAX_CLAIMS = 16_384;
+const Plain = z.union([z.string(), z.number(), z.boolean(), z.null()]);
 
 /** POST /v1/trust-rules/try: what a rule would give for an id token that says this; nothing is kept of it. */
 export const TrustRuleTry = z.strictObject({
   rule: TrustRuleRequest,
-  /** as of the token's payload; `iss` and `aud` are the rule's where they are not said */
+  /** as of the token's payload, without what no rule asks for; `iss` and `aud` are the rule's where they are not said */
   claims: z
-    .record(z.string(), JsonValue)
+    .record(z.string(), z.union([Plain, z.array(Plain)]))
     .refine((claims) => JSON.stringify(claims).length <= MAX_CLAIMS, `${MAX_CLAIMS} characters of JSON at most`),
 });
 export type TrustRuleTry = z.infer<typeof TrustRuleTry>;

@@ -4,7 +4,7 @@ import { z } from 'zod';
 /** What of JSON Schema the API's document uses. */
 const Node = z.looseObject({
   $ref: z.string().optional(),
-  type: z.string().optional(),
+  type: z.union([z.string(), z.array(z.string())]).optional(),
   enum: z.array(z.unknown()).optional(),
   const: z.unknown().optional(),
   anyOf: z.array(z.unknown()).optional(),
@@ -38,6 +38,7 @@ export function valuesOf(schema: unknown, schemas: Schemas, depth = 0): fc.Arbit
   if ('const' in node) return fc.constant(node.const);
   const either = node.anyOf ?? node.oneOf;
   if (either !== undefined) return fc.oneof(...either.map(inner));
+  if (Array.isArray(node.type)) return fc.oneof(...node.type.map((type) => inner({ ...node, type })));
   switch (node.type) {
     case 'string':
       return texts(node);
