@@ -593,7 +593,7 @@ describe.concurrent('what comes from elsewhere', () => {
     });
     expect(explained.causes[0]?.followed).toHaveLength(1);
     expect(explained.said).toMatch(/miss: \S+moving:1 moved sha256:[0-9a-f]{12}… → sha256:/);
-    expect(explained.hints.join()).toContain('moves with its tag');
+    expect(explained.hints[0]?.text).toContain('moves with its tag');
   });
 
   it('another tag of the base image', async () => {
@@ -792,14 +792,15 @@ describe('kiln explain', () => {
 
   it('hints at what to do', async () => {
     const token = await shop.token('hinted', 'main');
-    const dockerfile = 'FROM box:1\nCOPY . /app\nRUN echo npm ci\n';
+    const npm = `RUN printf '#!/bin/sh\\necho installed\\n' > /bin/npm && chmod 755 /bin/npm`;
+    const dockerfile = `FROM box:1\n${npm}\nCOPY . /app\nRUN npm ci\n`;
     const dir = await shop.folder({ Dockerfile: dockerfile, 'index.js': '1', 'package.json': '{}' });
     await shop.build(dir, token);
     await write(dir, { 'index.js': '2' });
     const { hints } = await shop.build(dir, token);
-    expect(hints).toEqual([
-      'copy package.json and package-lock.json before RUN echo npm ci, and the rest (COPY . /app) after it',
-    ]);
+    const text = 'copy package.json and package-lock.json before RUN npm ci, and the rest (COPY . /app) after it';
+    const lines = ['COPY package.json package-lock.json /app/', 'RUN npm ci', 'COPY . /app'];
+    expect(hints).toEqual([{ text, snippet: { file: 'Dockerfile', lines } }]);
   });
 });
 

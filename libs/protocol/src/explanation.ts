@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { BuildState, type BuildView, StepView } from './build-view.ts';
 import { ComparedBuild, OwnCause, StepRef } from './miss-cause.ts';
-import { instructionOf } from './miss-text.ts';
+import { Hint, hintsOf } from './hints.ts';
 
 /** A step with a cause of its own, and what ran again because of it. */
 export const ExplainedCause = z.object({
@@ -30,7 +30,7 @@ export const BuildExplanation = z.object({
   /** RUN, COPY, ADD and WORKDIR, in their order */
   steps: z.array(StepView),
   /** what to do about it */
-  hints: z.array(z.string()),
+  hints: z.array(Hint),
 });
 export type BuildExplanation = z.infer<typeof BuildExplanation>;
 
@@ -51,7 +51,7 @@ export function explanationOf(
     savedBytes: sum(steps.map(({ hit }) => hit?.savedBytes ?? 0)),
     causes,
     steps,
-    hints: causes.flatMap(hintsOf),
+    hints: causes.flatMap((each) => hintsOf({ ...each, costMs: each.spentMs + each.followedMs })),
   };
 }
 
@@ -74,38 +74,4 @@ function causesOf(missed: readonly StepView[]): ExplainedCause[] {
     causes.set(cause.step.vertex, { ...known, followed, followedMs: known.followedMs + spentMs });
   }
   return [...causes.values()];
-}
-
-/** Commands that fetch what a project depends on, with the files that they read. */
-const installs: readonly (readonly [RegExp, readonly string[]])[] = [
-  [/\bnpm (?:ci|i|install)\b/, ['package.json', 'package-lock.json']],
-  [/\byarn(?: install)?(?:\s|$)/, ['package.json', 'yarn.lock']],
-  [/\bpnpm (?:i|install|fetch)\b/, ['package.json', 'pnpm-lock.yaml']],
-  [/\bpip3? install\b.*-r\b/, ['requirements.txt']],
-  [/\bpoetry install\b/, ['pyproject.toml', 'poetry.lock']],
-  [/\buv (?:sync|pip install)\b/, ['pyproject.toml', 'uv.lock']],
-  [/\bgo mod download\b/, ['go.mod', 'go.sum']],
-  [/\bcargo (?:fetch|build)\b/, ['Cargo.toml', 'Cargo.lock']],
-  [/\bbundle install\b/, ['Gemfile', 'Gemfile.lock']],
-  [/\bcomposer install\b/, ['composer.json', 'composer.lock']],
-];
-
-function hintsOf({ step, cause, followed }: ExplainedCause): readonly string[] {
-  if (cause.kind !== 'changed') return [];
-  const name = instructionOf(step.name);
-  return cause.changes.flatMap((change): readonly string[] => {
-    if (change.kind === 'image' && change.oldName === change.newName && change.old !== null)
-      return [`${change.newName} moves with its tag; FROM ${change.newName}@${change.old} stays`];
-    if (change.kind === 'variable' && change.from === 'ARG' && followed.length > 0)
-      return [`${change.name} counts for every RUN below its ARG; declare it where it is used`];
-    if (change.kind !== 'files') return [];
-    const again = followed.map((each) => instructionOf(each.name));
-    for (const [command, reads] of installs) {
-      const install = again.find((text) => command.test(text));
-      if (install === undefined) continue;
-      if (change.files.some(({ path }) => reads.some((file) => path === file || path.endsWith(`/${file}`)))) continue;
-      return [`copy ${reads.join(' and ')} before ${install}, and the rest (${name}) after it`];
-    }
-    return [];
-  });
 }

@@ -4,6 +4,7 @@ import {
   type ExplainedCause,
   type FileChange,
   fileText,
+  type Hint,
   missText,
   type MissChange,
   type OwnCause,
@@ -27,10 +28,18 @@ export function explanationText(explanation: BuildExplanation, columns: number):
     ...headLines(explanation),
     ...explanation.causes.flatMap((cause) => ['', ...causeLines(cause)]),
     ...(explanation.steps.length === 0 ? [] : ['', ...stepLines(explanation)]),
-    ...(explanation.hints.length === 0 ? [] : ['', ...explanation.hints.map((hint) => ` hint  ${clean(hint)}`)]),
+    ...(explanation.hints.length === 0 ? [] : ['', ...explanation.hints.flatMap(hintLines)]),
   ];
   return lines.map((line) => `${fit(line, columns).trimEnd()}\n`).join('');
 }
+
+/** What to do, and how it is written below it. */
+export const hintLines = ({ text, snippet }: Hint): readonly string[] => [
+  ` hint  ${clean(text)}`,
+  ...(snippet?.lines ?? []).map(
+    (line) => `${INDENT} ${snippet?.file === '.dockerignore' ? '.dockerignore: ' : ''}${clean(line)}`,
+  ),
+];
 
 function headLines({ buildId, scope, state, compared, steps, spentMs, savedMs }: BuildExplanation): readonly string[] {
   const hits = steps.filter((step) => step.state === 'hit').length;

@@ -1,4 +1,4 @@
-import { type MissChange, missText, partsOf, type StepView } from '#protocol';
+import { type Hint, type MissChange, missText, partsOf, type StepView } from '#protocol';
 import { count, shortDuration, size } from '../progress/duration.ts';
 import { cleanLine } from '../progress/log-text.ts';
 import { type BuildStory, type Finding, findingsOf } from './build-story.ts';
@@ -130,7 +130,12 @@ function filesOf(change: MissChange): string[] {
   return more > 0 && shown.length > 0 ? [...shown, `  - … and ${count(more)} more`] : shown;
 }
 
-const hintsOf = (hints: readonly string[]): readonly string[] => hints.map((hint) => `> 💡 ${text(hint)}`);
+const hintsOf = (hints: readonly Hint[]): readonly string[] =>
+  hints.map((hint) => {
+    const { file, lines } = hint.snippet ?? { file: 'Dockerfile', lines: [] };
+    const shown = lines.map((line) => `> ${file === 'Dockerfile' ? '' : `${file}: `}${code(line)}`);
+    return [`> 💡 ${text(hint.text)}`, ...shown].join('  \n');
+  });
 
 function warningParts(findings: readonly Finding[]): readonly string[] {
   const warnings = findings.filter(({ level }) => level === 'warning');
