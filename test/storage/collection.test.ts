@@ -2,7 +2,15 @@ import type { CacheKey, OpKey, Result } from '#cache';
 import { type ContentStore, delegate, leased } from '#content';
 import { type Digest, digestOf } from '#oci';
 import { single } from '#std';
-import { BlobIndex, BlobLeases, type Claim, Collector, type CollectorLimits, createCacheStore } from '#storage';
+import {
+  BlobIndex,
+  BlobLeases,
+  type Claim,
+  Collector,
+  type CollectorLimits,
+  ContextStore,
+  createCacheStore,
+} from '#storage';
 import { MemoryContentStore } from '#testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
@@ -269,12 +277,33 @@ describe('blobs', () => {
     const old = (project: string) =>
       storage.db.execute("UPDATE sent_blobs SET sent_at = now() - interval '2 hours' WHERE project_id = $1", [project]);
     await old(one.projectId);
-    await index.renew(one.projectId, [blobs[1]?.digest ?? digestOf('')]);
+    const digests = blobs.map(({ digest }) => digest);
+    await index.renew(one.projectId, digests.slice(1));
     await collect({ retentionMs: 60_000 });
     expect(await sums()).toEqual([p, p]);
+    // What is there still, whoever kept it, and is kept for it anew, counts anew.
+    await index.renew(one.projectId, digests);
+    expect(await sums()).toEqual([2 * (p ?? 0), p]);
     await storage.db.execute("UPDATE blobs SET kept_at = now() - interval '2 hours'");
     await collect({ retentionMs: 60_000 });
     expect([await sums(), await present('p'), await present('q')]).toEqual([[0, 0], false, false]);
+  });
+
+  it('of a context are not taken for kept because somebody else announced it', async () => {
+    const [index, contexts] = [new BlobIndex(storage.db), new ContextStore(storage.db)];
+    const [one, two] = [await storage.projects.ensure('one', 'main'), await storage.projects.ensure('two', 'main')];
+    const [file, manifest] = [await content.put(single('layer r')), await content.put(single('layer s'))];
+    const known = { digest: manifest.digest, files: 1, sizeBytes: file.sizeBytes };
+    await index.keepSent(one.projectId, [file, manifest]);
+    await contexts.put(one.projectId, known, true);
+    expect(await contexts.isKept(one.projectId, manifest.digest)).toBe(true);
+    await storage.db.execute(`UPDATE blobs SET kept_at = now() - interval '2 hours'`);
+    await storage.db.execute(`UPDATE contexts SET kept_at = now() - interval '2 hours'`);
+    await index.keepSent(two.projectId, [manifest]);
+    await contexts.put(two.projectId, known, false);
+    await collect({ retentionMs: 60_000 });
+    expect([await present('r'), await present('s')]).toEqual([false, true]);
+    expect(await contexts.isKept(one.projectId, manifest.digest)).toBe(false);
   });
 
   it('that only the content store knows are found', async () => {

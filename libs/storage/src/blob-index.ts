@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { type Digest, DigestSchema } from '#oci';
 import { bigintColumn, type Database } from './database.ts';
 import { holdBlobs } from './hold-blobs.ts';
-import { noteSent, renewSent, sentBytes, sentOf } from './sent-blobs.ts';
+import { noteSent, sentBytes, sentOf } from './sent-blobs.ts';
 
 export interface SizedBlob {
   readonly digest: Digest;
@@ -59,7 +59,7 @@ export class BlobIndex {
   }
 
   /**
-   * Keeps those for a time that the project has already, without seeing their bytes.
+   * Keeps those for a time that the project has already, without seeing their bytes. They count as if they had just been sent.
    * @returns these, with their sizes
    */
   async renew(projectId: string, digests: readonly Digest[]): Promise<ReadonlyMap<Digest, number>> {
@@ -74,7 +74,8 @@ export class BlobIndex {
         [projectId, ordered.slice(at, at + BATCH), KEPT_TOUCH_MS],
       );
       for (const { digest, size_bytes: sizeBytes } of known) had.set(digest, sizeBytes);
-      await renewSent(this.#db, { projectId, digests: known.map(({ digest }) => digest), touchMs: KEPT_TOUCH_MS });
+      const sent = known.map(({ digest, size_bytes: sizeBytes }) => ({ digest, sizeBytes }));
+      await this.chargeSent(projectId, sent);
       const stale = known.flatMap((row) => (row.stale ? [row.digest] : []));
       if (stale.length === 0) continue;
       // What the collector takes out of use meanwhile is the project's no more.

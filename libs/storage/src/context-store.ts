@@ -28,8 +28,8 @@ export class ContextStore {
    */
   async put(projectId: string, { digest, files, sizeBytes }: KnownContext, whole: boolean): Promise<void> {
     await this.#db.execute(
-      `INSERT INTO contexts (project_id, digest, files, size_bytes, whole) VALUES ($1, $2, $3, $4, $5)
-       ON CONFLICT (project_id, digest) DO UPDATE SET whole = excluded.whole`,
+      `INSERT INTO contexts (project_id, digest, files, size_bytes, whole, kept_at) VALUES ($1, $2, $3, $4, $5, now())
+       ON CONFLICT (project_id, digest) DO UPDATE SET whole = excluded.whole, kept_at = excluded.kept_at`,
       [projectId, digest, files, sizeBytes, whole],
     );
   }
@@ -45,13 +45,12 @@ export class ContextStore {
     return row && { digest, files: row.files, sizeBytes: row.size_bytes };
   }
 
-  /** Whether a context and all its files were kept so recently that nothing has to be written. */
+  /** Whether the project kept a context and all its files so recently that nothing has to be written. */
   async isKept(projectId: string, digest: Digest): Promise<boolean> {
     const rows = await this.#db.query(
       z.object({}),
-      `SELECT FROM contexts c JOIN blobs b ON b.digest = c.digest
-       WHERE c.project_id = $1 AND c.digest = $2 AND c.whole
-         AND b.removed_at IS NULL AND b.kept_at > now() - $3 * interval '1 millisecond'`,
+      `SELECT FROM contexts WHERE project_id = $1 AND digest = $2 AND whole
+         AND kept_at > now() - $3 * interval '1 millisecond'`,
       [projectId, digest, KEPT_TOUCH_MS],
     );
     return rows.length > 0;

@@ -53,17 +53,6 @@ export async function noteSent(sql: Sql, { projectId, digests, sizes, touchMs }:
   );
 }
 
-/** Of blobs that a project sent and uses anew: they count from now on for as long as if they had just been sent. */
-export async function renewSent(sql: Sql, { projectId, digests, touchMs }: Omit<Sent, 'sizes'>): Promise<void> {
-  await sql.execute(
-    `UPDATE sent_blobs s SET sent_at = now() FROM (
-       SELECT digest FROM sent_blobs WHERE project_id = $1 AND digest = ANY ($2::text[])
-         AND sent_at < now() - $3 * interval '1 millisecond' ORDER BY digest FOR UPDATE) o
-     WHERE s.project_id = $1 AND s.digest = o.digest`,
-    [projectId, digests, touchMs],
-  );
-}
-
 /** Of blobs that are the projects' no more. */
 export async function dropSent(sql: Sql, digests: readonly Digest[]): Promise<void> {
   await sql.execute(

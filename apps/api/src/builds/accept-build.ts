@@ -1,9 +1,9 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { type IngestedContext, makeManifest } from '#context';
 import { type BuildQueue, enqueue } from '#dispatch';
-import { type Digest, digestOf } from '#oci';
+import type { Digest } from '#oci';
 import { type RetryRequest, type SealedParts, type StoredRequest, wrongLink } from '#protocol';
-import { type Bytes, canonicalJson, isKilnError, KilnError, type Logger, type Random, randomId, seal } from '#std';
+import { type Bytes, isKilnError, KilnError, type Logger, type Random, randomId, seal } from '#std';
 import type {
   BuildLedger,
   ImageStore,
@@ -14,8 +14,10 @@ import type {
   StoredNamedContext,
 } from '#storage';
 import type { ApiConfig } from '../config.ts';
+import { bounded, checkLength } from '../contexts/archive-length.ts';
 import { TakeContext } from '../contexts/take-context.ts';
 import * as tokens from '../tokens.ts';
+import { fingerprintOf } from './fingerprint.ts';
 import { MAX_PATH_BYTES } from '../contexts/claimed-files.ts';
 import { checkCall } from './check-call.ts';
 import { MAIN_CONTEXT, type Submission } from './submission.ts';
@@ -63,16 +65,7 @@ export class AcceptBuild {
     checkSuperseding(submission.request);
     await this.#checkImage(caller, submission.request);
     checkLinks(submission.request);
-    const came = new Map<string, IngestedContext>();
-    for await (const { name, archive, sizeBytes, mayLackEnd } of submission.contexts) {
-      if (sizeBytes !== undefined) checkLength(sizeBytes, this.#config.KILN_CONTEXT_MAX_BYTES);
-      came.set(name, await this.#ingest(caller, archive, { mayLackEnd: mayLackEnd === true, signal: options.signal }));
-    }
-    const asked = await revised(submission, came);
-    const stored = new Map<string, StoredContext>();
-    for (const [name, each] of came) stored.set(name, await this.#store(caller, each, options.signal));
-    for (const [name, { digest, sentBytes }] of Object.entries(submission.references))
-      stored.set(name, { ...(await this.#taken.known(caller.projectId, digest, `contexts.${name}`)), sentBytes });
+    const { request: asked, stored } = await this.#contextsOf(caller, submission, options.signal);
     const context = stored.get(MAIN_CONTEXT) ?? (await this.#store(caller, nothing, options.signal));
     stored.delete(MAIN_CONTEXT);
     const namedContexts: StoredNamedContext[] = [...stored].map(([name, each]) => ({ name, ...each }));
@@ -82,6 +75,33 @@ export class AcceptBuild {
     const sealed = this.#seal(id, { credentials, secrets });
     const { idempotencyKey } = options;
     return await this.#create(caller, { id, request, context, namedContexts, sealed, idempotencyKey });
+  }
+
+  /** The contexts by their names, and the request as they leave it. */
+  async #contextsOf(
+    caller: Principal,
+    { request: given, contexts, references, revise }: Submission,
+    signal: AbortSignal,
+  ): Promise<{ readonly request: Submission['request']; readonly stored: Map<string, StoredContext> }> {
+    const stored = new Map<string, StoredContext>();
+    let request = given;
+    const keep = async ({ name, files }: Came): Promise<void> => {
+      const revised =
+        name === MAIN_CONTEXT && revise !== undefined ? await revise({ request, context: files }) : undefined;
+      request = revised?.request ?? request;
+      stored.set(name, await this.#store(caller, revised?.context ?? files, signal));
+    };
+    let last: Came | undefined;
+    for await (const { name, archive, sizeBytes, mayLackEnd } of contexts) {
+      // One at a time: the lists of files of all of them are more than memory holds.
+      if (last !== undefined) await keep(last);
+      if (sizeBytes !== undefined) checkLength(sizeBytes, this.#config.KILN_CONTEXT_MAX_BYTES);
+      last = { name, files: await this.#ingest(caller, archive, { mayLackEnd: mayLackEnd === true, signal }) };
+    }
+    if (last !== undefined) await keep(last);
+    for (const [name, { digest, sentBytes }] of Object.entries(references))
+      stored.set(name, { ...(await this.#taken.known(caller.projectId, digest, `contexts.${name}`)), sentBytes });
+    return { request, stored };
   }
 
   /**
@@ -171,20 +191,12 @@ export class AcceptBuild {
   }
 }
 
-/** @param came changes, too */
-async function revised(
-  { request, revise }: Submission,
-  came: Map<string, IngestedContext>,
-): Promise<Submission['request']> {
-  const context = came.get(MAIN_CONTEXT);
-  if (revise === undefined || context === undefined) return request;
-  const after = await revise({ request, context });
-  came.set(MAIN_CONTEXT, after.context);
-  return after.request;
+interface Came {
+  readonly name: string;
+  readonly files: IngestedContext;
 }
 
 type Accepted = Omit<NewBuild, 'projectId' | 'scopeId' | 'fingerprint'>;
-type Asked = Pick<Accepted, 'request' | 'retryOf' | 'context' | 'namedContexts'>;
 
 /** What came, without its values. */
 function asStored(request: StoredRequest, { credentials, secrets }: SealedParts): StoredRequest {
@@ -223,39 +235,4 @@ function checkRepeatable({ id, state, request }: StoredBuild, { credentials, sec
     field: secret === undefined ? 'credentials' : 'secrets',
     hint: 'give it again with the retry, or submit the build again',
   });
-}
-
-/** Two requests under one idempotency key are the same when they ask for the same; credentials may have been renewed. */
-function fingerprintOf(
-  { scopeId }: Pick<Principal, 'scopeId'>,
-  { request, retryOf, context, namedContexts = [] }: Asked,
-): string {
-  const { credentialHosts: _, cpus, ...rest } = request;
-  // Canonical JSON has whole numbers only.
-  const asked = cpus === undefined ? rest : { ...rest, cpus: String(cpus) };
-  const others =
-    namedContexts.length === 0
-      ? {}
-      : { named: Object.fromEntries(namedContexts.map(({ name, digest }) => [name, digest])) };
-  const again = retryOf === undefined ? {} : { retryOf };
-  return digestOf(canonicalJson({ scopeId, request: asked, context: context.digest, ...others, ...again }));
-}
-
-/** Of an archive as it is sent: what cannot be compressed grows a little. */
-const mostOf = (maxBytes: number): number => maxBytes + maxBytes / 64 + 1024 * 1024;
-
-/** @throws KilnError LIMIT_EXCEEDED before anything is read */
-function checkLength(sizeBytes: number, maxBytes: number): void {
-  if (sizeBytes <= mostOf(maxBytes)) return;
-  throw new KilnError('LIMIT_EXCEEDED', `the context is larger than ${maxBytes} bytes`, { field: 'context' });
-}
-
-/** However little an archive unpacks to, no more than what it may unpack to is read. */
-async function* bounded(source: Bytes, maxBytes: number): Bytes {
-  let seen = 0;
-  for await (const chunk of source) {
-    seen += chunk.byteLength;
-    checkLength(seen, maxBytes);
-    yield chunk;
-  }
 }

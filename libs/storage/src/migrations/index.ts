@@ -32,6 +32,7 @@ import { branchStatistics } from './0031-branch-statistics.ts';
 import { publicBadges } from './0032-public-badges.ts';
 import { sentBlobs } from './0033-sent-blobs.ts';
 import { webhookRotation } from './0034-webhook-rotation.ts';
+import { contextKept } from './0035-context-kept.ts';
 import { imageSteps } from './0039-image-steps.ts';
 
 export interface Migration {
@@ -77,5 +78,6 @@ export const migrations: readonly Migration[] = [
   publicBadges,
   sentBlobs,
   webhookRotation,
+  contextKept,
   imageSteps,
 ];
