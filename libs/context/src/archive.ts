@@ -3,6 +3,8 @@ import { type Extract, extract } from 'tar-stream';
 import { decompress } from './decompress.ts';
 
 const BLOCK_BYTES = 512;
+/** Of a file, on average. */
+const ATTRIBUTE_BYTES = 1_024;
 
 /** latin1 keeps a header's names byte by byte; archives older than ustar have no mark of their format. */
 const parserOptions = { highWaterMark: 64 * 1024, filenameEncoding: 'latin1', allowUnknownFormat: true };
@@ -19,6 +21,32 @@ export function tooLarge(what: string): KilnError {
   return new KilnError('LIMIT_EXCEEDED', `the context has more than ${what}`, {
     hint: 'leave out with .dockerignore what the build does not need (.git, node_modules, build output)',
   });
+}
+
+/** Of attributes that stand before one file: what is taken apart in one go. */
+const MAX_ATTRIBUTE_BYTES = 128 * 1024;
+
+/**
+ * tar-stream takes PAX records apart in one go, 4 MiB in seconds, before there is a file; and has no option for less.
+ * @param mostBytes of all of them
+ */
+function boundAttributes(parser: Extract, mostBytes: number): void {
+  const decode: unknown = Reflect.get(parser, '_decodeLongHeader');
+  if (typeof decode !== 'function') throw new KilnError('INTERNAL', 'the tar parser is another one');
+  let seen = 0;
+  const bounded = (bytes: Uint8Array): void => {
+    seen += bytes.byteLength;
+    if (bytes.byteLength > MAX_ATTRIBUTE_BYTES) throw tooLarge(`${MAX_ATTRIBUTE_BYTES} bytes of attributes of a file`);
+    if (seen > mostBytes) throw tooLarge(`${mostBytes} bytes of attributes`);
+    Reflect.apply(decode, parser, [bytes]);
+  };
+  Reflect.set(parser, '_decodeLongHeader', bounded);
+}
+
+export interface ArchiveLimits {
+  readonly maxBytes: number;
+  readonly maxFiles: number;
+  readonly mayLackEnd?: boolean | undefined;
 }
 
 /** tar-stream's types leave out that a file can be iterated. */
@@ -63,13 +91,14 @@ export class Archive {
   /** @param mayLackEnd docker's client leaves the last file's padding and the end out where it has put a Dockerfile in */
   constructor(
     source: Bytes,
-    { maxBytes, mayLackEnd = false }: { readonly maxBytes: number; readonly mayLackEnd?: boolean | undefined },
+    { maxBytes, maxFiles, mayLackEnd = false }: ArchiveLimits,
     signal: AbortSignal | undefined,
   ) {
     this.#source = source;
     this.#maxBytes = maxBytes;
     this.#mayLackEnd = mayLackEnd;
     this.#signal = signal;
+    boundAttributes(this.#parser, maxFiles * ATTRIBUTE_BYTES);
   }
 
   /** As sent, compressed or not. */

@@ -224,6 +224,27 @@ describe('ingestTar', () => {
     );
   });
 
+  it('takes apart no more of what stands before files than files have', async () => {
+    const comment = tarOf({ name: 'a', text: '', pax: { comment: 'x'.repeat(200_000) } });
+    await expect(ingest(await comment)).rejects.toThrow(refused('LIMIT_EXCEEDED', '131072 bytes of attributes'));
+    const [header, end] = [await tarOf({ name: 'a', text: '', pax: { comment: 'x'.repeat(50_000) } }), 1024];
+    const many = Buffer.concat(Array.from({ length: 30 }, () => header.subarray(0, -end)));
+    const few = { ...limits, maxFiles: 1_000 };
+    await expect(ingestTar(single(many), new MemoryContentStore(), few)).rejects.toThrow(
+      refused('LIMIT_EXCEEDED', `${1_000 * 1_024} bytes of attributes`),
+    );
+  });
+
+  it('counts files that replace each other, too', async () => {
+    const same = Array.from({ length: 7 }, () => ({ name: 'a', text: 'x' }));
+    const few = { ...limits, maxFiles: 3 };
+    await expect(ingestTar(single(await tarOf(...same)), new MemoryContentStore(), few)).rejects.toThrow(
+      refused('LIMIT_EXCEEDED', 'more than 3 files'),
+    );
+    const twice = await tarOf(...same.slice(0, 6));
+    expect(pathsOf(await ingestTar(single(twice), new MemoryContentStore(), few))).toEqual(['a']);
+  });
+
   it('lets no name out of the context, whatever an archive says', async () => {
     const part = fc.constantFrom('a', 'b', '..', '.', '', '...', 'a..', '\\', 'é');
     const name = fc.array(part, { minLength: 1, maxLength: 4 }).map((parts) => parts.join('/') || '.');

@@ -29,6 +29,8 @@ export interface IngestedContext {
 /** Files up to this size are held in memory, so that many of them can be stored at once: 16 MiB at most. */
 const SMALL_BYTES = 1024 * 1024;
 const WIDTH = 16;
+/** An archive may have files anew that it had before, as often on average. */
+const MAX_TIMES = 2;
 
 interface Slot {
   entry: TreeEntry;
@@ -43,6 +45,7 @@ class Ingest {
   readonly #store: ContentStore;
   readonly #limits: ContextLimits;
   readonly #signal: AbortSignal | undefined;
+  #seen = 0;
 
   constructor(store: ContentStore, limits: ContextLimits, signal: AbortSignal | undefined) {
     this.#store = store;
@@ -51,6 +54,7 @@ class Ingest {
   }
 
   async add(header: unknown, bytes: Bytes): Promise<void> {
+    if (++this.#seen > this.#limits.maxFiles * MAX_TIMES) throw tooLarge(`${this.#limits.maxFiles} files`);
     const found = readHeader(header, this.#limits.maxPathBytes);
     if (found.path === '') {
       if (found.type !== 'dir') throw invalidEntry('.', 'is the context itself, and no directory');
