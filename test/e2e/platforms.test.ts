@@ -278,6 +278,18 @@ describe('a builder of another architecture', () => {
     expect(stderr).toContain('> 3 | RUN echo on');
   });
 
+  it('runs images of that architecture, whose output and exit code come back', async () => {
+    const dir = await context('FROM boxes:1\nRUN uname -m > /machine\nCMD cat /machine; uname -m >&2; exit 4\n');
+    await farm.build(dir, '--platform', 'linux/amd64,linux/arm64', '-t', 'run');
+    const { code, stdout, stderr } = await farm.cli(['run', '--platform', 'linux/arm64', 'run']).ended;
+    expect({ code, stdout, stderr }).toEqual({ code: 4, stdout: 'aarch64\n', stderr: 'aarch64\n' });
+    const [{ id } = { id: '' }] = await farm.db.query(
+      z.object({ id: z.string() }),
+      "SELECT id FROM builds WHERE request->>'reference' = 'run' AND parent_id IS NULL",
+    );
+    expect(await parts(id)).toEqual([{ owner: 'arm', part_platform: 'linux/arm64', state: 'failed' }]);
+  });
+
   it('makes progress where every builder has one slot and needs the other', async () => {
     await farm.stopBuilder('one', 'SIGTERM');
     await farm.startBuilder('one', { KILN_BUILDER_CONCURRENCY: '1', KILN_EMULATION: 'off' });

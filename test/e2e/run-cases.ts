@@ -145,6 +145,24 @@ export function describeRuns(the: () => Farm): void {
       await expect(ran('acme/pr:1', { pull: 'never' })).rejects.toThrow('there is no image');
     });
 
+    it('has layers that the farm has dropped from where they were pushed to, else says what to do', async () => {
+      const name = `${farm.registry.host}/acme/run:1`;
+      const context = await farm.folder();
+      await write(context, { Dockerfile: 'FROM box:1\nRUN echo dropped > /file\nCMD cat /file\n' });
+      const drop = async (image: string): Promise<void> => {
+        await using client = new KilnClient({ baseUrl: farm.url, token: farm.token });
+        const { history } = (await client.images.image(image)).content.variants[0] ?? { history: [] };
+        await farm.content.remove(new Set(history.flatMap(({ layer }) => layer?.descriptor.digest ?? []).slice(1)));
+      };
+      await farm.build(context, '-t', name, '--push');
+      await drop(name);
+      expect(await ran(name)).toMatchObject({ code: 0, out: 'dropped\n' });
+      await write(context, { Dockerfile: 'FROM box:1\nRUN echo lost > /file\nCMD cat /file\n' });
+      await farm.build(context, '-t', 'acme/lost:1');
+      await drop('acme/lost:1');
+      expect((await ran('acme/lost:1')).message).toContain('the farm has dropped layers of the image');
+    });
+
     it('ends with Ctrl-C', async () => {
       const running = farm.cli(['run', 'acme/run:1', 'echo begun; exec sleep 4242']);
       await until(() => running.seen().includes('begun'));

@@ -92,9 +92,13 @@ async function pushedTo(lost: readonly Descriptor[], job: BuildJobInput): Promis
   );
   const found = [...(names[0] ?? [])].find((name) => names.every((each) => each.has(name)));
   if (found !== undefined) return found;
-  throw new KilnError('BLOB_MISSING', `the farm has dropped ${lost.length} layers of the image since it was built`, {
-    hint: 'build it again, which costs what is not cached; -o type=image keeps it',
-  });
+  throw new KilnError(
+    'BLOB_MISSING',
+    `the farm has dropped layers of the image since it was built: ${digests.join(', ')}`,
+    {
+      hint: 'build it again, which costs what is not cached; -o type=image keeps it',
+    },
+  );
 }
 
 /** Who asks for no platform takes what there is, the farm's own first. */
