@@ -148,6 +148,7 @@ describe('an image', () => {
         ['get', `/v1/images/${image}/changes?with=${image}`],
         ['post', `/v1/images/${image}/tag`, { name: 'acme/stolen:1' }],
         ['post', `/v1/images/${image}/push`, names],
+        ['post', `/v1/images/${image}/run`, { pull: 'never' }],
         ['delete', `/v1/images/${image}`],
         ['get', `/v1.41/images/${each}/json`],
         ['get', `/v1.41/images/${each}/history`],

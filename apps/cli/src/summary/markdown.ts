@@ -46,7 +46,8 @@ function head({ build, explanation }: BuildStory): string {
     startedAt === null || finishedAt === null
       ? ''
       : ` in ${shortDuration(Date.parse(finishedAt) - Date.parse(startedAt))}`;
-  const title = `### ${heads[state]}${name === '' ? '' : ` ${code(name)}`}${took}`;
+  const done = request.call === 'run' && state === 'succeeded' ? '✅ Ran' : heads[state];
+  const title = `### ${done}${name === '' ? '' : ` ${code(name)}`}${took}`;
   const { steps, savedMs, spentMs } = explanation;
   const hits = steps.filter((step) => step.state === 'hit').length;
   const joined = result?.steps.joined ?? 0;
