@@ -407,22 +407,56 @@ describe('the queue', () => {
 });
 
 describe('docker’s client', () => {
-  it('is answered by the status that a daemon has: libraries take no other', async () => {
-    const asked = fetch(`${farm.url}/v1.41/build?t=the-daemons:1`, {
+  const build = async () => {
+    const answer = await fetch(`${farm.url}/v1.41/build?t=the-daemons:1`, {
       method: 'POST',
       headers: { authorization: `Bearer ${farm.tokens.mine}`, 'content-type': 'application/x-tar' },
       body: Uint8Array.from(await smallTar()),
     });
-    await vi.waitFor(async () => {
-      const [build] = await farm.db.query(
-        z.object({ id: z.string() }),
-        "SELECT id FROM builds WHERE request->'tags'->>0 LIKE '%the-daemons:1'",
-      );
-      await cancel(build?.id ?? 'none').expect(202);
-    });
-    const answer = await asked;
-    expect(await answer.text()).toContain('the build was cancelled');
+    return { answer, id: answer.headers.get('x-kiln-build') ?? 'none' };
+  };
+
+  it('is answered while its build is queued, by the status that a daemon has: libraries take no other', async () => {
+    const { answer, id } = await build();
     expect(answer.status).toBe(200);
+    await cancel(id).expect(202);
+    expect(await answer.text()).toMatch(/^\r\n\{"errorDetail":.*the build was cancelled/);
+    const wrong = await fetch(`${farm.url}/v1.41/build?t=UPPER`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${farm.tokens.mine}` },
+    });
+    expect([wrong.status, await wrong.json()]).toEqual([400, { message: expect.stringContaining('tags') as unknown }]);
+  });
+
+  it('is told all that a step wrote before its turn', async () => {
+    const { answer, id } = await build();
+    const claim = await claimed(farm, id);
+    const [one, two] = [digestOf('one'), digestOf('two')];
+    const instructions = [one, two].map((step, line) => ({ line, text: `RUN ${line}`, stage: 0, vertex: step }));
+    const pieces = Array.from({ length: 6 }, (_, n) => `${n}${'.'.repeat(1e6)}\n`);
+    const atMs = 1;
+    await farm.ledger.append(claim, [
+      { type: 'planned', atMs, vertices: [], instructions },
+      ...[one, two].map((step) => ({ type: 'vertexStarted' as const, atMs, vertex: step })),
+    ]);
+    for (const text of pieces)
+      await farm.ledger.append(claim, [{ type: 'log', atMs, vertex: two, stream: 1, text }, log('of another\n')]);
+    await farm.ledger.append(
+      claim,
+      [one, two].flatMap((step, instruction) => [
+        { type: 'vertexDone' as const, atMs, vertex: step, outcome: 'run' as const, durationMs: 1 },
+        { type: 'intermediate' as const, atMs, instruction, id: step },
+      ]),
+    );
+    await farm.ledger.finish(claim, cancelled);
+    const said = (await answer.text())
+      .split('\r\n')
+      .filter((line) => line !== '')
+      .map((line) => z.object({ stream: z.string().default('') }).parse(JSON.parse(line)).stream)
+      .join('');
+    expect(said.match(/^\d(?=\.)/gm)?.join('')).toBe('012345');
+    expect(said).not.toContain('of another');
+    expect(said).toMatch(/\nRemoving intermediate container \w+\n ---> \w+\n$/);
   });
 
   it('pushes with -a all tags of a repository, however many images have them', async () => {
