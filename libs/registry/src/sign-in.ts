@@ -13,6 +13,6 @@ export async function signIn(
   // Of no repository: a token for nothing says who somebody is.
   const endpoint: Endpoint = registryEndpoint({ registry, repository: '' }, plainHttp);
   const call = { endpoint, method: 'GET', target: new URL('/v2/', endpoint.origin), scopes: [], signal } as const;
-  const reply = await requests.ask(call, { subject: `the account`, kind: 'token', expect: [200] });
+  const reply = await requests.ask(call, { subject: 'the account', kind: 'token', expect: [200] });
   await reply.body.dump();
 }

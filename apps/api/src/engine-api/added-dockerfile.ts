@@ -31,15 +31,13 @@ export async function withoutAddedDockerfile(
   const ignore = entries.find(({ path }) => path === IGNORE);
   if (added?.mode !== ADDED_MODE || !isOwnFile(added, entries) || !isOwnFile(ignore, entries))
     return { request, context };
-  const [dockerfileText, ignored] = await Promise.all(
-    [added, ignore].map(async ({ digest }) =>
-      (await collect(content.get(digest, signal), TEXT_LIMIT_BYTES)).toString(),
-    ),
-  );
-  const line = `\n${name}\n`;
-  if (dockerfileText === undefined || ignored?.endsWith(line) !== true || dockerfileText.includes('\0'))
-    return { request, context };
-  const before = await content.put(single(Buffer.from(ignored.slice(0, -line.length))), undefined, signal);
+  const read = ({ digest }: { readonly digest: Digest }): Promise<Buffer> =>
+    collect(content.get(digest, signal), TEXT_LIMIT_BYTES);
+  const dockerfileText = (await read(added)).toString();
+  const ignored = await read(ignore);
+  const line = Buffer.from(`\n${name}\n`);
+  if (!ignored.subarray(-line.length).equals(line) || dockerfileText.includes('\0')) return { request, context };
+  const before = await content.put(single(ignored.subarray(0, -line.length)), undefined, signal);
   const kept = entries
     .filter((entry) => entry !== added)
     .map((entry) => (entry === ignore ? { ...entry, size: before.sizeBytes, digest: before.digest } : entry));

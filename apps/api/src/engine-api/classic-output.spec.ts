@@ -193,6 +193,12 @@ describe('a build as docker build prints it', () => {
     expect(text).toMatch(/x\nRemoving intermediate container X\n ---> .*\nStep 7\/7/);
   });
 
+  it('tells the step in turn at once, however much of others waits', () => {
+    const pieces = Array.from({ length: 6 }, () => log('b', 'x'.repeat(1e6)));
+    const text = said([planned, image(1, 'box'), started('b'), ...pieces, started('a'), log('a', 'of a\n')]);
+    expect(text).toMatch(/Running in X\nof a\n$/);
+  });
+
   it('tells all of a step that failed before its turn', () => {
     const failure = { code: 'STEP_FAILED', message: 'x', vertex: v('b'), exitCode: 1 };
     const pieces = Array.from({ length: 6 }, (_, n) => log('b', `${n}:${'x'.repeat(1e6)}\n`));

@@ -25,7 +25,9 @@ export async function planAsked(asked: FilesAsked, around: BuildSurroundings, si
   const { cwd, environment, nowMs } = around;
   const named = asked.files.length > 0 ? asked.files : filesOf(environment);
   const files: BakeFile[] = [];
-  for (const name of named.length > 0 ? named : defaultFiles) {
+  for (const given of named.length > 0 ? named : defaultFiles) {
+    // Of here, as all are.
+    const name = given.replace(/^cwd:\/\//, '');
     const text = name === '-' ? await readInput(around) : readText(resolve(cwd, name), name, named.length > 0);
     if (text !== undefined) files.push({ name, text });
   }
