@@ -66,8 +66,12 @@ export class RegistrySignIn {
 
 /** As whoever asks has to see it: what a build is denied is its failure, and a login that is denied is none. */
 function refusal(thrown: unknown): unknown {
-  if (!isKilnError(thrown, 'REGISTRY_DENIED')) return thrown;
-  const { message, hint, cause } = thrown;
+  if (!isKilnError(thrown, 'REGISTRY_DENIED', 'REGISTRY_UNREACHABLE')) return thrown;
+  const { code, message, hint, cause } = thrown;
+  if (code === 'REGISTRY_UNREACHABLE') {
+    const check = 'check that the name is right, and the network of the farm’s API';
+    return new KilnError(code, message, { hint: check, cause: thrown });
+  }
   return cause instanceof ConnectFailure
     ? new KilnError('PERMISSION_DENIED', message, { hint, cause: thrown })
     : new KilnError('UNAUTHENTICATED', message, { cause: thrown });
