@@ -7,7 +7,7 @@ import { bytes, short } from './format.ts';
 import { Compared } from './image-changes.tsx';
 import { Layers } from './image-layers.tsx';
 import { familiar } from './image-names.ts';
-import { Copy, Failure, Loading, Time } from './parts.tsx';
+import { Copy, Fact, Failure, Loading, Time } from './parts.tsx';
 
 /** One image: what it is called, what it is made of, and what is not the same in another. */
 export default function ImagePage({ digest, me }: { readonly digest: string; readonly me: MeView }) {
@@ -66,15 +66,6 @@ function ImageHeader({ image, me }: { readonly image: ImageDetail; readonly me: 
         </p>
       )}
     </header>
-  );
-}
-
-function Fact({ name, value }: { readonly name: string; readonly value: React.ReactNode }) {
-  return (
-    <div>
-      <dt>{name}</dt>
-      <dd>{value}</dd>
-    </div>
   );
 }
 

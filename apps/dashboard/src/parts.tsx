@@ -1,4 +1,4 @@
-import { useEffect, useState } from 'react';
+import { type ReactNode, useEffect, useState } from 'react';
 import type { BuildState, StepCounts, StepState } from '#protocol';
 import { isKilnError, messageOf } from '#std';
 import { ago } from './format.ts';
@@ -120,5 +120,15 @@ export function Loading() {
     <p className="quiet loading" role="status">
       Loading …
     </p>
+  );
+}
+
+/** One thing that is known, under its name; of a list of such (`dl`). */
+export function Fact({ name, value }: { readonly name: string; readonly value: ReactNode }) {
+  return (
+    <div>
+      <dt>{name}</dt>
+      <dd>{value}</dd>
+    </div>
   );
 }

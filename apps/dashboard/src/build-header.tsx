@@ -1,0 +1,114 @@
+import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { Link, useLocation } from 'wouter';
+import type { BuildView, ContainerRun, MeView } from '#protocol';
+import { buildName } from './build-name.ts';
+import { tookText } from './builds-page.tsx';
+import { farm } from './farm.ts';
+import { bytes, duration, short } from './format.ts';
+import { Copy, Fact, Failure, State, StepsBar, Time } from './parts.tsx';
+
+export const hasEnded = ({ state }: BuildView): boolean => state !== 'queued' && state !== 'running';
+
+/** What a build is of, how it went, and what can be done with it. */
+export function BuildHeader({
+  build,
+  nowMs,
+  me,
+}: {
+  readonly build: BuildView;
+  readonly nowMs: number;
+  readonly me: MeView;
+}) {
+  const { request, result } = build;
+  const { branch, commit, author, message, url } = request.source;
+  // What is pushed or run has neither steps nor files.
+  const isBuild = request.call !== 'push' && request.call !== 'run';
+  return (
+    <header className="build-header">
+      <div className="heading">
+        <h1>{buildName(request)}</h1>
+        <State of={build.state} />
+        <Actions build={build} me={me} />
+      </div>
+      {message !== undefined && <p>{message}</p>}
+      <dl className="facts">
+        <Fact name="Build" value={<Copy text={build.id} label="the build’s id" />} />
+        <Fact name="Branch" value={branch ?? `scope ${build.scope}`} />
+        {commit !== undefined && (
+          <Fact name="Commit" value={<Copy text={commit} shown={commit.slice(0, 10)} label="the commit" />} />
+        )}
+        {author !== undefined && <Fact name="Author" value={author} />}
+        <Fact name="Begun" value={<Time at={build.createdAt} />} />
+        <Fact name="Took" value={tookText(build, nowMs) || '–'} />
+        {isBuild && result !== null && <Fact name="Saved" value={duration(result.savedMs)} />}
+        {isBuild && result !== null && (
+          <Fact
+            name="Steps"
+            value={
+              <>
+                {result.steps.hit} of {result.steps.total} from the cache <StepsBar steps={result.steps} />
+              </>
+            }
+          />
+        )}
+        {result?.digest !== undefined && (
+          <Fact
+            name="Image"
+            value={
+              <>
+                <Copy text={result.digest} shown={`sha256:${short(result.digest)}…`} label="the digest" />{' '}
+                {request.tags.length > 0 && <Link href={`/images/${result.digest}`}>layers</Link>}
+              </>
+            }
+          />
+        )}
+        {request.run !== undefined && <Fact name="Command" value={<code>{commandOf(request.run)}</code>} />}
+        {isBuild && <Fact name="Context" value={`${build.context.files} files, ${bytes(build.context.sizeBytes)}`} />}
+        {request.call !== 'run' && result !== null && <Fact name="Pushed" value={bytes(result.bytes.pushed)} />}
+        {build.retryOf !== undefined && (
+          <Fact name="Repeats" value={<Link href={`/b/${build.retryOf}`}>{build.retryOf}</Link>} />
+        )}
+        {url !== undefined && (
+          <Fact
+            name="Job"
+            value={
+              <a href={url} rel="noreferrer">
+                {new URL(url).host}
+              </a>
+            }
+          />
+        )}
+      </dl>
+    </header>
+  );
+}
+
+/** As it was written behind the image. */
+function commandOf({ entrypoint = [], command }: ContainerRun): string {
+  return [...entrypoint, ...command].join(' ') || 'what the image says';
+}
+
+function Actions({ build, me }: { readonly build: BuildView; readonly me: MeView }) {
+  const queries = useQueryClient();
+  const [, go] = useLocation();
+  const cancel = useMutation({
+    mutationFn: () => farm.cancel(build.id),
+    onSettled: () => queries.invalidateQueries({ queryKey: ['build', build.id] }),
+  });
+  const retry = useMutation({
+    mutationFn: () => farm.retry(build.id, {}, { idempotencyKey: crypto.randomUUID() }),
+    onSuccess: ({ id }) => go(`/b/${id}`),
+  });
+  if (!me.permissions.includes('build')) return null;
+  const { mutate, isPending, error, word } = hasEnded(build)
+    ? { ...retry, word: 'Retry' }
+    : { ...cancel, word: 'Cancel' };
+  return (
+    <span className="actions">
+      <button type="button" onClick={() => mutate()} disabled={isPending}>
+        {word}
+      </button>
+      {error !== null && <Failure error={error} />}
+    </span>
+  );
+}
