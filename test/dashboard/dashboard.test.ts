@@ -8,8 +8,20 @@ import { expectAccessible, shoot, startBrowser } from './browser.ts';
 import { describeSettingsForms } from './settings-forms.ts';
 
 const MAX_FIRST_LOAD_BYTES = 200_000;
+const LONG = process.env['KILN_TEST_LENGTH'] === 'long';
 /** Of about 100 bytes. */
-const BIG_LINES = process.env['KILN_TEST_LENGTH'] === 'long' ? 1_000_000 : 60_000;
+const BIG_LINES = LONG ? 1_000_000 : 60_000;
+/** Screens on which every page is looked at. */
+const looks = [
+  [2560, 1440, 'light'],
+  [360, 740, 'dark'],
+  ...(LONG
+    ? ([
+        [2560, 1440, 'dark'],
+        [360, 740, 'light'],
+      ] as const)
+    : []),
+] as const;
 
 let farm: EmbeddedFarm;
 let browser: Browser;
@@ -300,6 +312,19 @@ describe('the other pages', () => {
   });
 });
 
+describe('the cache', () => {
+  it('tells of all the days that were asked for', async () => {
+    const limits = new Set<string | null>();
+    page.on('request', (asked) => {
+      const { searchParams } = new URL(asked.url());
+      if (searchParams.get('by') === 'day') limits.add(searchParams.get('limit'));
+    });
+    await page.goto(`${url}/cache?days=30`);
+    await page.getByRole('region', { name: 'By day' }).waitFor();
+    expect([...limits]).toEqual(['30']);
+  });
+});
+
 describe('webhooks', () => {
   it('are made, with the fault at the field, switched off and removed', async () => {
     await page.goto(`${url}/settings/webhooks`);
@@ -342,28 +367,32 @@ describe('members', () => {
 });
 
 describe('however it is seen', () => {
-  it('is dark where that is wanted, and on 360 pixels', async () => {
-    await page.emulateMedia({ colorScheme: 'dark' });
-    await page.setViewportSize({ width: 360, height: 740 });
-    for (const [path, name] of [
-      ['/', 'builds'],
-      ['/cache', 'cache'],
-      ['/images', 'images'],
-    ] as const) {
+  it('is light or dark, on 360 pixels and on 2560', async () => {
+    await page.goto(`${url}/images?name=acme/web`);
+    const row = page.getByRole('row').filter({ hasText: 'acme/web:3' });
+    const image = await row.locator('a[href^="/images/sha256"]').getAttribute('href');
+    const build = await row.locator('a[href^="/b/"]').getAttribute('href');
+    const shown = {
+      builds: '/',
+      build: `${build}?step=3`,
+      cache: '/cache',
+      images: '/images',
+      image,
+      farm: '/farm',
+      tokens: '/settings/tokens',
+    };
+    for (const [name, path] of Object.entries(shown)) {
       await page.goto(`${url}${path}`);
-      await page.getByRole('table').first().waitFor();
-      expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(360);
+      await page.getByRole('region').first().waitFor();
+      for (const [width, height, colorScheme] of looks) {
+        await page.emulateMedia({ colorScheme });
+        await page.setViewportSize({ width, height });
+        expect([name, await page.evaluate('document.documentElement.scrollWidth')]).toEqual([name, width]);
+        await shoot(page, `${name}-${width}-${colorScheme}`);
+      }
       await expectAccessible(page);
-      await shoot(page, `${name}-360-dark`);
     }
-    await page.goto(`${url}/`);
-    await page.getByRole('link', { name: 'acme/web:3' }).click();
-    await page.getByRole('region', { name: 'Steps' }).waitFor();
-    expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(360);
-    await shoot(page, 'build-360-dark');
     await page.setViewportSize({ width: 1280, height: 800 });
-    await expectAccessible(page);
-    await shoot(page, 'build-dark');
   });
 
   it('is used by the keyboard alone', async () => {

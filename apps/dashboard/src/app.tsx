@@ -76,6 +76,8 @@ function Pages({ me }: { readonly me: MeView }) {
 function Frame({ me, children }: { readonly me: MeView; readonly children: ReactNode }) {
   const [location] = useLocation();
   const queries = useQueryClient();
+  // Forms and short tables are easier to read narrow.
+  const roomy = !/^\/(?:farm|settings)/.test(location);
   const leave = async (): Promise<void> => {
     await signOut();
     queries.clear();
@@ -109,7 +111,7 @@ function Frame({ me, children }: { readonly me: MeView; readonly children: React
           Sign out
         </button>
       </header>
-      <main id="main" tabIndex={-1}>
+      <main id="main" tabIndex={-1} className={roomy ? 'roomy' : undefined}>
         {children}
       </main>
     </>

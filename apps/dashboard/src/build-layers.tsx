@@ -40,7 +40,7 @@ export default function BuildLayers({ build, digest, steps }: BuildLayersProps) 
         )}
       </p>
       <div className="scroll" tabIndex={0} role="region" aria-label="Layers by step">
-        <table>
+        <table className="cards">
           <thead>
             <tr>
               <th scope="col">Step</th>
@@ -57,7 +57,7 @@ export default function BuildLayers({ build, digest, steps }: BuildLayersProps) 
               const step = ofBase ? undefined : madeBy(createdBy, steps);
               return (
                 <tr key={`${descriptor.digest} ${at}`}>
-                  <td>
+                  <td className="place">
                     {step === undefined ? (
                       <span className="quiet">{ofBase ? 'base' : ''}</span>
                     ) : (

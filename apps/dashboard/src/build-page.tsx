@@ -36,12 +36,14 @@ export default function BuildPage({ id, me }: { readonly id: string; readonly me
       <BuildHeader build={build.data} nowMs={nowMs} me={me} />
       {build.data.failure !== null && <BuildFailed failure={build.data.failure} />}
       {steps.isError && <Failure error={steps.error} retry={() => void steps.refetch()} />}
-      {steps.data !== undefined && <BuildSteps id={id} steps={steps.data} nowMs={nowMs} />}
-      {image !== undefined && steps.data !== undefined && (
-        <Suspense fallback={<Loading />}>
-          <BuildLayers build={build.data} digest={image} steps={steps.data} />
-        </Suspense>
-      )}
+      <div className="made">
+        {steps.data !== undefined && <BuildSteps id={id} steps={steps.data} nowMs={nowMs} />}
+        {image !== undefined && steps.data !== undefined && (
+          <Suspense fallback={<Loading />}>
+            <BuildLayers build={build.data} digest={image} steps={steps.data} />
+          </Suspense>
+        )}
+      </div>
       <Suspense fallback={<Loading />}>
         <LogView id={id} steps={steps.data ?? []} />
       </Suspense>

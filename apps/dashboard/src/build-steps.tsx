@@ -108,7 +108,7 @@ function StepDetail({ step: { hit, cause, compared, miss, line } }: { readonly s
           <Time at={compared.createdAt} />.
         </p>
       )}
-      {line > 0 && <p className="quiet">Line {line} of the Dockerfile. Its log is below.</p>}
+      {line > 0 && <p className="quiet">Line {line} of the Dockerfile; the log has what it said.</p>}
     </div>
   );
 }

@@ -134,7 +134,7 @@ function BuildTable({ builds }: { readonly builds: readonly BuildView[] }) {
   const nowMs = useNow(1_000, live);
   return (
     <div className="scroll" tabIndex={0} role="region" aria-label="Builds">
-      <table className="builds">
+      <table className="builds cards">
         <thead>
           <tr>
             <th scope="col">Status</th>
@@ -179,8 +179,12 @@ function BuildRow({ build, nowMs }: { readonly build: BuildView; readonly nowMs:
         {commit !== undefined && <code className="quiet"> {short(commit).slice(0, 7)}</code>}
       </td>
       <td>{result !== null && result.steps.total > 0 && <StepsBar steps={result.steps} />}</td>
-      <td className="number">{tookText(build, nowMs)}</td>
-      <td className="number">{result !== null && result.savedMs > 0 ? duration(result.savedMs) : ''}</td>
+      <td className="number" data-word="took">
+        {tookText(build, nowMs)}
+      </td>
+      <td className="number" data-word="saved">
+        {result !== null && result.savedMs > 0 ? duration(result.savedMs) : ''}
+      </td>
       <td className="number">
         <Time at={createdAt} />
       </td>

@@ -29,10 +29,11 @@ const causes: Readonly<Record<string, string>> = {
   unknown: 'not known',
 };
 const spans = ['7', '30', '90'];
+const MOST_GROUPS = 15;
 
 function useStatistics(days: number, by: StatisticsBy, limit: number) {
   return useQuery({
-    queryKey: ['statistics', days, by],
+    queryKey: ['statistics', days, by, limit],
     queryFn: ({ signal }) => farm.cacheStatistics({ days, by, limit }, signal),
     placeholderData: (before) => before,
   });
@@ -75,11 +76,13 @@ export default function CachePage() {
           </Suspense>
         </>
       )}
-      <Groups title="What missed most" by="step" days={days} />
-      <Groups title="Why" by="cause" days={days} />
-      <Groups title="By branch" by="branch" days={days} />
-      <Groups title="By scope" by="scope" days={days} />
-      <Groups title="By day" by="day" days={days} />
+      <div className="columns">
+        <Groups title="What missed most" by="step" days={days} />
+        <Groups title="Why" by="cause" days={days} />
+        <Groups title="By branch" by="branch" days={days} />
+        <Groups title="By scope" by="scope" days={days} />
+        <Groups title="By day" by="day" days={days} />
+      </div>
       {usage.data !== undefined && (
         <p className="quiet">
           The cache holds {bytes(usage.data.cacheBytes)} of {bytes(usage.data.quotaBytes)}; <code>kiln cache du</code>{' '}
@@ -123,14 +126,14 @@ function buildsOf(by: StatisticsBy, name: string, since: string): string {
 const dayAfter = (day: string): string => new Date(Date.parse(day) + 86_400_000).toISOString().slice(0, 10);
 
 function Groups({ title, by, days }: { readonly title: string; readonly by: StatisticsBy; readonly days: number }) {
-  const { data, error } = useStatistics(days, by, 15);
+  const { data, error } = useStatistics(days, by, by === 'day' ? days : MOST_GROUPS);
   if (error !== null) return <Failure error={error} />;
   if (data === undefined || data.groups.length === 0) return null;
   return (
     <section>
       <h2>{title}</h2>
       <div className="scroll" tabIndex={0} role="region" aria-label={title}>
-        <table>
+        <table className="cards">
           <thead>
             <tr>
               <th scope="col">{by}</th>
@@ -154,10 +157,18 @@ function Groups({ title, by, days }: { readonly title: string; readonly by: Stat
                 <td className="wide">
                   <Link href={buildsOf(by, group.name, data.since)}>{wordOf(by, group.name)}</Link>
                 </td>
-                <td className="number">{by === 'cause' ? '–' : percent(hitRatio(group))}</td>
-                <td className="number">{group.misses}</td>
-                <td className="number">{duration(group.spentMs)}</td>
-                <td className="number">{duration(group.savedMs)}</td>
+                <td className="number" data-word="hit ratio">
+                  {by === 'cause' ? '–' : percent(hitRatio(group))}
+                </td>
+                <td className="number" data-word="misses">
+                  {group.misses}
+                </td>
+                <td className="number" data-word="spent">
+                  {duration(group.spentMs)}
+                </td>
+                <td className="number" data-word="saved">
+                  {duration(group.savedMs)}
+                </td>
               </tr>
             ))}
           </tbody>

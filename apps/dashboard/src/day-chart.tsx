@@ -3,6 +3,7 @@ import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 import type { StatisticsGroup } from '#protocol';
 import { duration, hitRatio, percent } from './format.ts';
+import { useScheme } from './use-scheme.ts';
 
 const HEIGHT_PX = 200;
 
@@ -15,6 +16,7 @@ export default function DayChart({
   readonly since: string;
 }) {
   const box = useRef<HTMLDivElement>(null);
+  const scheme = useScheme();
   useEffect(() => {
     const { current } = box;
     if (current === null) return;
@@ -35,7 +37,7 @@ export default function DayChart({
             ...axis,
             scale: 'saved',
             side: 1,
-            size: 70,
+            size: 84,
             grid: { show: false },
             values: (_, values) => values.map((ms) => duration(ms)),
           },
@@ -68,6 +70,6 @@ export default function DayChart({
       sized.disconnect();
       plot.destroy();
     };
-  }, [days, since]);
+  }, [days, since, scheme]);
   return <div ref={box} className="chart" role="img" aria-label="Hit ratio and time saved by day" />;
 }

@@ -31,7 +31,7 @@ export default function FarmPage() {
       )}
       {builders.data !== undefined && builders.data.length > 0 && (
         <div className="scroll" tabIndex={0} role="region" aria-label="Builders">
-          <table>
+          <table className="cards">
             <thead>
               <tr>
                 <th scope="col">Builder</th>
@@ -51,17 +51,21 @@ export default function FarmPage() {
             <tbody>
               {builders.data.map((each) => (
                 <tr key={each.id}>
-                  <td>
+                  <td className="what">
                     <code>{each.id}</code>
                   </td>
                   <td>{each.state}</td>
-                  <td className="number">{each.running}</td>
-                  <td className="number">{each.slots}</td>
+                  <td className="number" data-word="builds">
+                    {each.running}
+                  </td>
+                  <td className="number" data-word="at a time">
+                    {each.slots}
+                  </td>
                   <td>
                     {each.platforms.join(', ')}
                     {each.emulated.length > 0 && <span className="quiet"> emulates {each.emulated.join(', ')}</span>}
                   </td>
-                  <td className="number">
+                  <td className="number" data-word="heard of">
                     <Time at={each.heartbeatAt} />
                   </td>
                 </tr>

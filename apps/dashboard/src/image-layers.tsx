@@ -1,27 +1,33 @@
+import { useRef } from 'react';
 import type { ImageLayers } from '#protocol';
 import { bytes, percent, short } from './format.ts';
 import { useQueryWord } from './query-state.ts';
 import { type Box, treemap } from './treemap.ts';
+import { useWidth } from './use-width.ts';
 
 type Layer = ImageLayers['layers'][number];
 
 /** How large a layer is to whoever runs the image, as far as that is known. */
 const weight = ({ unpacked, sizeBytes }: Layer): number => unpacked?.sizeBytes ?? sizeBytes;
 
-const WIDTH = 1000;
-const HEIGHT = 220;
+const FIRST_WIDTH_PX = 1000;
+const HEIGHT_PX = 220;
+/** Of the drawing's letters. */
+const LETTER_PX = 8;
 /** Of the whole, at least. */
 const SLIVER = 0.012;
 
 /** The layers of an image by their sizes; one that is chosen shows what is in it. */
 export function Layers({ layers }: { readonly layers: readonly Layer[] }) {
   const [chosen, choose] = useQueryWord('layer');
+  const drawn = useRef<HTMLDivElement>(null);
+  const widthPx = useWidth(drawn, FIRST_WIDTH_PX);
   const total = layers.reduce((sum, layer) => sum + weight(layer), 0);
   // The smallest is still to be seen and hit.
   const boxes = treemap(
     layers.map((layer) => Math.max(weight(layer), total * SLIVER)),
-    WIDTH,
-    HEIGHT,
+    widthPx,
+    HEIGHT_PX,
   );
   const at = layers.findIndex(({ diffId }) => short(diffId) === chosen);
   const shown = layers[at];
@@ -35,41 +41,45 @@ export function Layers({ layers }: { readonly layers: readonly Layer[] }) {
           replaces these files. Removing them in the RUN that makes them keeps them out.
         </p>
       )}
-      <svg className="treemap" viewBox={`0 0 ${WIDTH} ${HEIGHT}`} role="group" aria-label="Layers by size">
-        {layers.map((layer, number) => {
-          const box = boxes[number];
-          if (box === undefined || box.width === 0) return null;
-          const hidden = (layer.unpacked?.wastedBytes ?? 0) / Math.max(1, weight(layer));
-          const key = short(layer.diffId);
-          const words = `Layer ${number + 1}, ${bytes(weight(layer))}: ${layer.createdBy}`;
-          const toggle = (): void => choose(chosen === key ? '' : key);
-          return (
-            <g
-              key={`${key} ${number}`}
-              role="button"
-              tabIndex={0}
-              aria-label={words}
-              aria-pressed={chosen === key}
-              className={chosen === key ? 'chosen' : undefined}
-              onClick={toggle}
-              onKeyDown={(event) => {
-                if (event.key !== 'Enter' && event.key !== ' ') return;
-                event.preventDefault();
-                toggle();
-              }}
-            >
-              <title>{words}</title>
-              <rect className="layer" {...inset(box)} />
-              {hidden > 0 && <rect className="wasted" {...inset({ ...box, width: box.width * Math.min(1, hidden) })} />}
-            </g>
-          );
-        })}
-        <g aria-hidden="true">
-          {layers.map((layer, number) => (
-            <Words key={`${layer.diffId} ${number}`} layer={layer} box={boxes[number]} />
-          ))}
-        </g>
-      </svg>
+      <div ref={drawn} className="treemap">
+        <svg width={widthPx} height={HEIGHT_PX} role="group" aria-label="Layers by size">
+          {layers.map((layer, number) => {
+            const box = boxes[number];
+            if (box === undefined || box.width === 0) return null;
+            const hidden = (layer.unpacked?.wastedBytes ?? 0) / Math.max(1, weight(layer));
+            const key = short(layer.diffId);
+            const words = `Layer ${number + 1}, ${bytes(weight(layer))}: ${layer.createdBy}`;
+            const toggle = (): void => choose(chosen === key ? '' : key);
+            return (
+              <g
+                key={`${key} ${number}`}
+                role="button"
+                tabIndex={0}
+                aria-label={words}
+                aria-pressed={chosen === key}
+                className={chosen === key ? 'chosen' : undefined}
+                onClick={toggle}
+                onKeyDown={(event) => {
+                  if (event.key !== 'Enter' && event.key !== ' ') return;
+                  event.preventDefault();
+                  toggle();
+                }}
+              >
+                <title>{words}</title>
+                <rect className="layer" {...inset(box)} />
+                {hidden > 0 && (
+                  <rect className="wasted" {...inset({ ...box, width: box.width * Math.min(1, hidden) })} />
+                )}
+              </g>
+            );
+          })}
+          <g aria-hidden="true">
+            {layers.map((layer, number) => (
+              <Words key={`${layer.diffId} ${number}`} layer={layer} box={boxes[number]} />
+            ))}
+          </g>
+        </svg>
+      </div>
       {shown !== undefined && <LayerFiles layer={shown} number={at + 1} />}
       <LayerTable layers={layers} choose={choose} />
     </>
@@ -100,8 +110,8 @@ function inset({ x, y, width, height }: { x: number; y: number; width: number; h
 
 /** As much of a text as a box has room for. */
 function fitted(text: string, width: number): string {
-  const most = Math.floor((width - 16) / 7);
-  const plain = text.replace(/^RUN \/bin\/sh -c /, 'RUN ').replace(/ # buildkit$/, '');
+  const most = Math.floor((width - 16) / LETTER_PX);
+  const plain = text.replace(/^RUN (?:\|\d+ .*?)?\/bin\/sh -c /, 'RUN ').replace(/ # buildkit$/, '');
   return plain.length > most ? `${plain.slice(0, Math.max(0, most - 1))}…` : plain;
 }
 
@@ -152,7 +162,7 @@ function LayerFiles({ layer, number }: { readonly layer: Layer; readonly number:
 function LayerTable({ layers, choose }: { readonly layers: readonly Layer[]; readonly choose: (key: string) => void }) {
   return (
     <div className="scroll" tabIndex={0} role="region" aria-label="Layers">
-      <table>
+      <table className="cards">
         <thead>
           <tr>
             <th scope="col">Layer</th>
@@ -182,12 +192,18 @@ function LayerTable({ layers, choose }: { readonly layers: readonly Layer[]; rea
               <td className="wide">
                 <code>{createdBy}</code>
               </td>
-              <td className="number">{unpacked?.files.toLocaleString() ?? '–'}</td>
-              <td className="number">{unpacked === null ? '–' : bytes(unpacked.sizeBytes)}</td>
-              <td className="number">
+              <td className="number" data-word="files">
+                {unpacked?.files.toLocaleString() ?? '–'}
+              </td>
+              <td className="number" data-word="on a disk">
+                {unpacked === null ? '–' : bytes(unpacked.sizeBytes)}
+              </td>
+              <td className="number" data-word="hidden">
                 {unpacked === null || unpacked.wastedBytes === 0 ? '–' : bytes(unpacked.wastedBytes)}
               </td>
-              <td className="number">{bytes(sizeBytes)}</td>
+              <td className="number" data-word="to pull">
+                {bytes(sizeBytes)}
+              </td>
             </tr>
           ))}
         </tbody>

@@ -25,10 +25,16 @@ export default function ImagePage({ digest, me }: { readonly digest: string; rea
       {layers.isError && <Failure error={layers.error} retry={() => void layers.refetch()} />}
       {layers.isPending && <Loading />}
       {layers.data !== undefined && <Layers layers={layers.data.layers} />}
-      <h2>History</h2>
-      <History image={image.data} />
-      <h2>Compared with another</h2>
-      <Compared image={image.data} />
+      <div className="beside">
+        <section>
+          <h2>History</h2>
+          <History image={image.data} />
+        </section>
+        <section>
+          <h2>Compared with another</h2>
+          <Compared image={image.data} />
+        </section>
+      </div>
     </article>
   );
 }
@@ -123,7 +129,7 @@ function History({ image }: { readonly image: ImageDetail }) {
   const lines = image.content.variants[0]?.history.toReversed() ?? [];
   return (
     <div className="scroll" tabIndex={0} role="region" aria-label="History">
-      <table>
+      <table className="cards">
         <thead>
           <tr>
             <th scope="col">Image</th>

@@ -84,7 +84,7 @@ function Empty({ filtered }: { readonly filtered: boolean }) {
 function ImageTable({ images }: { readonly images: readonly ImageView[] }) {
   return (
     <div className="scroll" tabIndex={0} role="region" aria-label="Images">
-      <table className="builds">
+      <table className="builds cards">
         <thead>
           <tr>
             <th scope="col">Image</th>

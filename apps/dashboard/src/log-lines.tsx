@@ -66,7 +66,7 @@ export function LogLines({ lines, names, times, follow, setFollow, wanted, line,
       aria-label="Lines of the log"
       onScroll={look}
       onWheel={scrolled}
-      style={{ height: `min(65vh, ${lines.length * LINE_PX + FRAME_PX}px)` }}
+      style={{ height: lines.length * LINE_PX + FRAME_PX }}
     >
       <div style={{ height: rows.heightPx, position: 'relative', overflow: 'clip' }}>
         {lines.slice(rows.first, rows.end).map((each, at) => {

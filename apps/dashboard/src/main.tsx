@@ -6,6 +6,7 @@ import { isKilnError } from '#std';
 import { App } from './app.tsx';
 import { applyTheme } from './theme.ts';
 import './styles.css';
+import './widths.css';
 
 // The page's policy forbids code that is made of text.
 z.config({ jitless: true });

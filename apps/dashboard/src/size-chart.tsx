@@ -3,12 +3,14 @@ import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 import type { ImageView } from '#protocol';
 import { bytes } from './format.ts';
+import { useScheme } from './use-scheme.ts';
 
 const HEIGHT_PX = 160;
 
 /** How large the images of a repository were when they were made; the table has the same in words. */
 export default function SizeChart({ images }: { readonly images: readonly ImageView[] }) {
   const box = useRef<HTMLDivElement>(null);
+  const scheme = useScheme();
   useEffect(() => {
     const { current } = box;
     if (current === null) return;
@@ -44,6 +46,6 @@ export default function SizeChart({ images }: { readonly images: readonly ImageV
       sized.disconnect();
       plot.destroy();
     };
-  }, [images]);
+  }, [images, scheme]);
   return <div ref={box} className="chart" role="img" aria-label="Size of the images by when they were made" />;
 }
