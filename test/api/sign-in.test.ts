@@ -47,6 +47,15 @@ describe('signing in', () => {
     expect([answer.status, answer.headers['set-cookie']]).toEqual([status, undefined]);
   });
 
+  it('is by token alone where the farm has no issuer', async () => {
+    expect((await request(farm.url).get('/v1/session/ways')).body).toEqual({ oidc: null });
+    for (const path of ['/v1/session/oidc', '/v1/session/oidc/callback?code=x&state=y'])
+      expect((await request(farm.url).get(path)).body).toMatchObject({
+        status: 404,
+        hint: expect.stringContaining('ISSUER') as unknown,
+      });
+  });
+
   it('is not for pages of other sites', async () => {
     const asked = () => signIn({ token: farm.tokens.mine });
     for (const [name, value] of [

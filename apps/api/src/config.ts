@@ -1,8 +1,10 @@
 import { z } from 'zod';
 import { parseStoreLocation } from '#content';
+import type { SignInIssuerOptions } from '#identity';
+import { AccessName, Issuer, Label, Role } from '#protocol';
 import { parseAuthorityFile } from '#registry';
 import { commaList, KilnError } from '#std';
-import type { CollectorLimits, TokenLimits } from '#storage';
+import type { CollectorLimits, SignInRules, TokenLimits } from '#storage';
 
 const MIB = 1024 ** 2;
 const GIB = 1024 ** 3;
@@ -56,6 +58,26 @@ export const ApiEnv = z.strictObject({
   KILN_CA_BUNDLE: z.string().startsWith('/').optional(),
   /** private addresses that issuers of id tokens may have: host, host:port, address or CIDR */
   KILN_OIDC_EGRESS_ALLOW: list,
+  /** at which people sign in to the dashboard, as id tokens name it in iss; without it they do with tokens alone */
+  KILN_SIGNIN_OIDC_ISSUER: Issuer.optional(),
+  KILN_SIGNIN_OIDC_CLIENT_ID: z.string().min(1).max(500).optional(),
+  KILN_SIGNIN_OIDC_CLIENT_SECRET: z.string().min(1).max(2_000).optional(),
+  KILN_SIGNIN_OIDC_SCOPES: z
+    .string()
+    .regex(/^(?:\S+ )*openid(?: \S+)*$/, 'scopes with a blank between, openid among them')
+    .default('openid email profile'),
+  /** as the button calls it: the issuer's host where it is not said */
+  KILN_SIGNIN_OIDC_NAME: Label.optional(),
+  /** where people go who name no project */
+  KILN_SIGNIN_OIDC_PROJECT: AccessName.optional(),
+  /** whom the team takes in that did not know them: example.com=viewer, several separated by commas */
+  KILN_SIGNIN_OIDC_ADMIT: z
+    .string()
+    .default('')
+    .transform((text) => commaList(text).map((each) => each.split('=')))
+    .pipe(z.array(z.tuple([z.hostname().toLowerCase(), Role.exclude(['owner'])]))),
+  /** how long somebody is signed in who came from the issuer */
+  KILN_SIGNIN_OIDC_HOURS: integer(1, 168).default(12),
   /** private addresses that receivers of webhooks may have: host, host:port, address or CIDR */
   KILN_WEBHOOK_ALLOW: list,
   /** a webhook of which every try has failed for so long is disabled; 0: never */
@@ -80,6 +102,27 @@ export function collectorLimits(config: ApiConfig): CollectorLimits {
     graceMs: config.KILN_CACHE_GRACE_SECONDS * 1_000,
   };
 }
+
+/** Where people sign in; undefined where the farm has no issuer. @throws KilnError INVALID_ARGUMENT for half of one */
+export function signInIssuer(config: ApiConfig): SignInIssuerOptions | undefined {
+  const { KILN_SIGNIN_OIDC_ISSUER: issuer, KILN_SIGNIN_OIDC_CLIENT_ID: clientId } = config;
+  if (issuer === undefined && clientId === undefined) return undefined;
+  if (issuer === undefined || clientId === undefined)
+    throw new KilnError('INVALID_ARGUMENT', 'KILN_SIGNIN_OIDC_ISSUER and KILN_SIGNIN_OIDC_CLIENT_ID go together');
+  return {
+    ...{ issuer, clientId, clientSecret: config.KILN_SIGNIN_OIDC_CLIENT_SECRET },
+    scopes: config.KILN_SIGNIN_OIDC_SCOPES,
+    redirectUri: `${publicUrl(config)}/v1/session/oidc/callback`,
+    egress: { allow: config.KILN_OIDC_EGRESS_ALLOW },
+  };
+}
+
+/** Who of those that come from the issuer is let in. */
+export const signInRules = (config: ApiConfig): SignInRules => ({
+  project: config.KILN_SIGNIN_OIDC_PROJECT ?? null,
+  admit: config.KILN_SIGNIN_OIDC_ADMIT.map(([domain, role]) => ({ domain, role })),
+  ttlMs: config.KILN_SIGNIN_OIDC_HOURS * 3_600_000,
+});
 
 /** What clients of a project may have sent, as long as it is kept; undefined: no limit. */
 export const sentLimitBytes = ({ KILN_SENT_PROJECT_MIB: mib }: ApiConfig): number | undefined =>

@@ -6,6 +6,7 @@ import type {
   BrowserSessions,
   Collector,
   EventArchive,
+  SignInFlows,
   StatisticsReader,
   TokenStore,
   WebhookOutbox,
@@ -19,6 +20,7 @@ import {
   CONTENT,
   LOGGER,
   OUTBOX,
+  SIGN_IN_FLOWS,
   STATISTICS,
   TOKENS,
 } from './tokens.ts';
@@ -54,6 +56,7 @@ export class Housekeeping implements OnApplicationBootstrap, OnModuleDestroy {
     @Inject(STATISTICS) statistics: StatisticsReader,
     @Inject(TOKENS) tokens: TokenStore,
     @Inject(BROWSER_SESSIONS) sessions: BrowserSessions,
+    @Inject(SIGN_IN_FLOWS) flows: SignInFlows,
     @Inject(AUDIT) audit: AuditLog,
     @Inject(OUTBOX) outbox: WebhookOutbox,
     @Inject(CLOCK) clock: Clock,
@@ -80,7 +83,7 @@ export class Housekeeping implements OnApplicationBootstrap, OnModuleDestroy {
       {
         failure: 'ended tokens and sessions, and old audit entries could not be swept yet',
         periodMs: HOUR_MS,
-        run: () => Promise.all([tokens.sweep(), sessions.sweep(), audit.sweep()]),
+        run: () => Promise.all([tokens.sweep(), sessions.sweep(), flows.sweep(), audit.sweep()]),
       },
       {
         failure: 'old deliveries of webhooks could not be swept yet',

@@ -2,7 +2,7 @@ import { BullModule, getQueueToken } from '@nestjs/bullmq';
 import { type DynamicModule, type FactoryProvider, Inject, Module, type OnApplicationShutdown } from '@nestjs/common';
 import { type ContentStore, openContentStore } from '#content';
 import { BUILD_QUEUE, bullQueue, HEARTBEAT_TTL_MS, PartQueues, producerOptions, routedQueue } from '#dispatch';
-import { Issuers } from '#identity';
+import { Issuers, SignInIssuer } from '#identity';
 import { ApiMetrics } from '#metrics';
 import type { Clock, Logger, Random } from '#std';
 import {
@@ -23,6 +23,8 @@ import {
   openRedis,
   type RedisLink,
   RegistryCredentialStore,
+  SignInFlows,
+  SignIns,
   StatisticsReader,
   TeamStore,
   TokenStore,
@@ -31,7 +33,7 @@ import {
   WebhookOutbox,
   WebhookStore,
 } from '#storage';
-import { type ApiConfig, collectorLimits, webhookDisableAfterMs } from './config.ts';
+import { type ApiConfig, collectorLimits, signInIssuer, signInRules, webhookDisableAfterMs } from './config.ts';
 import * as tokens from './tokens.ts';
 
 /** What comes into the process from outside. */
@@ -96,6 +98,17 @@ const stores: readonly FactoryProvider[] = [
     inject: [tokens.DATABASE, tokens.TOKENS, tokens.RANDOM, tokens.CLOCK],
     useFactory: (db: Database, store: TokenStore, random: Random, clock: Clock) =>
       new BrowserSessions({ db, tokens: store, random, clock }),
+  },
+  {
+    provide: tokens.SIGN_IN_FLOWS,
+    inject: [tokens.DATABASE, tokens.RANDOM, tokens.CLOCK],
+    useFactory: (db: Database, random: Random, clock: Clock) => new SignInFlows({ db, random, clock }),
+  },
+  {
+    provide: tokens.SIGN_INS,
+    inject: [tokens.DATABASE, tokens.RANDOM, tokens.CLOCK, tokens.CONFIG],
+    useFactory: (db: Database, random: Random, clock: Clock, config: ApiConfig) =>
+      new SignIns({ db, random, clock, rules: signInRules(config) }),
   },
   {
     provide: tokens.TEAMS,
@@ -175,17 +188,20 @@ export class InfrastructureModule implements OnApplicationShutdown {
   readonly #redis: RedisLink;
   readonly #parts: PartQueues;
   readonly #issuers: Issuers;
+  readonly #signIn: SignInIssuer | undefined;
 
   constructor(
     @Inject(tokens.DATABASE) db: Database,
     @Inject(tokens.REDIS) redis: RedisLink,
     @Inject(PartQueues) parts: PartQueues,
     @Inject(tokens.ISSUERS) issuers: Issuers,
+    @Inject(tokens.SIGN_IN_ISSUER) signIn: SignInIssuer | undefined,
   ) {
     this.#db = db;
     this.#redis = redis;
     this.#parts = parts;
     this.#issuers = issuers;
+    this.#signIn = signIn;
   }
 
   static for({ config, clock, random, logger }: Environment): DynamicModule {
@@ -209,6 +225,13 @@ export class InfrastructureModule implements OnApplicationShutdown {
         provide: tokens.ISSUERS,
         useFactory: () => new Issuers({ egress: { allow: config.KILN_OIDC_EGRESS_ALLOW }, clock }),
       },
+      {
+        provide: tokens.SIGN_IN_ISSUER,
+        useFactory: () => {
+          const options = signInIssuer(config);
+          return options === undefined ? undefined : new SignInIssuer(options);
+        },
+      },
     ];
     return {
       global: true,
@@ -224,6 +247,7 @@ export class InfrastructureModule implements OnApplicationShutdown {
 
   async onApplicationShutdown(): Promise<void> {
     await this.#issuers[Symbol.asyncDispose]();
+    await this.#signIn?.[Symbol.asyncDispose]();
     await this.#parts[Symbol.asyncDispose]();
     await this.#redis[Symbol.asyncDispose]();
     await this.#db[Symbol.asyncDispose]();

@@ -20,6 +20,10 @@ export const TEAMS = Symbol('TeamStore');
 export const AUDIT = Symbol('AuditLog');
 export const TRUST_RULES = Symbol('TrustRuleStore');
 export const ISSUERS = Symbol('Issuers');
+/** SignInIssuer, or undefined where people sign in with tokens alone. */
+export const SIGN_IN_ISSUER = Symbol('SignInIssuer');
+export const SIGN_IN_FLOWS = Symbol('SignInFlows');
+export const SIGN_INS = Symbol('SignIns');
 export const REGISTRIES = Symbol('RegistryCredentialStore');
 export const WEBHOOKS = Symbol('WebhookStore');
 export const DELIVERIES = Symbol('WebhookDeliveries');

@@ -2,6 +2,7 @@ import type { EgressPolicy } from '#registry';
 import { type Clock, isKilnError, KilnError } from '#std';
 import { createRemoteJWKSet, customFetch, decodeJwt, errors, jwtVerify, type JWTVerifyGetKey } from 'jose';
 import { z } from 'zod';
+import { ALGORITHMS } from './algorithms.ts';
 import type { Claims } from './claims.ts';
 import { unavailable, WebJson } from './web-json.ts';
 
@@ -12,7 +13,6 @@ export interface IssuersOptions {
   readonly cooldownMs?: number | undefined;
 }
 
-const ALGORITHMS = ['RS256', 'RS384', 'RS512', 'ES256', 'ES384', 'ES512'];
 const COOLDOWN_MS = 30_000;
 const DISCOVERY_TTL_MS = 3_600_000;
 const KEYS_TTL_MS = 600_000;

@@ -1,48 +1,28 @@
-import { Egress, type EgressPolicy, guardedConnector, lookupBySystem, TrustStore } from '#registry';
-import { collect, KilnError, messageOf } from '#std';
-import { Agent, request } from 'undici';
+import type { EgressPolicy } from '#registry';
+import { KilnError, messageOf } from '#std';
+import { GuardedWeb } from './guarded-web.ts';
 
-const TIMEOUT_MS = 5_000;
-const MAX_BYTES = 256 * 1024;
-const CONNECTIONS_PER_HOST = 4;
-
-/** Small documents of issuers: bounded in time and size, without redirects, from nowhere that the egress rules forbid. */
+/** Small documents of issuers. */
 export class WebJson implements AsyncDisposable {
-  readonly #agent: Agent;
+  readonly #web: GuardedWeb;
 
   constructor(egress: EgressPolicy) {
-    this.#agent = new Agent({
-      connections: CONNECTIONS_PER_HOST,
-      connect: guardedConnector({
-        egress: new Egress(egress),
-        lookup: lookupBySystem,
-        trust: new TrustStore([]),
-        timeoutMs: TIMEOUT_MS,
-      }),
-      headersTimeout: TIMEOUT_MS,
-      bodyTimeout: TIMEOUT_MS,
-    });
+    this.#web = new GuardedWeb(egress);
   }
 
   /** @throws KilnError UNAVAILABLE */
   async text(url: string): Promise<string> {
-    const signal = AbortSignal.timeout(TIMEOUT_MS);
     try {
-      const answer = await request(url, {
-        dispatcher: this.#agent,
-        headers: { accept: 'application/json', 'user-agent': 'kiln' },
-        signal,
-      });
-      if (answer.statusCode === 200) return (await collect(answer.body, MAX_BYTES)).toString('utf8');
-      await answer.body.dump();
-      throw new Error(`it answered with status ${answer.statusCode}`);
+      const { status, body } = await this.#web.ask(url);
+      if (status === 200) return body.toString('utf8');
+      throw new Error(`it answered with status ${status}`);
     } catch (cause) {
       throw unavailable(url, messageOf(cause), cause);
     }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#agent.destroy();
+    await this.#web[Symbol.asyncDispose]();
   }
 }
 

@@ -42,10 +42,22 @@ export const ProjectList = z.object({ projects: z.array(ProjectView), next: z.st
 export type ProjectList = z.infer<typeof ProjectList>;
 
 /** PUT /v1/members/:name: by an owner of the team. */
-export const MemberRequest = z.strictObject({ role: Role });
+export const MemberRequest = z.strictObject({
+  role: Role,
+  /** by which the member signs in at the farm's issuer, whoever it was before; null: not at all; as it was where it is not said */
+  email: z.email().max(254).toLowerCase().nullable().optional(),
+});
 export type MemberRequest = z.infer<typeof MemberRequest>;
 
-export const MemberView = z.object({ name: z.string(), role: Role, createdAt: z.iso.datetime() });
+export const MemberView = z.object({
+  name: z.string(),
+  role: Role,
+  /** by which the member signs in at the farm's issuer */
+  email: z.string().nullable(),
+  /** who that is at the issuer, once he has signed in */
+  subject: z.string().nullable(),
+  createdAt: z.iso.datetime(),
+});
 export type MemberView = z.infer<typeof MemberView>;
 
 export const MemberList = z.object({ members: z.array(MemberView), next: z.string().nullable() });

@@ -74,11 +74,14 @@ export class BrowserSessions {
     throw new KilnError('UNAUTHENTICATED', 'the session has ended', { hint: 'sign in again' });
   }
 
-  /** Harmless when it has ended. */
+  /** With it a token ends that was made for it. Harmless when it has ended. */
   async end(secret: string): Promise<void> {
-    await this.#options.db.execute(`DELETE FROM browser_sessions WHERE sha256 = $1 AND kind = 'session'`, [
-      hashOf(secret),
-    ]);
+    await this.#options.db.execute(
+      `WITH ended AS (DELETE FROM browser_sessions WHERE sha256 = $1 AND kind = 'session' RETURNING token_id)
+       UPDATE tokens t SET expires_at = now() FROM ended
+       WHERE t.id = ended.token_id AND t.subject IS NOT NULL AND t.member_id IS NOT NULL AND t.expires_at > now()`,
+      [hashOf(secret)],
+    );
   }
 
   async sweep(): Promise<void> {

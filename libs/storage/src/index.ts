@@ -19,6 +19,8 @@ export * from './image-tag-cache.ts';
 export * from './build-images.ts';
 export { type Badge, readBadge, showBadge } from './badge.ts';
 export type { ImageSteps } from './image-steps.ts';
+export { type BegunFlow, FLOW_MS, type SignInGoal, SignInFlows } from './sign-in-flows.ts';
+export { type Person, type Refusal, type SignInRules, SignIns } from './sign-ins.ts';
 export { type ProjectState, readProject } from './read-project.ts';
 export * from './image-store.ts';
 export * from './layer-variant-store.ts';

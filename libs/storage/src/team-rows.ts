@@ -4,6 +4,8 @@ import type { Sql } from './database.ts';
 import { isAdmin, type Member, type Principal } from './principal.ts';
 import { roleColumn } from './trust.ts';
 
+const MAX_MEMBERS = 10_000;
+const Count = z.object({ count: z.int() });
 const IdRow = z.object({ id: z.string() });
 const MemberRow = z.object({ id: z.string(), name: z.string(), role: roleColumn });
 
@@ -32,4 +34,16 @@ export async function findMember(sql: Sql, teamId: string, name: string): Promis
   if (row === undefined)
     throw new KilnError('NOT_FOUND', `there is no member ${JSON.stringify(name)}`, { field: 'member' });
   return row;
+}
+
+/** Whoever changes members waits for whoever else does: a team is never left without an owner. */
+export async function lockTeam(sql: Sql, teamId: string): Promise<void> {
+  await sql.execute('SELECT 1 FROM teams WHERE id = $1 FOR NO KEY UPDATE', [teamId]);
+}
+
+/** @throws KilnError LIMIT_EXCEEDED */
+export async function checkRoom(sql: Sql, teamId: string): Promise<void> {
+  const [row] = await sql.query(Count, 'SELECT count(*)::int AS count FROM members WHERE team_id = $1', [teamId]);
+  if ((row?.count ?? 0) >= MAX_MEMBERS)
+    throw new KilnError('LIMIT_EXCEEDED', `the team has ${MAX_MEMBERS} members already`);
 }

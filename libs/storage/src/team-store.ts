@@ -1,5 +1,6 @@
 import type {
   MemberList,
+  MemberRequest,
   MemberView,
   NamePageQuery,
   ProjectList,
@@ -17,14 +18,19 @@ import type { Database, Sql } from './database.ts';
 import { ownsTeam, type Principal } from './principal.ts';
 import { insertProject, operator } from './project-store.ts';
 import { checkName, ensureScope, getScope, listScopes, usualTrust } from './scopes.ts';
-import { findMember } from './team-rows.ts';
+import { checkRoom, findMember, lockTeam } from './team-rows.ts';
 import { rankOf, rankOfRole, roleColumn } from './trust.ts';
 
 const ID_LENGTH = 16;
-const MAX_MEMBERS = 10_000;
 const ProjectRow = z.object({ name: z.string(), team: z.string(), created_at: z.date() });
-const MemberRow = z.object({ name: z.string(), role: roleColumn, created_at: z.date() });
-const Count = z.object({ count: z.int() });
+const MemberRow = z.object({
+  name: z.string(),
+  role: roleColumn,
+  email: z.string().nullable(),
+  subject: z.string().nullable(),
+  created_at: z.date(),
+});
+const memberColumns = 'name, role, email, subject, created_at';
 
 const projectView = ({ created_at: createdAt, ...row }: z.infer<typeof ProjectRow>): ProjectView => ({
   ...row,
@@ -87,7 +93,7 @@ export class TeamStore {
     if (member === null) throw new KilnError('PERMISSION_DENIED', 'only members see who else is in the team');
     const rows = await this.#db.query(
       MemberRow,
-      `SELECT name, role, created_at FROM members WHERE team_id = $1 AND ($2::text IS NULL OR name > $2)
+      `SELECT ${memberColumns} FROM members WHERE team_id = $1 AND ($2::text IS NULL OR name > $2)
        ORDER BY name LIMIT $3`,
       [teamId, cursor ?? null, limit + 1],
     );
@@ -95,8 +101,11 @@ export class TeamStore {
     return { members: page, next };
   }
 
-  /** Makes somebody a member, or changes the role. @throws KilnError PERMISSION_DENIED, CONFLICT for the last owner */
-  async putMember(caller: Principal, name: string, role: Role): Promise<MemberView> {
+  /**
+   * Makes somebody a member, or changes the role and by what he signs in.
+   * @throws KilnError PERMISSION_DENIED, CONFLICT for the last owner, and for an address that another member has
+   */
+  async putMember(caller: Principal, name: string, { role, email }: MemberRequest): Promise<MemberView> {
     checkOwner(caller);
     return await this.#db.transaction(async (sql) => {
       await lockTeam(sql, caller.teamId);
@@ -104,7 +113,8 @@ export class TeamStore {
       if (before === undefined) await checkRoom(sql, caller.teamId);
       if (before === 'owner' && role !== 'owner') await checkOtherOwner(sql, caller.teamId, name);
       const id = await this.#putMember(sql, caller, name, role);
-      const [row] = await sql.query(MemberRow, 'SELECT name, role, created_at FROM members WHERE id = $1', [id]);
+      if (email !== undefined) await putEmail(sql, caller, { id, name, email });
+      const [row] = await sql.query(MemberRow, `SELECT ${memberColumns} FROM members WHERE id = $1`, [id]);
       if (row === undefined) throw new KilnError('INTERNAL', 'a member is not there once it was made');
       return memberView(row);
     });
@@ -187,11 +197,6 @@ function checkOwner(caller: Principal): void {
 const taken = (name: string): KilnError =>
   new KilnError('CONFLICT', `the name ${name} is taken`, { field: 'name', hint: 'choose another' });
 
-/** Whoever changes members waits for whoever else does: a team is never left without an owner. */
-async function lockTeam(sql: Sql, teamId: string): Promise<void> {
-  await sql.execute('SELECT 1 FROM teams WHERE id = $1 FOR NO KEY UPDATE', [teamId]);
-}
-
 async function roleOf(sql: Sql, teamId: string, name: string): Promise<Role | undefined> {
   const [row] = await sql.query(
     MemberRow.pick({ role: true }),
@@ -211,12 +216,6 @@ async function checkOtherOwner(sql: Sql, teamId: string, name: string): Promise<
     throw new KilnError('CONFLICT', `${name} is the team’s last owner`, { hint: 'make another one first' });
 }
 
-async function checkRoom(sql: Sql, teamId: string): Promise<void> {
-  const [row] = await sql.query(Count, 'SELECT count(*)::int AS count FROM members WHERE team_id = $1', [teamId]);
-  if ((row?.count ?? 0) >= MAX_MEMBERS)
-    throw new KilnError('LIMIT_EXCEEDED', `the team has ${MAX_MEMBERS} members already`);
-}
-
 async function upsertMember(
   sql: Sql,
   random: Random,
@@ -228,4 +227,22 @@ async function upsertMember(
     [teamId, randomId(random, ID_LENGTH), name, rankOfRole(role)],
   );
   return (await findMember(sql, teamId, name)).id;
+}
+
+/** From now on a member signs in as who has this address, whoever it was before. */
+async function putEmail(
+  sql: Sql,
+  caller: Principal,
+  { id, name, email }: { readonly id: string; readonly name: string; readonly email: string | null },
+): Promise<void> {
+  const held = 'SELECT 1 FROM members WHERE team_id = $1 AND email = $2 AND id <> $3';
+  if ((await sql.execute(held, [caller.teamId, email, id])) > 0)
+    throw new KilnError('CONFLICT', 'another member has this address', { field: 'email' });
+  await sql.execute('UPDATE members SET email = $2, issuer = NULL, subject = NULL WHERE id = $1', [id, email]);
+  // Who was signed in as this member is so no more.
+  await sql.execute(
+    `UPDATE tokens SET expires_at = now() WHERE member_id = $1 AND subject IS NOT NULL AND expires_at > now()`,
+    [id],
+  );
+  await audit(sql, caller, { action: 'member.login', target: name, projectId: null, detail: { email } });
 }

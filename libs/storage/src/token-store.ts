@@ -17,7 +17,7 @@ export interface NewToken extends ProjectIds {
   readonly permissions: readonly Permission[];
   readonly expiresAt?: Date | undefined;
   readonly memberId?: string | null | undefined;
-  /** of an id token that it was exchanged for */
+  /** of an id token that it was exchanged for, or that its member signed in by */
   readonly subject?: string | undefined;
   /** the token that makes it */
   readonly madeBy?: string | null | undefined;
@@ -224,7 +224,7 @@ export class TokenStore {
     if (row === undefined) throw new KilnError('UNAUTHENTICATED', 'the token is gone');
     const { id, name, team, project, scope, trust, subject, expires_at: expiresAt } = row;
     return {
-      kind: subject === null ? (member === null ? 'project' : 'member') : 'ci',
+      kind: member !== null ? 'member' : subject === null ? 'project' : 'ci',
       token: { id, name },
       ...{ team, project, scope, trust, permissions: [...permissions], subject },
       member: member === null ? null : { name: member.name, role: member.role },

@@ -6,6 +6,7 @@ export * from './memory-cache-store.ts';
 export * from './memory-flights.ts';
 export * from './memory-content-store.ts';
 export * from './oidc-issuer.ts';
+export * from './sign-in-pages.ts';
 export * from './property-runs.ts';
 export * from './registry-fixture.ts';
 export * from './s3-server.ts';

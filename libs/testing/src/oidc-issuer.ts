@@ -1,4 +1,5 @@
 import { exportJWK, exportSPKI, generateKeyPair, type JWTHeaderParameters, type JWTPayload, SignJWT } from 'jose';
+import { SignInPages } from './sign-in-pages.ts';
 import { WebServer } from './web-server.ts';
 
 type KeyPair = Awaited<ReturnType<typeof generateKeyPair>>;
@@ -13,15 +14,18 @@ export interface SignOptions {
   readonly key?: KeyPair['privateKey'] | Uint8Array;
 }
 
-/** Makes id tokens as CI systems do, and tells its keys by discovery. */
+/** Makes id tokens as CI systems do, tells its keys by discovery, and signs people in. */
 export class OidcIssuer implements AsyncDisposable {
   readonly #web: WebServer;
+  /** where people sign in */
+  readonly pages: SignInPages;
   #kid = 0;
   #keys: KeyPair;
 
   private constructor(web: WebServer, keys: KeyPair) {
     this.#web = web;
     this.#keys = keys;
+    this.pages = new SignInPages(web, (claims, options) => this.sign(claims, options));
   }
 
   static async start(): Promise<OidcIssuer> {
@@ -43,6 +47,7 @@ export class OidcIssuer implements AsyncDisposable {
   say(path: 'discovery' | 'keys', body: unknown): void {
     this.#web.files.set(path === 'keys' ? '/keys' : '/.well-known/openid-configuration', {
       body: typeof body === 'string' ? body : JSON.stringify(body),
+      headers: { 'content-type': 'application/json' },
     });
   }
 
@@ -73,7 +78,7 @@ export class OidcIssuer implements AsyncDisposable {
 
   async #publish(alg = 'RS256'): Promise<void> {
     const jwk = await exportJWK(this.#keys.publicKey);
-    this.say('discovery', { issuer: this.url, jwks_uri: `${this.url}/keys` });
+    this.say('discovery', { issuer: this.url, jwks_uri: `${this.url}/keys`, ...this.pages.addresses });
     this.say('keys', { keys: [{ ...jwk, kid: `k${this.#kid}`, alg, use: 'sig' }] });
   }
 }

@@ -26,9 +26,9 @@ export class MembersController {
   async put(
     @Caller() caller: Principal,
     @Param('name', { schema: AccessName }) name: string,
-    @Body({ schema: MemberRequest }) { role }: MemberRequest,
+    @Body({ schema: MemberRequest }) request: MemberRequest,
   ): Promise<MemberView> {
-    return await this.#teams.putMember(caller, name, role);
+    return await this.#teams.putMember(caller, name, request);
   }
 
   @Described({ summary: 'take a member out of the team; its tokens end', answer: {}, errors: ['CONFLICT'] })

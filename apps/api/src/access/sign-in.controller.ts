@@ -1,6 +1,6 @@
-import { Body, Controller, Delete, Header, HttpCode, Inject, Post, Req, Res } from '@nestjs/common';
+import { Body, Controller, Delete, Get, Header, HttpCode, Inject, Post, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { MeView, SignInCode, SignInRequest } from '#protocol';
+import { MeView, SignInCode, SignInRequest, SignInWays } from '#protocol';
 import type { Clock } from '#std';
 import type { BrowserSessions, Principal, TokenStore } from '#storage';
 import { type ApiConfig, publicUrl } from '../config.ts';
@@ -64,6 +64,14 @@ export class SignInController {
     checkOwnPage(this.#config, request);
     await this.#sessions.end(session);
     void reply.header('set-cookie', sessionCookie(this.#config, '', 0));
+  }
+
+  @Described({ summary: 'how people sign in who have no token', answer: SignInWays })
+  @Get('ways')
+  @Public()
+  ways(): SignInWays {
+    const { KILN_SIGNIN_OIDC_ISSUER: issuer, KILN_SIGNIN_OIDC_NAME: name } = this.#config;
+    return { oidc: issuer === undefined ? null : { name: name ?? new URL(issuer).host } };
   }
 
   @Described({

@@ -6,18 +6,28 @@ const loopback = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/;
 const CSRF_HEADER = 'x-kiln-csrf';
 const MAX_SECRET = 100;
 
+/** What a browser keeps: that it is signed in, and that it is on its way to an issuer and back. */
+type Kept = 'session' | 'sign-in';
+
 /** Without TLS only on the same machine. There the name has the port: cookies of all ports of a host are one jar. */
-function cookieOf(config: ApiConfig): { readonly name: string; readonly secure: boolean } {
+function cookieOf(config: ApiConfig, kept: Kept): { readonly name: string; readonly secure: boolean } {
   const { protocol, hostname, port } = new URL(publicUrl(config));
   const plain = protocol === 'http:' && loopback.test(hostname);
   return plain
-    ? { name: `kiln-session-${port || '80'}`, secure: false }
-    : { name: '__Host-kiln-session', secure: true };
+    ? { name: `kiln-${kept}-${port || '80'}`, secure: false }
+    : { name: `__Host-kiln-${kept}`, secure: true };
 }
 
 /** What a browser keeps for its session, from its cookies. */
-export function sessionOf(config: ApiConfig, header: string | undefined): string | undefined {
-  const { name } = cookieOf(config);
+export const sessionOf = (config: ApiConfig, header: string | undefined): string | undefined =>
+  keptOf(config, 'session', header);
+
+/** What a browser keeps on its way to an issuer and back, from its cookies. */
+export const flowOf = (config: ApiConfig, header: string | undefined): string | undefined =>
+  keptOf(config, 'sign-in', header);
+
+function keptOf(config: ApiConfig, kept: Kept, header: string | undefined): string | undefined {
+  const { name } = cookieOf(config, kept);
   for (const each of (header ?? '').split(';')) {
     const [key, value = ''] = each.split('=', 2);
     if (key?.trim() === name && value.length <= MAX_SECRET) return value.trim();
@@ -27,13 +37,19 @@ export function sessionOf(config: ApiConfig, header: string | undefined): string
 
 /** @param maxAgeSeconds 0 takes the cookie away */
 export function sessionCookie(config: ApiConfig, secret: string, maxAgeSeconds: number): string {
-  const { name, secure } = cookieOf(config);
+  const { name, secure } = cookieOf(config, 'session');
   return `${name}=${secret}; Path=/; HttpOnly; SameSite=Strict; Max-Age=${maxAgeSeconds}${secure ? '; Secure' : ''}`;
+}
+
+/** The issuer's page sends the browser back, with what is `Lax` and not with what is `Strict`. As {@link sessionCookie}. */
+export function flowCookie(config: ApiConfig, secret: string, maxAgeSeconds: number): string {
+  const { name, secure } = cookieOf(config, 'sign-in');
+  return `${name}=${secret}; Path=/; HttpOnly; SameSite=Lax; Max-Age=${maxAgeSeconds}${secure ? '; Secure' : ''}`;
 }
 
 /** That a browser would keep the cookie. @throws KilnError CONFLICT */
 export function checkWayIn(config: ApiConfig): void {
-  if (!cookieOf(config).secure || publicUrl(config).startsWith('https:')) return;
+  if (!cookieOf(config, 'session').secure || publicUrl(config).startsWith('https:')) return;
   throw new KilnError('CONFLICT', `${publicUrl(config)} is not encrypted: no browser is signed in there`, {
     hint: 'put TLS before the API and set KILN_PUBLIC_URL to its https address, or use it on the same machine',
   });

@@ -34,6 +34,8 @@ import { sentBlobs } from './0033-sent-blobs.ts';
 import { webhookRotation } from './0034-webhook-rotation.ts';
 import { contextKept } from './0035-context-kept.ts';
 import { imageSteps } from './0039-image-steps.ts';
+import { memberLogins } from './0041-member-logins.ts';
+import { signInFlows } from './0042-sign-in-flows.ts';
 
 export interface Migration {
   /** higher than those before it */
@@ -80,4 +82,6 @@ export const migrations: readonly Migration[] = [
   webhookRotation,
   contextKept,
   imageSteps,
+  memberLogins,
+  signInFlows,
 ];

@@ -1,0 +1,243 @@
+import { MeView, MemberList } from '#protocol';
+import { ProjectStore, TeamStore } from '#storage';
+import { OidcIssuer, type Visitor } from '#testing';
+import { generateKeyPair } from 'jose';
+import request, { type Response } from 'supertest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { asker } from './caller.ts';
+import { type Farm, startFarm } from './farm.ts';
+
+const PUBLIC = 'https://kiln.example.com';
+
+let farm: Farm;
+let issuer: OidcIssuer;
+beforeAll(async () => {
+  issuer = await OidcIssuer.start();
+  farm = await startFarm({
+    KILN_OIDC_EGRESS_ALLOW: '127.0.0.0/8',
+    KILN_SIGNIN_OIDC_ISSUER: issuer.url,
+    KILN_SIGNIN_OIDC_CLIENT_ID: 'kiln',
+    KILN_SIGNIN_OIDC_CLIENT_SECRET: 's3cret',
+    KILN_SIGNIN_OIDC_NAME: 'Acme',
+    KILN_SIGNIN_OIDC_PROJECT: 'mine',
+    KILN_SIGNIN_OIDC_ADMIT: 'guests.example=viewer',
+  });
+  for (const [name, email] of [
+    ['ada', 'ada@example.com'],
+    ['bob', 'bob@example.com'],
+  ] as const)
+    expect((await put(name, { role: 'owner', email })).status).toBe(200);
+});
+afterAll(async () => {
+  await farm[Symbol.asyncDispose]();
+  await issuer[Symbol.asyncDispose]();
+});
+const ask = asker(() => farm);
+const put = (name: string, body: object) => ask('put', `/v1/members/${name}`, farm.tokens.owner, body);
+const get = (path: string, cookie = '') => request(farm.url).get(path).set('cookie', cookie);
+const person = (sub: string, email = `${sub}@example.com`, verified = true): Visitor => ({
+  claims: { sub, email, email_verified: verified },
+});
+const cookiesOf = ({ headers }: Response): readonly string[] => [headers['set-cookie'] ?? []].flat();
+const kept = (response: Response, name: string): string =>
+  cookiesOf(response)
+    .find((each) => each.startsWith(`__Host-kiln-${name}=`))
+    ?.split(';')[0] ?? '';
+
+/** A browser that was sent to the issuer. */
+async function begin(query = ''): Promise<{ readonly cookie: string; readonly at: URL; readonly answer: Response }> {
+  const answer = await get(`/v1/session/oidc${query}`);
+  expect(answer.status).toBe(303);
+  return { cookie: kept(answer, 'sign-in'), at: new URL(answer.headers['location'] ?? ''), answer };
+}
+/** What the farm says to who comes back. */
+const comeBack = (to: URL, cookie: string) => get(`${to.pathname}${to.search}`, cookie);
+async function signIn(visitor: Visitor, query = ''): Promise<Response> {
+  const { cookie, at } = await begin(query);
+  return await comeBack(issuer.pages.approve(at, visitor), cookie);
+}
+const told = (response: Response) => [response.status, response.headers['location'], kept(response, 'session')];
+const failed = (why: string) => [303, `/sign-in?failed=${why}`, ''];
+
+describe('somebody who comes from the issuer', () => {
+  it('is sent there with all that binds the answer to his browser, and nothing that is secret', async () => {
+    const { at, answer } = await begin('?to=/cache');
+    expect(`${at.origin}${at.pathname}`).toBe(`${issuer.url}/authorize`);
+    expect(Object.fromEntries(at.searchParams)).toEqual({
+      ...{ response_type: 'code', client_id: 'kiln', scope: 'openid email profile', code_challenge_method: 'S256' },
+      redirect_uri: `${PUBLIC}/v1/session/oidc/callback`,
+      state: expect.stringMatching(/^[0-9a-z]{40}$/) as unknown,
+      nonce: expect.stringMatching(/^[\w-]{43}$/) as unknown,
+      code_challenge: expect.stringMatching(/^[\w-]{43}$/) as unknown,
+    });
+    expect(cookiesOf(answer)).toEqual([
+      expect.stringMatching(/^__Host-kiln-sign-in=[0-9a-z]{40}; Path=\/; HttpOnly; SameSite=Lax; Max-Age=600; Secure$/),
+    ]);
+    expect((await get('/v1/session/ways')).body).toEqual({ oidc: { name: 'Acme' } });
+  });
+
+  it('is signed in as the member with his verified address, in a session of his own', async () => {
+    const first = await signIn(person('ada', 'Ada@Example.com'), '?to=/settings/audit%3Faction=token');
+    expect([first.status, first.headers['location']]).toEqual([303, '/settings/audit?action=token']);
+    expect(cookiesOf(first)).toEqual([
+      expect.stringMatching(/^__Host-kiln-sign-in=; .*Max-Age=0/),
+      expect.stringMatching(
+        /^__Host-kiln-session=[0-9a-z]{40}; Path=\/; HttpOnly; SameSite=Strict; Max-Age=43\d{3}; Secure$/,
+      ),
+    ]);
+    const me = MeView.parse((await get('/v1/me', kept(first, 'session'))).body);
+    expect(me).toMatchObject({
+      kind: 'member',
+      project: 'mine',
+      scope: 'main',
+      member: { name: 'ada', role: 'owner' },
+    });
+    expect(kept(await signIn(person('ada')), 'session')).not.toBe(kept(first, 'session'));
+    const { entries } = (await ask('get', '/v1/audit?action=session', farm.tokens.owner)).body as {
+      entries: unknown[];
+    };
+    expect(entries[0]).toMatchObject({ action: 'session.begin', member: 'ada', detail: { first: false } });
+    // What is nobody's to keep is in no list.
+    const { tokens } = (await ask('get', '/v1/tokens', farm.tokens.owner)).body as { tokens: { name: string }[] };
+    expect(tokens.map(({ name }) => name)).not.toContain('browser');
+  });
+
+  it('may what the role may, and nothing once he is no member', async () => {
+    expect((await put('eve', { role: 'viewer', email: 'eve@example.com' })).status).toBe(200);
+    const cookie = kept(await signIn(person('eve')), 'session');
+    expect(MeView.parse((await get('/v1/me', cookie)).body).permissions).toEqual(['read']);
+    await put('eve', { role: 'maintainer' });
+    expect(MeView.parse((await get('/v1/me', cookie)).body).permissions).toEqual(['build', 'read', 'admin']);
+    expect((await ask('delete', '/v1/members/eve', farm.tokens.owner)).status).toBe(204);
+    expect((await get('/v1/me', cookie)).status).toBe(401);
+    expect(told(await signIn(person('eve')))).toEqual(failed('unknown'));
+  });
+
+  it('signs out for good', async () => {
+    const cookie = kept(await signIn(person('ada')), 'session');
+    const out = await request(farm.url).delete('/v1/session').set('cookie', cookie).set('x-kiln-csrf', '1');
+    expect([out.status, (await get('/v1/me', cookie)).status]).toEqual([204, 401]);
+    const alive = `SELECT 1 FROM tokens WHERE name = 'browser' AND member_id IS NOT NULL AND expires_at > now()
+      AND id NOT IN (SELECT token_id FROM browser_sessions)`;
+    expect(await farm.db.execute(alive, [])).toBe(0);
+  });
+
+  it('is told where the address is asked for alone', async () => {
+    const userInfo = { email: 'bob@example.com', email_verified: true };
+    const answer = await signIn({ claims: { sub: 'bob' }, userInfo });
+    expect(MeView.parse((await get('/v1/me', kept(answer, 'session'))).body).member?.name).toBe('bob');
+  });
+
+  it.each(['https://evil.example', '//evil.example', '/\\evil.example', '\\\\evil.example', '/..//evil.example', 'x'])(
+    'goes to a page of the dashboard, not to %s',
+    async (to) => {
+      const answer = await signIn(person('ada'), `?to=${encodeURIComponent(to)}`);
+      expect(answer.headers['location']).toMatch(/^\/(?![/\\])/);
+      expect(new URL(answer.headers['location'] ?? '', PUBLIC).origin).toBe(PUBLIC);
+    },
+  );
+});
+
+describe('nobody is signed in', () => {
+  it('whom no member is, whose address is not verified, or who is somebody else by now', async () => {
+    expect(told(await signIn(person('mallory')))).toEqual(failed('unknown'));
+    expect(told(await signIn(person('ada-2', 'ada@example.com', false)))).toEqual(failed('unverified'));
+    expect(told(await signIn({ claims: { sub: 'ada-2' } }))).toEqual(failed('unverified'));
+    expect(told(await signIn(person('ada-2', 'ada@example.com')))).toEqual(failed('taken'));
+    // Known by the subject, whatever the address is now.
+    expect((await signIn(person('ada', 'new@example.com', false))).headers['location']).toBe('/');
+    expect(told(await signIn(person('ada'), '?project=other2'))).toEqual(failed('project'));
+    // An owner may say that it is somebody else.
+    const before = kept(await signIn(person('ada')), 'session');
+    await put('ada', { role: 'owner', email: 'ada@example.com' });
+    expect((await get('/v1/me', before)).status).toBe(401);
+    expect((await signIn(person('ada-2', 'ada@example.com'))).headers['location']).toBe('/');
+    const members = MemberList.parse((await ask('get', '/v1/members', farm.tokens.owner)).body).members;
+    expect(members.find(({ name }) => name === 'ada')).toMatchObject({ email: 'ada@example.com', subject: 'ada-2' });
+    expect((await put('bob', { role: 'owner', email: 'ADA@example.com' })).body).toMatchObject({
+      field: 'email',
+      status: 409,
+    });
+  });
+
+  it('by an answer that was not asked for, by another browser, twice, or too late', async () => {
+    const mine = await begin();
+    const theirs = await begin();
+    const to = issuer.pages.approve(mine.at, person('bob'));
+    expect(told(await comeBack(to, theirs.cookie))).toEqual(failed('expired'));
+    expect(told(await comeBack(to, ''))).toEqual(failed('expired'));
+    const forged = new URL(to);
+    forged.searchParams.set('state', 'a'.repeat(40));
+    expect(told(await comeBack(forged, mine.cookie))).toEqual(failed('expired'));
+    expect((await comeBack(to, mine.cookie)).headers['location']).toBe('/');
+    expect(told(await comeBack(to, mine.cookie))).toEqual(failed('expired'));
+    const late = await begin();
+    await farm.db.execute(`UPDATE sign_in_flows SET expires_at = now() - interval '1 second'`, []);
+    expect(told(await comeBack(issuer.pages.approve(late.at, person('bob')), late.cookie))).toEqual(failed('expired'));
+  });
+
+  it('by a code that was used, or of another flow', async () => {
+    const [one, two] = [await begin(), await begin()];
+    const of = (asked: URL, code: string): URL => {
+      const to = issuer.pages.approve(asked, person('bob'));
+      to.searchParams.set('code', code);
+      return to;
+    };
+    const code = issuer.pages.approve(one.at, person('bob')).searchParams.get('code') ?? '';
+    // PKCE: the code is of the first one's challenge.
+    expect(told(await comeBack(of(two.at, code), two.cookie))).toEqual(failed('refused'));
+    expect(told(await comeBack(of(one.at, code), one.cookie))).toEqual(failed('refused'));
+  });
+
+  it('by an id token that does not hold', async () => {
+    const { privateKey } = await generateKeyPair('RS256');
+    const past = Math.floor(Date.now() / 1_000) - 3_600;
+    const { claims } = person('bob');
+    const wrong: readonly (readonly [string, Visitor])[] = [
+      ['nonce', { claims: { ...claims, nonce: 'another' } }],
+      ['no nonce', { claims, sign: { without: 'nonce' } }],
+      ['audience', { claims: { ...claims, aud: 'another' } }],
+      ['party', { claims: { ...claims, aud: ['kiln', 'another'], azp: 'another' } }],
+      ['issuer', { claims: { ...claims, iss: 'https://evil.example' } }],
+      ['end', { claims: { ...claims, iat: past, nbf: past, exp: past + 60 } }],
+      ['key', { claims, sign: { key: privateKey } }],
+      ['secret', { claims, sign: { key: new TextEncoder().encode('s3cret'.repeat(8)), header: { alg: 'HS256' } } }],
+    ];
+    for (const [what, visitor] of wrong)
+      expect([what, ...told(await signIn(visitor))]).toEqual([what, ...failed('refused')]);
+    const unsigned = (text: object): string => Buffer.from(JSON.stringify(text)).toString('base64url');
+    issuer.pages.replace = (token) => {
+      const [, payload = ''] = token.split('.');
+      return `${unsigned({ alg: 'none' })}.${payload}.`;
+    };
+    expect(told(await signIn({ claims }))).toEqual(failed('refused'));
+    issuer.pages.replace = undefined;
+  });
+
+  it('who said no', async () => {
+    const { cookie, at } = await begin();
+    const to = new URL(`${PUBLIC}/v1/session/oidc/callback`);
+    to.search = new URLSearchParams({ error: 'access_denied', state: at.searchParams.get('state') ?? '' }).toString();
+    expect(told(await comeBack(to, cookie))).toEqual(failed('refused'));
+  });
+});
+
+describe('a rule', () => {
+  it('takes in who has an address of a domain, once it is verified', async () => {
+    expect(told(await signIn(person('guest', 'G.Uest@guests.example', false)))).toEqual(failed('unverified'));
+    const answer = await signIn(person('guest', 'G.Uest@guests.example'));
+    const me = MeView.parse((await get('/v1/me', kept(answer, 'session'))).body);
+    expect(me).toMatchObject({ member: { name: 'g.uest', role: 'viewer' }, permissions: ['read'] });
+    expect((await signIn(person('guest', 'g.uest@guests.example'))).headers['location']).toBe('/');
+    expect(told(await signIn(person('other', 'x@not-guests.example')))).toEqual(failed('unknown'));
+  });
+});
+
+describe('the project', () => {
+  it('is the one that is named, of the team', async () => {
+    const ids = await new ProjectStore(farm.db).ensure('second', 'main');
+    await new TeamStore(farm.db).ensureMember(ids, 'bob', 'owner');
+    const answer = await signIn(person('bob'), '?project=second');
+    expect(MeView.parse((await get('/v1/me', kept(answer, 'session'))).body).project).toBe('second');
+  });
+});
