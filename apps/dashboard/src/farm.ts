@@ -1,5 +1,5 @@
 import { BuildsClient, FetchConnection } from '#client';
-import { MeView } from '#protocol';
+import { MeView, SignInWays } from '#protocol';
 import type { Clock } from '#std';
 
 const clock: Clock = {
@@ -30,6 +30,10 @@ export function signIn(request: { readonly token: string } | { readonly code: st
     body: JSON.stringify(request),
   });
 }
+
+/** How people sign in here who have no token. */
+export const signInWays = (signal: AbortSignal): Promise<SignInWays> =>
+  connection.json(SignInWays, { path: '/v1/session/ways', signal });
 
 export async function signOut(): Promise<void> {
   await connection.call({ method: 'DELETE', path: '/v1/session' });

@@ -1,13 +1,37 @@
-import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { type FormEvent, useEffect, useRef, useState } from 'react';
 import { useLocation, useSearchParams } from 'wouter';
-import { signIn } from './farm.ts';
+import { SignInFailure } from '#protocol';
+import { signIn, signInWays } from './farm.ts';
 import { Failure } from './parts.tsx';
 
 /** A path of this site alone: a link may not lead elsewhere. */
 const own = (to: string | null): string => (to !== null && /^\/(?![/\\])/.test(to) ? to : '/');
 
-/** With a token, or by the code in a link of `kiln dashboard`. */
+/** Why nobody was signed in, and what to do. */
+const failures: Readonly<Record<SignInFailure, readonly [string, string]>> = {
+  expired: ['This way to sign in has ended, was used, or began in another browser.', 'Begin again.'],
+  refused: [
+    'You were not signed in: the answer did not hold, or you said no.',
+    'Begin again; the farm’s log says more.',
+  ],
+  unavailable: ['Where people sign in cannot be reached just now.', 'Try again in a moment, or sign in with a token.'],
+  unknown: [
+    'You are signed in there, but no member of a team here.',
+    'Ask an owner to add you with your e-mail address, under Settings, Members.',
+  ],
+  unverified: [
+    'Your e-mail address is not verified there, so that nobody here is known by it.',
+    'Verify it there, then begin again.',
+  ],
+  taken: [
+    'The member with your e-mail address is somebody else there.',
+    'If that was you, ask an owner to set the address anew, under Settings, Members.',
+  ],
+  project: ['You are in no team with such a project.', 'Begin again without its name, or ask an owner of its team.'],
+};
+
+/** At the farm's issuer, with a token, or by the code in a link of `kiln dashboard`. */
 export function SignInPage() {
   const [token, setToken] = useState('');
   const [search] = useSearchParams();
@@ -20,6 +44,9 @@ export function SignInPage() {
       go(own(search.get('to')), { replace: true });
     },
   });
+  const ways = useQuery({ queryKey: ['ways'], queryFn: ({ signal }) => signInWays(signal), staleTime: Infinity });
+  const oidc = ways.data?.oidc ?? null;
+  const failed = SignInFailure.safeParse(search.get('failed')).data;
   const { mutate } = entering;
   const tried = useRef(false);
   useEffect(() => {
@@ -39,6 +66,19 @@ export function SignInPage() {
       <h1>
         <img src="/favicon.svg" alt="" width="28" height="28" /> Sign in to Kiln
       </h1>
+      {failed !== undefined && (
+        <div className="notice bad" role="alert">
+          <p>{failures[failed][0]}</p>
+          <p className="quiet">{failures[failed][1]}</p>
+        </div>
+      )}
+      {oidc !== null && (
+        <p>
+          <a className="button main" href={startOf(search)}>
+            Sign in with {oidc.name}
+          </a>
+        </p>
+      )}
       <form onSubmit={send}>
         <label htmlFor="token">Token</label>
         <input
@@ -50,8 +90,8 @@ export function SignInPage() {
           value={token}
           onChange={(event) => setToken(event.target.value)}
         />
-        <button type="submit" className="main" disabled={entering.isPending}>
-          {entering.isPending ? 'Signing in …' : 'Sign in'}
+        <button type="submit" className={oidc === null ? 'main' : ''} disabled={entering.isPending}>
+          {entering.isPending ? 'Signing in …' : oidc === null ? 'Sign in' : 'Sign in with the token'}
         </button>
       </form>
       {entering.isError && <Failure error={entering.error} />}
@@ -61,4 +101,12 @@ export function SignInPage() {
       </p>
     </main>
   );
+}
+
+/** To the issuer, and back to the page that was wanted. */
+function startOf(search: URLSearchParams): string {
+  const query = new URLSearchParams({ to: own(search.get('to')) });
+  const project = search.get('project');
+  if (project !== null) query.set('project', project);
+  return `/v1/session/oidc?${query.toString()}`;
 }
