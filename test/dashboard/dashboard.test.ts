@@ -3,8 +3,10 @@ import { join } from 'node:path';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
+import { OidcIssuer } from '#testing';
 import { EmbeddedFarm } from '../farm/embedded-farm.ts';
 import { expectAccessible, shoot, startBrowser } from './browser.ts';
+import { describeOidcSignIn } from './oidc-sign-in.ts';
 import { describeSettingsForms } from './settings-forms.ts';
 
 const MAX_FIRST_LOAD_BYTES = 200_000;
@@ -24,6 +26,7 @@ const looks = [
 ] as const;
 
 let farm: EmbeddedFarm;
+let issuer: OidcIssuer;
 let browser: Browser;
 let context: BrowserContext;
 let page: Page;
@@ -41,7 +44,14 @@ const link = async (): Promise<string> =>
   z.object({ url: z.string() }).parse(JSON.parse((await farm.succeed('dashboard', '--json')).stdout)).url;
 
 beforeAll(async () => {
-  farm = await EmbeddedFarm.create();
+  issuer = await OidcIssuer.start();
+  farm = await EmbeddedFarm.create({
+    KILN_OIDC_EGRESS_ALLOW: '127.0.0.1',
+    KILN_SIGNIN_OIDC_ISSUER: issuer.url,
+    KILN_SIGNIN_OIDC_CLIENT_ID: 'kiln',
+    KILN_SIGNIN_OIDC_CLIENT_SECRET: 's3cret',
+    KILN_SIGNIN_OIDC_NAME: 'Acme',
+  });
   await write({
     Dockerfile: [
       'FROM busybox:1',
@@ -67,6 +77,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await browser?.close();
   await farm[Symbol.asyncDispose]();
+  await issuer[Symbol.asyncDispose]();
 });
 
 const text = (wanted: string | RegExp) => page.getByText(wanted).first();
@@ -365,6 +376,8 @@ describe('members', () => {
     await role.waitFor({ state: 'detached' });
   });
 });
+
+describeOidcSignIn(() => ({ browser, page, url, issuer }));
 
 describe('however it is seen', () => {
   it('is light or dark, on 360 pixels and on 2560', async () => {
