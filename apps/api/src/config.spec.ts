@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { isKilnError } from '#std';
 import { describe, expect, it } from 'vitest';
-import { AdminEnv, ApiEnv, publicUrl, readConfig } from './config.ts';
+import { AdminEnv, ApiEnv, publicUrl, readConfig, signInIssuer, signInRules } from './config.ts';
 
 const whole = {
   KILN_DATABASE_URL: 'postgres://kiln:pw@127.0.0.1:5432/kiln',
@@ -33,6 +33,28 @@ describe('the environment', () => {
     expect(readConfig(ApiEnv, { ...whole, KILN_PUBLIC_URL: 'https://x.example/' }).KILN_PUBLIC_URL).toBe(
       'https://x.example',
     );
+  });
+
+  it('has all of an issuer at which people sign in, or none of it', () => {
+    const issuer = { KILN_SIGNIN_OIDC_ISSUER: 'https://id.example.com', KILN_PUBLIC_URL: 'https://kiln.example.com/' };
+    expect(signInIssuer(readConfig(ApiEnv, whole))).toBeUndefined();
+    expect(() => signInIssuer(readConfig(ApiEnv, { ...whole, ...issuer }))).toThrow('go together');
+    const config = readConfig(ApiEnv, {
+      ...{ ...whole, ...issuer, KILN_SIGNIN_OIDC_CLIENT_ID: 'kiln' },
+      KILN_SIGNIN_OIDC_ADMIT: 'Example.com=viewer, example.org=developer',
+    });
+    expect(signInIssuer(config)).toMatchObject({ redirectUri: 'https://kiln.example.com/v1/session/oidc/callback' });
+    expect(signInRules(config).admit).toEqual([
+      { domain: 'example.com', role: 'viewer' },
+      { domain: 'example.org', role: 'developer' },
+    ]);
+    for (const wrong of [
+      { KILN_SIGNIN_OIDC_ISSUER: 'http://id.example.com' },
+      { KILN_SIGNIN_OIDC_ADMIT: 'example.com=owner' },
+      { KILN_SIGNIN_OIDC_ADMIT: '*=viewer' },
+      { KILN_SIGNIN_OIDC_SCOPES: 'email' },
+    ])
+      expect(() => readConfig(ApiEnv, { ...whole, ...wrong })).toThrow(Object.keys(wrong)[0] ?? '');
   });
 
   it('names all that is wrong, without values', () => {

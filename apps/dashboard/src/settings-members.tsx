@@ -109,6 +109,7 @@ function MemberLogin({ member, onClose }: { readonly member: MemberView; readonl
       onCancel={onClose}
     >
       <Field
+        whole
         label="E-mail address"
         hint="As the issuer has verified it; whoever signs in with it first is this member from then on. Saving it ends what the member is signed in to. Empty: with tokens alone."
         fault={fault}
