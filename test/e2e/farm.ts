@@ -53,6 +53,8 @@ export interface FarmOptions {
   readonly egressAllow?: readonly string[];
   /** further environment of the first builder */
   readonly builder?: Readonly<Record<string, string>>;
+  /** another farm, whose registries it has, and what brings that one's rows and blobs here */
+  readonly restored?: { readonly of: Farm; readonly bring: (env: Farm['env']) => Promise<void> };
 }
 
 interface More {
@@ -91,7 +93,7 @@ export class Farm implements AsyncDisposable {
   }
 
   /** With `box:1`, a small image with a shell that only the farm's own mirror has, and one builder. */
-  static async start({ egressAllow = [], builder = {} }: FarmOptions = {}): Promise<Farm> {
+  static async start({ egressAllow = [], builder = {}, restored }: FarmOptions = {}): Promise<Farm> {
     await using stack = new AsyncDisposableStack();
     const dir = await mkdtemp(join(SCRATCH, 'kiln-e2e-'));
     await chmod(dir, 0o711);
@@ -99,18 +101,17 @@ export class Farm implements AsyncDisposable {
     const [postgres, redis, registry, mirror] = await Promise.all([
       startPostgres(),
       startRedis(),
-      RealRegistry.start(),
-      RealRegistry.start(),
+      restored?.of.registry ?? RealRegistry.start(),
+      restored?.of.mirror ?? RealRegistry.start(),
     ]);
-    for (const service of [postgres, redis, registry, mirror]) stack.use(service);
+    for (const service of [postgres, redis]) stack.use(service);
     const db = stack.use(openDatabase({ url: postgres.url, max: 4 }));
-    await migrate(db);
-    const ids = await new ProjectStore(db).ensure('default', 'main');
-    const token = await new TokenStore(db).create({ ...ids, permissions: Permission.options });
-    await pushBaseImage(`${mirror.host}/library/box:1`);
+    if (restored === undefined) for (const service of [registry, mirror]) stack.use(service);
+    const token = restored?.of.token ?? (await begin(db, mirror));
     const farm = new Farm(dir, db, postgres, redis, registry, mirror, token, stack.move());
     try {
       farm.#egressAllow = egressAllow;
+      await restored?.bring(farm.env);
       await farm.startApi();
       await farm.startBuilder('one', builder);
       return farm;
@@ -308,6 +309,14 @@ export class Farm implements AsyncDisposable {
     await sweepCgroup(cgroupParent);
     await this.held.disposeAsync();
   }
+}
+
+/** An empty farm with a project. @returns a token of it */
+async function begin(db: Database, mirror: RealRegistry): Promise<string> {
+  await migrate(db);
+  const ids = await new ProjectStore(db).ensure('default', 'main');
+  await pushBaseImage(`${mirror.host}/library/box:1`);
+  return await new TokenStore(db).create({ ...ids, permissions: Permission.options });
 }
 
 const StepRun = z.object({ buildId: z.string(), vertex: z.string(), kind: z.string() });

@@ -1,12 +1,19 @@
-import { readFile, rm, truncate, utimes, writeFile } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { readdir, readFile, rm, truncate, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { digestOf } from '#oci';
-import { single } from '#std';
+import { FolderContentStore } from '#content';
+import { single, systemRandom } from '#std';
+import { Collector, type Database } from '#storage';
+import { S3Server, s3Credentials } from '#testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { runAdmin } from '../storage/admin-program.ts';
+import { runAdmin, startAdmin } from '../storage/admin-program.ts';
 import { write } from './context.ts';
-import { Farm } from './farm.ts';
+import { Farm, type RunningCli } from './farm.ts';
+
+const matching = (pattern: RegExp): unknown => expect.stringMatching(pattern);
 
 let farm: Farm;
 beforeAll(async () => {
@@ -63,11 +70,12 @@ RUN seq 1 200000
 let dir: string;
 let image: string | undefined;
 
+const output = 'type=image,rewrite-timestamp=true';
+const imageFlags = ['-t', 'acme/app:1', '--build-arg', 'SOURCE_DATE_EPOCH=1700000000', '--output', output];
+
 /** An image whose digest does not tell when its steps ran. */
 async function build(): Promise<string | undefined> {
-  const output = 'type=image,rewrite-timestamp=true';
-  const args = ['-t', 'acme/app:1', '--build-arg', 'SOURCE_DATE_EPOCH=1700000000', '--output', output];
-  return (await farm.build(dir, ...args))['containerimage.digest'];
+  return (await farm.build(dir, ...imageFlags))['containerimage.digest'];
 }
 
 describe('a farm that is well', () => {
@@ -208,3 +216,149 @@ describe('fsck', () => {
     await fsck('--deep', '--repair');
   });
 });
+
+const Backup = z.object({ blobs: z.int(), newBlobs: z.int(), database: z.object({ name: z.string() }) });
+
+async function backup(to: string) {
+  const { code, stdout, stderr } = await runAdmin(['backup', '--json', to], farm.env);
+  expect(code, stderr).toBe(0);
+  return Backup.parse(JSON.parse(stdout));
+}
+
+/** An empty database on the farm's server. */
+async function emptyDatabase(): Promise<string> {
+  const name = `d${randomBytes(6).toString('hex')}`;
+  await farm.db.execute(`CREATE DATABASE ${name}`);
+  return Object.assign(new URL(farm.postgres.url), { pathname: `/${name}` }).href;
+}
+
+const Claimed = z.object({ id: z.string(), state: z.string(), fence: z.coerce.number(), attempt: z.int() });
+const builds = (db: Database) =>
+  db.query(Claimed, 'SELECT id, state, coalesce(fence, 0)::text AS fence, attempt FROM builds ORDER BY created_at');
+
+describe('a backup', () => {
+  let to: string;
+  let slow: RunningCli;
+  beforeAll(async () => {
+    to = join(await farm.folder(), 'backup');
+    expect(await build()).toBe(image);
+  });
+
+  it('that dies in the middle is known as unfinished, and the next one completes it', async () => {
+    await farm.db.transaction(async (sql) => {
+      await sql.execute('LOCK TABLE builds IN ACCESS EXCLUSIVE MODE');
+      const dying = startAdmin(['backup', to], farm.env);
+      await expect.poll(() => readdir(to).catch(() => []), { timeout: 30_000 }).toHaveLength(2);
+      dying.kill('SIGKILL');
+      await once(dying, 'exit');
+    });
+    const refused = await runAdmin(['restore', to], { ...farm.env, KILN_DATABASE_URL: await emptyDatabase() });
+    expect(refused).toMatchObject({ code: 1, stderr: matching(/is unfinished\nrun kiln admin backup/) });
+    const { blobs, newBlobs } = await backup(to);
+    expect(newBlobs).toBe(blobs);
+    expect((await readdir(to)).toSorted()).toEqual([
+      ...[matching(/^blobs$/), matching(/^blobs-.*\.txt$/), matching(/^database-.*\.dump$/)],
+      ...['kiln-backup.json', 'manifest.json'],
+    ]);
+  });
+
+  it('of a farm at work copies what is new, while the collector is on', async () => {
+    await write(dir, { 'Dockerfile.slow': 'FROM box:1\nRUN sleep 4 && echo slow > /slow\n' });
+    slow = farm.cli(['build', dir, '-f', join(dir, 'Dockerfile.slow')]);
+    await expect.poll(async () => (await builds(farm.db)).at(-1)?.state, { timeout: 30_000 }).toBe('running');
+    const over = new AbortController();
+    const limits = {
+      graceMs: 0,
+      retentionMs: 3_600_000,
+      imageRetentionMs: 3_600_000,
+      projectBytes: 1e12,
+      totalBytes: 1e12,
+    };
+    const collector = new Collector({ db: farm.db, content: farm.content, limits });
+    const collecting = (async () => {
+      while (!over.signal.aborted) {
+        await farm.db.execute('UPDATE blobs SET check_at = now() WHERE check_at > now()');
+        await collector.collect();
+      }
+    })();
+    const { blobs, newBlobs } = await backup(to);
+    over.abort();
+    await collecting;
+    expect(newBlobs).toBeGreaterThan(0);
+    expect(newBlobs).toBeLessThan(blobs);
+    expect((await slow.ended).code).toBe(0);
+  });
+
+  it('is restored into an empty farm of the same key alone', async () => {
+    const [other, env] = [await emptyDatabase(), farm.env];
+    const restore = (more: Readonly<Record<string, string>>) => runAdmin(['restore', to], { ...env, ...more });
+    expect(await restore({})).toMatchObject({ code: 1, stderr: matching(/the database is not empty\nmake a new/) });
+    expect(await restore({ KILN_DATABASE_URL: other, KILN_SECRET_KEY: 'cd'.repeat(32) })).toMatchObject({
+      ...{ code: 1, stderr: matching(/another KILN_SECRET_KEY\nset KILN_SECRET_KEY/) },
+    });
+    const store = await farm.folder();
+    await new FolderContentStore({ root: store, random: systemRandom }).put(single('another farm’s'));
+    expect(await restore({ KILN_DATABASE_URL: other, KILN_OBJECT_STORE: store })).toMatchObject({
+      ...{ code: 1, stderr: matching(/blobs that are none of the backup, such as sha256:.*\nname an empty/) },
+    });
+    const files = (await readdir(to)).filter((name) => name.endsWith('.dump'));
+    await using broken = await changed(join(to, files[0] ?? ''));
+    expect(await restore({ KILN_DATABASE_URL: other, KILN_OBJECT_STORE: await farm.folder() })).toMatchObject({
+      ...{ code: 1, stderr: matching(/is not what the backup wrote/) },
+    });
+    void broken;
+  });
+
+  it('is a farm again: all hits, images, logs, and the build that was in work', async () => {
+    const before = await builds(farm.db);
+    await using again = await Farm.start({
+      restored: {
+        of: farm,
+        bring: async (env) => {
+          const { code, stdout, stderr } = await runAdmin(['restore', to], env);
+          expect(code, stderr).toBe(0);
+          expect(stdout).toMatch(/1 builds that were in work are in the queue again\nfsck: \d+ blobs: all is well/);
+        },
+      },
+    });
+    const [first] = before;
+    const waiting = (await builds(again.db)).at(-1);
+    expect(waiting?.fence).toBeGreaterThan(Math.max(...before.map(({ fence }) => fence)) + 2 ** 39);
+    const built = await again.build(dir, ...imageFlags);
+    expect(built['containerimage.digest']).toBe(image);
+    expect(built['kiln.build'].steps).toMatchObject({ run: 0 });
+    const images = await again.cli(['images', '--json']).ended;
+    expect(images.stdout).toContain(image);
+    const log = (id = ''): Promise<{ readonly stdout: string }> => again.cli(['logs', id]).ended;
+    expect((await log(first?.id)).stdout).toContain('RUN seq 1 200000');
+    await expect
+      .poll(async () => (await builds(again.db)).find(({ id }) => id === waiting?.id)?.state, { timeout: 60_000 })
+      .toBe('succeeded');
+    expect(await runAdmin(['fsck', '--deep'], again.env)).toMatchObject({ code: 0 });
+  });
+
+  it('whose blobs are damaged is restored without them, into a bucket', async () => {
+    await using server = await S3Server.start();
+    const { accessKeyId: AWS_ACCESS_KEY_ID, secretAccessKey: AWS_SECRET_ACCESS_KEY } = s3Credentials;
+    const env = {
+      ...{ ...farm.env, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, KILN_DATABASE_URL: await emptyDatabase() },
+      KILN_OBJECT_STORE: `s3://blobs/restored?endpoint=${server.url}&pathStyle=true`,
+    };
+    const hex = (await layers())[0]?.slice('sha256:'.length) ?? '';
+    await using broken = await changed(join(to, 'blobs/sha256', hex.slice(0, 2), hex));
+    void broken;
+    const { code, stdout, stderr } = await runAdmin(['restore', to], env);
+    expect([code, stdout]).toEqual([1, matching(/1 blobs of the backup are missing or damaged\nfsck: .* mended/)]);
+    expect(stderr).toContain(`blob sha256:${hex} is missing`);
+    expect(await runAdmin(['fsck', '--deep'], env)).toMatchObject({ code: 0 });
+  });
+});
+
+/** A file with a byte changed, for a time. */
+async function changed(path: string): Promise<AsyncDisposable> {
+  const bytes = await readFile(path);
+  const other = Buffer.from(bytes);
+  other[other.length >> 1] = (other[other.length >> 1] ?? 0) ^ 1;
+  await writeFile(path, other);
+  return { [Symbol.asyncDispose]: () => writeFile(path, bytes) };
+}

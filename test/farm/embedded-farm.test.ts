@@ -153,12 +153,33 @@ describe('the embedded farm', () => {
     expect(steps.parse(JSON.parse(await readFile(file, 'utf8')))['kiln.build'].steps.run).toBe(0);
   });
 
+  test('is well, and is copied while it runs', async () => {
+    expect((await farm.succeed('admin', 'doctor')).stdout).toMatch(/^ok +builder builder-1 /m);
+    expect((await farm.succeed('admin', 'backup', join(farm.dir, 'backup'))).stdout).toMatch(/KILN_SECRET_KEY/);
+    const refused = await farm.kiln('admin', 'restore', join(farm.dir, 'backup'));
+    expect(refused).toMatchObject({ code: 1, stderr: expect.stringMatching(/runs\nkiln down/) as unknown });
+  });
+
   test('goes down and leaves nothing but its data', async () => {
     const pids = pidsOf(await farm.status());
     await farm.succeed('down');
     expect(pids.filter(isAlive)).toEqual([]);
     expect(await farm.traces()).toEqual(before);
     expect((await farm.kiln('status')).code).toBe(3);
+  });
+
+  test('comes back from its backup, with the key that was kept apart', async () => {
+    const { secretKey } = z
+      .object({ secretKey: z.string() })
+      .parse(JSON.parse(await readFile(join(farm.data, 'identity.json'), 'utf8')));
+    await rm(farm.data, { recursive: true });
+    const restored = await farm.with({ KILN_SECRET_KEY: secretKey }, 'admin', 'restore', join(farm.dir, 'backup'));
+    expect(restored).toMatchObject({ code: 0, stdout: expect.stringMatching(/all is well/) as unknown });
+    const none = before.filter((trace) => !trace.includes(farm.data));
+    expect((await farm.traces()).filter((trace) => !none.includes(trace))).toEqual([]);
+    await farm.succeed('up', '--builders', '1');
+    expect((await build(join(examples, 'helloworld'), 'acme/back:1'))['kiln.build'].steps.run).toBe(0);
+    await farm.succeed('down');
   });
 
   test('starts anew where its data directory was deleted', async () => {

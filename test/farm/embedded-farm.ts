@@ -50,9 +50,14 @@ export class EmbeddedFarm implements AsyncDisposable {
 
   /** `./kiln` as a user calls it. */
   async kiln(...args: readonly string[]): Promise<Ran> {
+    return await this.with({}, ...args);
+  }
+
+  /** The same with further environment. */
+  async with(more: Readonly<Record<string, string>>, ...args: readonly string[]): Promise<Ran> {
     const { KILN_URL: _url, KILN_TOKEN: _token, ...env } = process.env;
     const child = spawn(kiln, args, {
-      env: { ...env, ...this.env, KILN_DATA: this.data },
+      env: { ...env, ...this.env, ...more, KILN_DATA: this.data },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     let stdout = '';

@@ -91,6 +91,11 @@ const examples: Readonly<Record<string, readonly (readonly [line: string, what?:
     ['kiln admin fsck', 'exit code 1 when something is wrong'],
     ['kiln admin fsck --deep --repair', 'after a disk has failed'],
   ],
+  'admin backup': [['kiln admin backup /mnt/backups/kiln', 'every night into the same directory']],
+  'admin restore': [
+    ['KILN_SECRET_KEY=$KEY kiln admin restore /mnt/backups/kiln --data /srv/kiln', 'as an embedded farm; then kiln up'],
+    ['kiln admin restore /mnt/backups/kiln', 'with the environment of an API, a new database and an empty store'],
+  ],
   'admin doctor': [
     ['kiln admin doctor', 'exit code 1 when something is wrong, 3 when something does not answer'],
     ['kiln admin doctor --json | jq \'.checks[] | select(.state != "ok")\''],

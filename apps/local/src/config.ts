@@ -10,6 +10,8 @@ export interface LocalConfig {
   readonly caBundle: string | undefined;
   /** settings of API and builders that are taken over where they are set */
   readonly settings: Readonly<Record<string, string>>;
+  /** of a farm that is restored here: its key, and where its blobs are to be */
+  readonly restored: { readonly secretKey: string | undefined; readonly objectStore: string | undefined };
 }
 
 /** What may differ from farm to farm; all else is the farm's own. */
@@ -70,6 +72,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): L
       LANG: 'C.UTF-8',
       ...Object.fromEntries(certificates),
     },
+    restored: { secretKey: env['KILN_SECRET_KEY'] || undefined, objectStore: env['KILN_OBJECT_STORE'] || undefined },
     caBundle: [env['KILN_CA_BUNDLE'], certificates[0]?.[1]].find((path) => path !== undefined && path !== ''),
     settings: Object.fromEntries(
       SETTINGS.flatMap((name) => {

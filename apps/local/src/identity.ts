@@ -28,8 +28,14 @@ export function readIdentity(dataDir: string): Promise<Identity | undefined> {
 /**
  * The farm's identity, drawn at the first start; a port that another process took meanwhile is replaced, and so is the object
  * store where another one is asked for.
+ * @param given a secret key is that of a farm that is restored here
  */
-export async function ensureIdentity(dataDir: string, random: Random, objectStore?: string): Promise<Identity> {
+export async function ensureIdentity(
+  dataDir: string,
+  random: Random,
+  given: { readonly objectStore?: string | undefined; readonly secretKey?: string | undefined } = {},
+): Promise<Identity> {
+  const { objectStore, secretKey } = given;
   const known = await readIdentity(dataDir);
   const secret = (): string => randomId(random, SECRET_LENGTH);
   const ports = known?.ports;
@@ -39,7 +45,7 @@ export async function ensureIdentity(dataDir: string, random: Random, objectStor
     ...(store === undefined ? {} : { objectStore: store }),
     postgresPassword: known?.postgresPassword ?? secret(),
     redisPassword: known?.redisPassword ?? secret(),
-    secretKey: known?.secretKey ?? Buffer.from(random(32)).toString('hex'),
+    secretKey: known?.secretKey ?? secretKey ?? Buffer.from(random(32)).toString('hex'),
     registrySecret: known?.registrySecret ?? secret(),
     token: known?.token ?? `kiln_${secret()}`,
     ports: {

@@ -7,6 +7,7 @@ import { readConfig } from './config.ts';
 import { ask, FarmStatus } from './control.ts';
 import { readIdentity } from './identity.ts';
 import { farmIdOf } from './layout.ts';
+import { runRestore } from './restore.ts';
 import { Supervisor } from './supervisor.ts';
 
 const DEFAULT_BUILDERS = 2;
@@ -170,7 +171,8 @@ command('down').action(({ data }: Flags) => down(data));
 command('admin')
   .argument('<words...>', 'command of the admin program, with its flags')
   .action(async (words: readonly string[], { data }: Flags) => {
-    process.exitCode = await runAdmin(data, words, readConfig(process.env));
+    const run = words[0] === 'restore' ? runRestore : runAdmin;
+    process.exitCode = await run(data, words, readConfig(process.env));
   });
 
 // Whoever started the farm has read what it wanted to know.

@@ -130,7 +130,7 @@ export class Supervisor implements Controlled {
     if ((await readIdentity(layout.data)) === undefined) await clearOpen(layout);
     const parts = {
       layout,
-      identity: await ensureIdentity(layout.data, random, objectStore),
+      identity: await ensureIdentity(layout.data, random, { objectStore }),
       base,
       caBundle,
       settings,

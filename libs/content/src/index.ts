@@ -1,5 +1,6 @@
 export { applyDelta, impliedDirectory } from './apply-delta.ts';
 export * from './layer-report.ts';
+export * from './copy-blobs.ts';
 export * from './decorators.ts';
 export * from './delta-codec.ts';
 export * from './entry-json.ts';

@@ -248,7 +248,7 @@ export class BuildLedger {
   }
 
   /** See {@link BuildRecovery.release}. */
-  async release(claim: Claim): Promise<void> {
+  async release(claim: Pick<Claim, 'buildId' | 'fence'>): Promise<void> {
     await this.#recovery.release(claim);
   }
 

@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { z } from 'zod';
-import { type Logger, KilnError, silentLogger } from '#std';
+import { isKilnError, KilnError, type Logger, silentLogger } from '#std';
 import { databaseError } from './database-error.ts';
 
 /** Who can be asked in SQL: the pool, or one transaction. Values go as parameters, never into the text. */
@@ -26,6 +26,14 @@ const CONNECT_TIMEOUT_MS = 5_000;
 const STATEMENT_TIMEOUT_MS = 30_000;
 /** Above the server's own limit: only for a server that does not answer at all. */
 const ANSWER_TIMEOUT_MS = 35_000;
+
+/** A lock of the database while somebody holds it. */
+export interface HeldLock {
+  /** aborted when it is held no more */
+  readonly lost: AbortSignal;
+  /** @throws KilnError UNAVAILABLE when it is held no more */
+  check(): Promise<void>;
+}
 
 /** A pool of connections to Postgres. */
 export class Database implements Sql, AsyncDisposable {
@@ -93,6 +101,38 @@ export class Database implements Sql, AsyncDisposable {
     } finally {
       client.off('error', onBroken);
       client.release(broken);
+    }
+  }
+
+  /**
+   * Holds a lock of the database, waiting for it at first, as long as `work` takes. It goes with its connection, so with this
+   * process, however that ends.
+   * @throws KilnError UNAVAILABLE when somebody else keeps it for too long
+   */
+  async holding<T>(lock: number, work: (held: HeldLock) => Promise<T>): Promise<T> {
+    const client = await this.#connect();
+    const lost = new AbortController();
+    const onBroken = (error: Error): void => lost.abort(databaseError(error));
+    client.on('error', onBroken);
+    const ask = async (text: string, values: unknown[] = []): Promise<void> => {
+      lost.signal.throwIfAborted();
+      await client.query(text, values).catch((thrown: unknown) => {
+        throw databaseError(thrown);
+      });
+    };
+    try {
+      await ask('SELECT pg_advisory_lock($1)', [lock]).catch((cause: unknown) => {
+        if (!isKilnError(cause, 'UNAVAILABLE')) throw cause;
+        throw new KilnError('UNAVAILABLE', 'the database is away, or another process keeps its lock for too long', {
+          cause,
+          hint: 'try again when the other backup or repair has ended',
+        });
+      });
+      return await work({ lost: lost.signal, check: () => ask('SELECT 1') });
+    } finally {
+      client.off('error', onBroken);
+      // Its end frees the lock.
+      client.release(true);
     }
   }
 

@@ -1,23 +1,25 @@
-import type { Clock } from '#std';
-
 const PERIOD_MS = 1_000;
 
-/** Lines for who waits: none in the first second, then one a second at most. */
-export class Progress {
-  readonly #clock: Clock;
-  readonly #write: (line: string) => void;
-  #nextMs: number;
+/** Lines for who waits: none in the first second, then one a second at most, and none that says the same. */
+export class Progress implements Disposable {
+  readonly #timer: NodeJS.Timeout;
+  #text: (() => string) | undefined;
+  #said = '';
 
-  constructor(clock: Clock, write: (line: string) => void) {
-    this.#clock = clock;
-    this.#write = write;
-    this.#nextMs = clock.nowMs() + PERIOD_MS;
+  constructor(write: (line: string) => void) {
+    this.#timer = setInterval(() => {
+      const text = this.#text?.() ?? '';
+      if (text !== this.#said) write(`${text}\n`);
+      this.#said = text;
+    }, PERIOD_MS).unref();
   }
 
+  /** How far it is now. */
   say(text: () => string): void {
-    const nowMs = this.#clock.nowMs();
-    if (nowMs < this.#nextMs) return;
-    this.#nextMs = nowMs + PERIOD_MS;
-    this.#write(`${text()}\n`);
+    this.#text = text;
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
   }
 }

@@ -26,4 +26,17 @@ export function addAdmin(program: Command): void {
     .action(async ({ deep = false, repair = false, ...flags }: FsckFlags) =>
       (await import('./admin.ts')).admin(['fsck', ...(deep ? ['--deep'] : []), ...(repair ? ['--repair'] : [])], flags),
     );
+  add(
+    'backup',
+    'copy the farm into a directory, while it works; again into the same one, and only what is new is copied',
+  )
+    .argument('<directory>', 'a new directory, or that of an earlier backup')
+    .action(async (directory: string, flags: AdminFlags) =>
+      (await import('./admin.ts')).admin(['backup', '--', directory], flags),
+    );
+  add('restore', 'bring a backup back into an empty farm; an embedded farm must be down')
+    .argument('<directory>', 'of the backup')
+    .action(async (directory: string, flags: AdminFlags) =>
+      (await import('./admin.ts')).admin(['restore', '--', directory], flags),
+    );
 }

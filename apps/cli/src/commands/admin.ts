@@ -16,7 +16,7 @@ const adminMain = fileURLToPath(new URL('../../../api/src/admin.js', import.meta
 
 /** Runs a command of the API's admin program, with this process' streams and its exit code. */
 export async function admin(words: readonly string[], flags: AdminFlags): Promise<void> {
-  const args = flags.json === true ? [...words, '--json'] : words;
+  const args = flags.json === true ? [...words.slice(0, 1), '--json', ...words.slice(1)] : words;
   const child = spawn(process.execPath, commandFor(args, flags), { stdio: 'inherit' });
   // A terminal's Ctrl-C goes to the child as well, which cleans up; this process says how that ended.
   const forward = (signal: NodeJS.Signals): void => void (signal === 'SIGTERM' && child.kill(signal));
