@@ -5,7 +5,7 @@ import { openBuildQueue } from '#dispatch';
 import { seal, silentLogger, systemClock, systemRandom } from '#std';
 import { BuilderRegistry } from '#storage';
 import { Redis } from 'ioredis';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { runAdmin } from './admin-program.ts';
 import { createBuild, startStorage, type Storage } from './farm.ts';
@@ -23,6 +23,13 @@ beforeAll(async () => {
 afterAll(async () => {
   await storage[Symbol.asyncDispose]();
   await rm(folder, { recursive: true });
+});
+
+// What one leaves in the queue, the next would look at twice.
+afterEach(async () => {
+  await using connection = await openConnection();
+  await connection.flushall();
+  await storage.db.execute('DELETE FROM builds');
 });
 
 const env = () => ({

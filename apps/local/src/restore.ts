@@ -30,8 +30,8 @@ export async function runRestore(dataDir: string, args: readonly string[], confi
     throw new KilnError('INVALID_ARGUMENT', 'KILN_SECRET_KEY is not 64 hexadecimal digits');
   if (objectStore !== undefined) parseStoreLocation(objectStore);
   const layout = await makeLayout(dataDir);
-  const token = { known: undefined as string | undefined };
-  const server = await listen(layout.id, () => token.known, busy);
+  let token: string | undefined;
+  const server = await listen(layout.id, () => token, busy);
   if (server === undefined)
     throw new KilnError('CONFLICT', `the farm of ${layout.data} runs`, {
       hint: 'kiln down ends it; a backup is restored into a new data directory',
@@ -39,7 +39,7 @@ export async function runRestore(dataDir: string, args: readonly string[], confi
   try {
     if ((await readIdentity(layout.data)) === undefined) await clearOpen(layout);
     const identity = await ensureIdentity(layout.data, systemRandom, { secretKey, objectStore });
-    token.known = identity.token;
+    token = identity.token;
     return await withServices({ layout, identity, ...config }, (parts) => adminProgram(parts, args));
   } finally {
     server.close();
