@@ -247,10 +247,15 @@ describe('a backup', () => {
   it('that dies in the middle is known as unfinished, and the next one completes it', async () => {
     await farm.db.transaction(async (sql) => {
       await sql.execute('LOCK TABLE builds IN ACCESS EXCLUSIVE MODE');
-      const dying = startAdmin(['backup', to], farm.env);
-      await expect.poll(() => readdir(to).catch(() => []), { timeout: 30_000 }).toHaveLength(2);
-      dying.kill('SIGKILL');
-      await once(dying, 'exit');
+      const dump = async (signal: NodeJS.Signals): Promise<unknown> => {
+        const dying = startAdmin(['backup', to], farm.env);
+        await expect.poll(() => readdir(to).catch(() => []), { timeout: 30_000 }).toHaveLength(2);
+        dying.kill(signal);
+        return (await once(dying, 'exit'))[0];
+      };
+      expect(await dump('SIGINT')).toBe(130);
+      expect(await readdir(to)).toEqual(['kiln-backup.json']);
+      await dump('SIGKILL');
     });
     const refused = await runAdmin(['restore', to], { ...farm.env, KILN_DATABASE_URL: await emptyDatabase() });
     expect(refused).toMatchObject({ code: 1, stderr: matching(/is unfinished\nrun kiln admin backup/) });
