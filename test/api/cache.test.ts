@@ -1,6 +1,6 @@
 import type { CacheKey, Result } from '#cache';
 import { digestOf } from '#oci';
-import { CacheDisowned, CachePruned, CacheStatistics, CacheUsage } from '#protocol';
+import { CacheDisowned, CachePruned, CacheStatistics, DearMisses, CacheUsage } from '#protocol';
 import { createCacheStore, openRedis } from '#storage';
 import request from 'supertest';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -113,6 +113,11 @@ describe('statistics', () => {
     expect(other).toMatchObject({ project: 'other', builds: 0, groups: [], by: 'day' });
     expect(JSON.stringify(other)).not.toContain('mine');
     expect((await get('/v1/cache/statistics', 'kiln_nope')).status).toBe(401);
+    const dear = DearMisses.parse((await get('/v1/cache/misses')).body);
+    expect(dear.project).toBe('mine');
+    const others = DearMisses.parse((await get('/v1/cache/misses', farm.tokens.other)).body);
+    expect(others).toMatchObject({ project: 'other', misses: [] });
+    expect((await get('/v1/cache/misses?limit=51')).body).toMatchObject({ status: 400, field: 'limit' });
   });
 
   it.each([

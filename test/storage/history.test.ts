@@ -44,10 +44,12 @@ beforeAll(async () => {
      SELECT $1, 'seed' || n, 'sha256:' || s || repeat('0', 63), s,
        '[stage ' || s || '/${STEPS}] RUN step ' || s || ' of ' || n % 3, 'stage', s, s < ${STEPS},
        (ARRAY['hit', 'hit', 'joined', 'run', 'failed', 'cancelled'])[1 + (n * 7 + s) % 6], 10 * s + n % 100,
-       CASE WHEN (n * 7 + s) % 6 < 3 THEN json_build_object('savedMs', 1000 + n % 50, 'savedBytes', 4096 * s) END,
+       CASE WHEN (n * 7 + s) % 6 < 3 THEN json_build_object('key', 'definition', 'buildId', 'b',
+         'builderId', 'n', 'scope', 'main', 'savedMs', 1000 + n % 50, 'savedBytes', 4096 * s) END,
        CASE WHEN (n * 7 + s) % 6 IN (3, 4) THEN (ARRAY[
-         '{"kind":"neverBuilt"}', '{"kind":"changed","changes":[{"kind":"files"}]}', '{"kind":"gone","reason":"evicted"}',
-         '{"kind":"followed","cause":{"kind":"changed","changes":[{"kind":"image"}]}}'])[1 + n % 4]::json END
+         '{"kind":"neverBuilt"}', '{"kind":"changed","changes":[{"kind":"files","source":"context","total":0,"files":[]}]}', '{"kind":"gone","reason":"evicted","at":"2026-01-01T00:00:00.000Z"}',
+         '{"kind":"followed","step":{"vertex":"sha256:${'0'.repeat(64)}","name":"FROM box:1","line":1},"cause":{"kind":"changed",
+           "changes":[{"kind":"image","oldName":"box:1","newName":"box:1","old":null,"new":null}]}}'])[1 + n % 4]::json END
      FROM generate_series(1, $2::int) AS n CROSS JOIN generate_series(1, ${STEPS}) AS s`,
     [projectId, BUILDS],
   );
@@ -138,6 +140,21 @@ describe(`a history of ${BUILDS} builds`, () => {
       )),
     ]);
     expect(byName(causes)).toEqual(expected);
+    const query = { days: DAYS + 1, limit: 50 };
+    const { misses } = await timed('dear misses', () =>
+      new StatisticsReader(storage.db).dearMisses({ projectId, project: 'default' }, query),
+    );
+    const dearest =
+      "concat_ws('|', b.request->>'dockerfile', regexp_replace(s.name, ' [0-9]/4', ''), s.cause->>'kind')";
+    const each = await counted(dearest, "s.state IN ('run', 'failed')");
+    const kinds: Readonly<Record<string, string>> = { files: 'changed', evicted: 'gone', image: 'followed' };
+    for (const { dockerfile, step, cause, misses: count, followed, spentMs, last } of misses) {
+      const key = [dockerfile, step, kinds[cause] ?? cause].join('|');
+      expect([key, each.get(key)]).toMatchObject([key, { misses: count, followed, spentMs }]);
+      expect(last?.buildId).toMatch(/^seed/);
+    }
+    expect(misses.map(({ spentMs }) => spentMs)).toEqual(misses.map(({ spentMs }) => spentMs).sort((a, b) => b - a));
+    expect(misses.length).toBeGreaterThan(20);
     expect((await read('step', { scope: 'pr-1' })).total).toEqual((await counted('c.name')).get('pr-1'));
     expect([causes.builds, causes.cachedBuilds]).toEqual([BUILDS, await cached()]);
   });

@@ -69,6 +69,21 @@ describe('statistics', () => {
       ['[build] RUN test', 2],
       ['[build] RUN make', 1],
     ]);
+    const { projectId } = await storage.projects.ensure('sums', 'main');
+    const asked = { days: 7, limit: 10 };
+    const { misses } = await new StatisticsReader(storage.db).dearMisses({ projectId, project: 'sums' }, asked);
+    const dear = { cause: 'files', misses: 1, spentMs: 400 };
+    expect(misses.map(({ step: name, cause, spentMs, last }) => [name, cause, spentMs, last?.because.name])).toEqual([
+      ['[build] RUN make', 'files', 400, names[1]],
+      ['[build] RUN test', 'files', 400, names[1]],
+      ['[build] RUN test', 'neverBuilt', 400, names[2]],
+    ]);
+    expect(misses[1]).toMatchObject({ ...dear, followed: 1, last: { buildId: first.buildId, isBelow: true } });
+    expect(misses[0]).toMatchObject({
+      ...dear,
+      followed: 0,
+      last: { isBelow: false, why: 'files changed', hints: [] },
+    });
     const causes = await read('sums', { by: 'cause' });
     expect(causes.groups.map(({ name, misses, followed }) => [name, misses, followed])).toEqual([
       ['files', 2, 1],

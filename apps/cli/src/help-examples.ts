@@ -52,6 +52,7 @@ const examples: Readonly<Record<string, readonly (readonly [line: string, what?:
   cancel: [['kiln cancel 2jakgbtjphytqyff17x3']],
   cache: [
     ['kiln cache stats', 'what the cache was good for'],
+    ['kiln cache misses', 'what it could be good for'],
     ['kiln cache du', 'what takes room'],
   ],
   'cache du': [['kiln cache du'], ['kiln cache du --json | jq .cacheBytes']],
@@ -64,6 +65,7 @@ const examples: Readonly<Record<string, readonly (readonly [line: string, what?:
     ['kiln cache disown 2jakgbtjphytqyff17x3 --dry-run', 'what would go, and who used it'],
     ['kiln cache disown 2jakgbtjphytqyff17x3 --step 4 --reason "a poisoned mirror"'],
   ],
+  'cache misses': [['kiln cache misses', 'what to mend first'], ['kiln cache misses --days 30 --scope main --json']],
   'cache stats': [
     ['kiln cache stats', 'why steps ran in the last week'],
     ['kiln cache stats --by step --days 30', 'which steps cost most'],

@@ -57,6 +57,7 @@ const lines: Readonly<Record<string, readonly string[]>> = {
   'cache prune': ['-f'],
   'cache disown': ['x', '-f'],
   'cache stats': [],
+  'cache misses': [],
   'token create': ['x'],
   'token ls': [],
   'token revoke': ['x'],

@@ -4,6 +4,7 @@ import type { BuildSurroundings } from './build/run-build.ts';
 import type { BakeFlags } from './commands/bake.ts';
 import type { BuildCommandFlags } from './commands/build.ts';
 import type { DisownFlags } from './commands/cache-disown.ts';
+import type { CacheMissesFlags } from './commands/cache-misses.ts';
 import type { CacheStatsFlags } from './commands/cache-stats.ts';
 import type { BuildsFlags } from './commands/builds.ts';
 import type { CacheDuFlags, CachePruneFlags } from './commands/cache.ts';
@@ -327,6 +328,15 @@ function addCache(program: Command): void {
     .option('--json', 'as JSON')
     .option(...DATA)
     .action(async (flags: CacheStatsFlags) => (await import('./commands/cache-stats.ts')).cacheStats(flags));
+  cache
+    .command('misses')
+    .description('which steps that ran cost most, why, and what to do about it')
+    .option('--days <n>', 'how far back', '7')
+    .option('--scope <name>', 'of one scope alone')
+    .option('-n, --limit <n>', 'how many of them', '10')
+    .option('--json', 'as JSON')
+    .option(...DATA)
+    .action(async (flags: CacheMissesFlags) => (await import('./commands/cache-misses.ts')).cacheMisses(flags));
 }
 
 function useContext(name: string): void {

@@ -1,6 +1,7 @@
 import { useQuery } from '@tanstack/react-query';
 import { lazy, Suspense } from 'react';
 import type { CacheStatistics, StatisticsBy } from '#protocol';
+import { DearMisses } from './dear-misses.tsx';
 import { farm } from './farm.ts';
 import { bytes, duration, hitRatio, percent } from './format.ts';
 import { Failure, Loading } from './parts.tsx';
@@ -76,8 +77,9 @@ export default function CachePage() {
           </Suspense>
         </>
       )}
+      <DearMisses days={days} />
       <div className="columns">
-        <Groups title="What missed most" by="step" days={days} />
+        <Groups title="By step" by="step" days={days} />
         <Groups title="Why" by="cause" days={days} />
         <Groups title="By branch" by="branch" days={days} />
         <Groups title="By scope" by="scope" days={days} />

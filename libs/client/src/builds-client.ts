@@ -12,6 +12,8 @@ import {
   CacheStatistics,
   type CacheStatisticsQuery,
   CacheUsage,
+  DearMisses,
+  type DearMissesQuery,
   LogSearch,
   type LogSearchQuery,
   type NumberedEvent,
@@ -82,6 +84,13 @@ export class BuildsClient {
     const query = new URLSearchParams({ days: String(days), by, limit: String(limit) });
     if (scope !== undefined) query.set('scope', scope);
     return this.#connection.json(CacheStatistics, { path: `/v1/cache/statistics?${query.toString()}`, signal });
+  }
+
+  /** Which steps that ran cost most. */
+  dearMisses({ days, scope, limit }: DearMissesQuery, signal?: AbortSignal): Promise<DearMisses> {
+    const query = new URLSearchParams({ days: String(days), limit: String(limit) });
+    if (scope !== undefined) query.set('scope', scope);
+    return this.#connection.json(DearMisses, { path: `/v1/cache/misses?${query.toString()}`, signal });
   }
 
   async steps(id: string, signal?: AbortSignal): Promise<readonly StepView[]> {

@@ -57,7 +57,8 @@ export function explanationOf(
 
 const refOf = ({ vertex, name, line }: StepView): StepRef => ({ vertex, name, line });
 
-function causesOf(missed: readonly StepView[]): ExplainedCause[] {
+/** Steps that ran for a cause of their own, with those that ran because of them. */
+export function causesOf(missed: readonly StepView[]): ExplainedCause[] {
   const causes = new Map<string, ExplainedCause>();
   for (const step of missed) {
     const { cause } = step;

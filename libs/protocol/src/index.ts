@@ -11,6 +11,7 @@ export * from './builder-view.ts';
 export * from './cache-disowning.ts';
 export * from './cache-statistics.ts';
 export * from './cache-view.ts';
+export * from './dear-misses.ts';
 export * from './container-run.ts';
 export * from './context-upload.ts';
 export * from './session-message.ts';

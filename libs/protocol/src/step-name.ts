@@ -14,6 +14,15 @@ export function partsOf(name: string): { readonly place: string; readonly text: 
   return { place, text: rest, step: stage === undefined ? number : `${stage.replace(' ', ':')}:${number}` };
 }
 
+/** Longer names are cut: a here-document is no name. */
+export const STATISTICS_NAME_LENGTH = 200;
+
+/** A vertex' name as statistics have it, wherever it stands: `[build 2/5] RUN make` is `[build] RUN make`. */
+export const statisticsNameOf = (name: string): string =>
+  Array.from(name.replace(/^\[ *\d+\/\d+\] /, '').replace(/^(\[[^\]]*?) *\d+\/\d+\]/, '$1]'))
+    .slice(0, STATISTICS_NAME_LENGTH)
+    .join('');
+
 /** `4` is the step shown as `[4/6]`, `build:4` the one shown as `[build 4/6]`. */
 export function findStep(steps: readonly StepView[], wanted: string, id: string): StepView {
   const named = steps.map((step) => ({ step, key: partsOf(step.name).step }));

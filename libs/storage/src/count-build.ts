@@ -1,7 +1,5 @@
+import { STATISTICS_NAME_LENGTH } from '#protocol';
 import type { Sql } from './database.ts';
-
-/** Longer names of steps are cut: a here-document is no name. */
-const NAME_LENGTH = 200;
 
 /** Of a step that ran: what its cause comes to in a word. Causes are as `MissCause` (libs/protocol) has them. */
 const causeWord = `CASE own.cause->>'kind'
@@ -12,9 +10,9 @@ const causeWord = `CASE own.cause->>'kind'
 /** Of step `s`: its own cause, where it ran only for what it stands on that one's. */
 const ownCause = `LATERAL (SELECT CASE WHEN s.cause->>'kind' = 'followed' THEN s.cause->'cause' ELSE s.cause END AS cause) own`;
 
-/** Name of step `s` without its number, as statistics have it. */
+/** Name of step `s` without its number, as statistics have it; `statisticsNameOf` (libs/protocol) is the same. */
 const stepName = `left(regexp_replace(regexp_replace(s.name, '^\\[ *[0-9]+/[0-9]+\\] ', ''),
-  '^(\\[[^]]*?) *[0-9]+/[0-9]+\\]', '\\1]'), ${NAME_LENGTH})`;
+  '^(\\[[^]]*?) *[0-9]+/[0-9]+\\]', '\\1]'), ${STATISTICS_NAME_LENGTH})`;
 
 /** Whether build `b` had to run a step that statistics count under a name, or for a cause. @param values numbers of parameters */
 export const missed = (values: { readonly step: number; readonly cause: number }): string => `EXISTS (
@@ -24,7 +22,7 @@ export const missed = (values: { readonly step: number; readonly cause: number }
     AND ($${values.cause}::text IS NULL OR ${causeWord} = $${values.cause}))`;
 
 /** Steps of the builds $1 that count. */
-const counted = `SELECT b.project_id, b.scope_id, (b.finished_at AT TIME ZONE 'UTC')::date AS day, b.source_branch AS branch,
+const counted = `SELECT b.project_id, b.scope_id, b.id AS build_id, b.finished_at, (b.finished_at AT TIME ZONE 'UTC')::date AS day, b.source_branch AS branch,
          b.request->>'dockerfile' AS dockerfile,
          ${stepName} AS step,
          CASE WHEN s.state IN ('run', 'failed') THEN 'miss' ELSE s.state END AS outcome,
@@ -48,16 +46,17 @@ export async function countBuilds(sql: Sql, buildIds: readonly string[]): Promis
   await sql.execute(
     `WITH counted AS (${counted})
      INSERT INTO step_statistics AS t (project_id, scope_id, day, dockerfile, step, outcome, cause, steps, followed,
-       saved_ms, saved_bytes, spent_ms)
+       saved_ms, saved_bytes, spent_ms, last_build)
      SELECT project_id, scope_id, day, dockerfile, step, outcome, cause, count(*), count(*) FILTER (WHERE followed),
        coalesce(sum((hit->>'savedMs')::float8), 0), coalesce(sum((hit->>'savedBytes')::bigint), 0),
-       coalesce(sum(duration_ms) FILTER (WHERE outcome = 'miss'), 0)
+       coalesce(sum(duration_ms) FILTER (WHERE outcome = 'miss'), 0),
+       (array_agg(build_id ORDER BY finished_at DESC, build_id) FILTER (WHERE outcome = 'miss'))[1]
      FROM counted GROUP BY project_id, scope_id, day, dockerfile, step, outcome, cause
      ORDER BY project_id, day, scope_id, dockerfile, step, outcome, cause
      ON CONFLICT (project_id, day, scope_id, dockerfile, step, outcome, cause) DO UPDATE SET
        steps = t.steps + excluded.steps, followed = t.followed + excluded.followed,
        saved_ms = t.saved_ms + excluded.saved_ms, saved_bytes = t.saved_bytes + excluded.saved_bytes,
-       spent_ms = t.spent_ms + excluded.spent_ms`,
+       spent_ms = t.spent_ms + excluded.spent_ms, last_build = coalesce(excluded.last_build, t.last_build)`,
     [buildIds],
   );
   await sql.execute(

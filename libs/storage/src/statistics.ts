@@ -1,6 +1,14 @@
 import { z } from 'zod';
-import { type CacheStatistics, type CacheStatisticsQuery, MAX_STATISTICS_DAYS, type StatisticsBy } from '#protocol';
+import {
+  type CacheStatistics,
+  type CacheStatisticsQuery,
+  type DearMisses,
+  type DearMissesQuery,
+  MAX_STATISTICS_DAYS,
+  type StatisticsBy,
+} from '#protocol';
 import { bigintColumn, type Database } from './database.ts';
+import { readDearMisses } from './dear-misses.ts';
 
 const counts = {
   hits: bigintColumn,
@@ -82,6 +90,14 @@ export class StatisticsReader {
       groups: found.slice(0, limit),
       more: found.length > limit,
     };
+  }
+
+  /** See {@link readDearMisses}. */
+  async dearMisses(
+    whose: { readonly projectId: string; readonly project: string },
+    query: DearMissesQuery,
+  ): Promise<DearMisses> {
+    return await readDearMisses(this.#db, whose, query);
   }
 
   /** Lets go of what is older than anybody may ask for. */

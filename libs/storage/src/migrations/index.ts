@@ -36,6 +36,7 @@ import { contextKept } from './0035-context-kept.ts';
 import { imageSteps } from './0039-image-steps.ts';
 import { memberLogins } from './0041-member-logins.ts';
 import { signInFlows } from './0042-sign-in-flows.ts';
+import { lastBuild } from './0045-last-build.ts';
 
 export interface Migration {
   /** higher than those before it */
@@ -84,4 +85,5 @@ export const migrations: readonly Migration[] = [
   imageSteps,
   memberLogins,
   signInFlows,
+  lastBuild,
 ];
