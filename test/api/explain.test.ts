@@ -64,9 +64,15 @@ describe('an explanation', () => {
     expect(steps.map(({ state }) => state)).toEqual(['hit', 'run', 'run']);
   });
 
+  it('has no provenance beside it where no image was made, and says how there is one', async () => {
+    const answer = await get(`/v1/builds/${await submitted(farm)}/provenance`);
+    expect(answer.status).toBe(404);
+    expect(answer.body).toMatchObject({ code: 'NOT_FOUND', hint: expect.stringContaining('-t') as string });
+  });
+
   it('is for who may read the project', async () => {
     const id = await submitted(farm);
-    for (const path of [`/v1/builds/${id}/explain`, `/v1/builds/${id}/steps`]) {
+    for (const path of ['explain', 'steps', 'provenance'].map((word) => `/v1/builds/${id}/${word}`)) {
       expect((await get(path, farm.tokens.other)).status).toBe(404);
       expect((await get(path, 'kiln_nope')).status).toBe(401);
     }

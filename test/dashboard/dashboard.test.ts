@@ -201,8 +201,9 @@ describe('a build', () => {
     await page.getByRole('button', { name: 'Graph' }).click();
   });
 
-  it('has the layers with the steps that made them, and what changed since', async () => {
+  it('has the layers with the steps that made them, its provenance, and what changed since', async () => {
     await page.getByRole('region', { name: 'Layers by step' }).getByRole('link', { name: '4/5' }).waitFor();
+    await page.getByRole('region', { name: 'Materials' }).getByText('docker.io/library/busybox').waitFor();
     const since = page.getByRole('link', { name: /^what changed since build/ });
     expect(await since.getAttribute('href')).toContain('?with=sha256:');
   });

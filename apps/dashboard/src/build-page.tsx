@@ -4,6 +4,7 @@ import type { MeView } from '#protocol';
 import { BuildFailed } from './build-failed.tsx';
 import { BuildHeader, hasEnded } from './build-header.tsx';
 import { BuildSteps } from './build-steps.tsx';
+import { BuildProvenance } from './build-provenance.tsx';
 import { farm } from './farm.ts';
 import { Failure, Loading, useNow } from './parts.tsx';
 
@@ -43,6 +44,7 @@ export default function BuildPage({ id, me }: { readonly id: string; readonly me
             <BuildLayers build={build.data} digest={image} steps={steps.data} />
           </Suspense>
         )}
+        {result !== null && request.call === 'build' && <BuildProvenance id={id} made={result.digest !== undefined} />}
       </div>
       <Suspense fallback={<Loading />}>
         <LogView id={id} steps={steps.data ?? []} />

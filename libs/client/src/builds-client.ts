@@ -17,6 +17,7 @@ import {
   LogSearch,
   type LogSearchQuery,
   type NumberedEvent,
+  Provenance,
   type RetryRequestInput,
   StepList,
   type StepView,
@@ -100,6 +101,11 @@ export class BuildsClient {
   /** Why each step of a build hit or missed. */
   async explanation(id: string, signal?: AbortSignal): Promise<BuildExplanation> {
     return await this.#connection.json(BuildExplanation, { path: buildPath(id, '/explain'), signal });
+  }
+
+  /** What the image of a build was made of. @throws KilnError NOT_FOUND where it made none */
+  provenance(id: string, signal?: AbortSignal): Promise<Provenance> {
+    return this.#connection.json(Provenance, { path: buildPath(id, '/provenance'), signal });
   }
 
   /** What takes room in the project. */

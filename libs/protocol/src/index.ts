@@ -21,6 +21,7 @@ export * from './log-lines.ts';
 export * from './plain-text.ts';
 export * from './miss-text.ts';
 export * from './explanation.ts';
+export * from './provenance.ts';
 export * from './hints.ts';
 export * from './step-name.ts';
 export * from './run-values.ts';

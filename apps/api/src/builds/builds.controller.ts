@@ -10,6 +10,8 @@ import {
   BuildView,
   ContextReferences,
   explanationOf,
+  Provenance,
+  provenanceOf,
   RetryRequest,
   StepList,
 } from '#protocol';
@@ -131,6 +133,18 @@ export class BuildsController {
   async explain(@Caller() caller: Principal, @Param('id') id: string): Promise<BuildExplanation> {
     const build = await this.#ledger.get(caller.projectId, id);
     return explanationOf(this.#view(build), await this.#ledger.steps(caller.projectId, id));
+  }
+
+  @Described({
+    summary: 'what the image of a build was made of',
+    detail:
+      'A statement of in-toto with a predicate of SLSA (provenance v1), as the farm recorded it. It is not signed.',
+    answer: Provenance,
+  })
+  @Get(':id/provenance')
+  async provenance(@Caller() caller: Principal, @Param('id') id: string): Promise<Provenance> {
+    const build = await this.#ledger.get(caller.projectId, id);
+    return provenanceOf(this.#view(build), await this.#ledger.steps(caller.projectId, id));
   }
 
   @Described({ summary: 'end a build', answer: BuildView })
