@@ -159,6 +159,32 @@ describe(`a history of ${BUILDS} builds`, () => {
     expect([causes.builds, causes.cachedBuilds]).toEqual([BUILDS, await cached()]);
   });
 
+  it('is counted with another project of as many, each by itself', async () => {
+    const twin = await storage.projects.ensure('twin', 'twin');
+    await storage.db.execute(
+      `INSERT INTO step_statistics SELECT $2, $3, day, dockerfile, step, outcome, cause, sum(steps), sum(followed), sum(saved_ms),
+         sum(saved_bytes), sum(spent_ms) FROM step_statistics WHERE project_id = $1 GROUP BY day, dockerfile, step, outcome, cause`,
+      [projectId, twin.projectId, twin.scopeId],
+    );
+    await storage.db.execute('ANALYZE step_statistics');
+    const all = (await counted("'all'")).get('all');
+    const both = await timed('statistics by project', () =>
+      new StatisticsReader(storage.db).read(
+        { projectId, project: 'default' },
+        { days: DAYS + 1, by: 'project', limit: 10 },
+        [projectId, twin.projectId],
+      ),
+    );
+    expect(byName(both)).toEqual(
+      new Map([
+        ['default', all],
+        ['twin', all],
+      ]),
+    );
+    expect(both.total.hits).toBe(2 * (all?.hits ?? 0));
+    expect(byName(await read('project'))).toEqual(new Map([['default', all]]));
+  });
+
   it('is listed by every filter as its rows are, page by page', async () => {
     const count = async (where: string): Promise<number> => {
       const [row] = await storage.db.query(

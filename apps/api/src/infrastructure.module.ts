@@ -22,6 +22,7 @@ import {
   openDatabase,
   openRedis,
   type RedisLink,
+  ReadableProjects,
   RegistryCredentialStore,
   SignInFlows,
   SignIns,
@@ -114,6 +115,11 @@ const stores: readonly FactoryProvider[] = [
     provide: tokens.TEAMS,
     inject: [tokens.DATABASE, tokens.RANDOM],
     useFactory: (db: Database, random: Random) => new TeamStore(db, random),
+  },
+  {
+    provide: tokens.READABLE,
+    inject: [tokens.DATABASE],
+    useFactory: (db: Database) => new ReadableProjects(db),
   },
   {
     provide: tokens.TRUST_RULES,

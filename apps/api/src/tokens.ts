@@ -17,6 +17,7 @@ export const COLLECTOR = Symbol('Collector');
 export const BROWSER_SESSIONS = Symbol('BrowserSessions');
 export const TOKENS = Symbol('TokenStore');
 export const TEAMS = Symbol('TeamStore');
+export const READABLE = Symbol('ReadableProjects');
 export const AUDIT = Symbol('AuditLog');
 export const TRUST_RULES = Symbol('TrustRuleStore');
 export const ISSUERS = Symbol('Issuers');

@@ -69,6 +69,7 @@ const examples: Readonly<Record<string, readonly (readonly [line: string, what?:
   'cache stats': [
     ['kiln cache stats', 'why steps ran in the last week'],
     ['kiln cache stats --by step --days 30', 'which steps cost most'],
+    ['kiln cache stats --by project', 'all projects of the team beside each other'],
   ],
   token: [['kiln token create ci --expires 30d'], ['kiln token ls']],
   'token create': [

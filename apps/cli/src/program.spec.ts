@@ -36,7 +36,7 @@ describe('the command line', () => {
     ['cache disown', 'missing: build\nkiln builds lists them; see kiln cache disown --help\n'],
     [
       'cache stats --by x',
-      "--by <what>: 'x' is none of cause, step, dockerfile, scope, branch, day\nsee kiln cache stats --help\n",
+      "--by <what>: 'x' is none of cause, step, dockerfile, scope, branch, day, project\nsee kiln cache stats --help\n",
     ],
     ['completion tcsh', "'tcsh' is none of bash, zsh, fish\nsee kiln completion --help\n"],
     ['context create x', 'missing: --url <url>\nsee kiln context create --help\n'],

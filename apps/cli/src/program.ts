@@ -220,6 +220,7 @@ function addBuilds(program: Command): void {
     .command('builds')
     .description('list builds, newest first')
     .option('-n, --limit <n>', 'how many', '20')
+    .option('--project <name>', 'of another project of the team')
     .addOption(
       list(
         '--filter <key=value>',
@@ -319,11 +320,12 @@ function addCache(program: Command): void {
     .description('what the cache was good for, and why steps ran')
     .addOption(
       new Option('--by <what>', 'told apart by')
-        .choices(['cause', 'step', 'dockerfile', 'scope', 'branch', 'day'])
+        .choices(['cause', 'step', 'dockerfile', 'scope', 'branch', 'day', 'project'])
         .default('cause'),
     )
     .option('--days <n>', 'how far back', '7')
     .option('--scope <name>', 'of one scope alone')
+    .option('--project <name>', 'of another project of the team')
     .option('-n, --limit <n>', 'how many lines', '20')
     .option('--json', 'as JSON')
     .option(...DATA)
@@ -333,6 +335,7 @@ function addCache(program: Command): void {
     .description('which steps that ran cost most, why, and what to do about it')
     .option('--days <n>', 'how far back', '7')
     .option('--scope <name>', 'of one scope alone')
+    .option('--project <name>', 'of another project of the team')
     .option('-n, --limit <n>', 'how many of them', '10')
     .option('--json', 'as JSON')
     .option(...DATA)

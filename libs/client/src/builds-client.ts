@@ -45,18 +45,31 @@ export const buildPath = (id: string, rest = ''): string => `/v1/builds/${encode
 /** What the API tells of builds, cache and builders, and what may be done to them: from programs and from browsers. */
 export class BuildsClient {
   readonly #connection: ApiConnection;
+  readonly #project: string | undefined;
   /** who may do what */
   readonly access: AccessClient;
   readonly images: ImagesClient;
 
-  constructor(connection: ApiConnection) {
+  /** @param project another one of the team than the token's: builds, steps, logs and figures are read there */
+  constructor(connection: ApiConnection, project?: string) {
     this.#connection = connection;
+    this.#project = project;
     this.access = new AccessClient(connection);
     this.images = new ImagesClient(connection);
   }
 
+  /** What reads builds and figures of another project of the team; undefined stands for the token's own. */
+  ofProject(project: string | undefined): BuildsClient {
+    return new BuildsClient(this.#connection, project);
+  }
+
+  #readPath(path: string, query = new URLSearchParams()): string {
+    if (this.#project !== undefined) query.set('project', this.#project);
+    return query.size === 0 ? path : `${path}?${query.toString()}`;
+  }
+
   build(id: string, signal?: AbortSignal): Promise<BuildView> {
-    return this.#connection.json(BuildView, { path: buildPath(id), signal });
+    return this.#connection.json(BuildView, { path: this.#readPath(buildPath(id)), signal });
   }
 
   /** One page, newest first. */
@@ -66,8 +79,7 @@ export class BuildsClient {
       for (const each of [value ?? []].flat()) query.append(name, each);
     if (limit !== undefined) query.set('limit', String(limit));
     if (cursor !== undefined) query.set('cursor', cursor);
-    const search = query.size === 0 ? '' : `?${query.toString()}`;
-    return this.#connection.json(BuildList, { path: `/v1/builds${search}`, signal });
+    return this.#connection.json(BuildList, { path: this.#readPath('/v1/builds', query), signal });
   }
 
   /** Who builds, and what they do for the project. */
@@ -84,33 +96,37 @@ export class BuildsClient {
   cacheStatistics({ days, by, scope, limit }: CacheStatisticsQuery, signal?: AbortSignal): Promise<CacheStatistics> {
     const query = new URLSearchParams({ days: String(days), by, limit: String(limit) });
     if (scope !== undefined) query.set('scope', scope);
-    return this.#connection.json(CacheStatistics, { path: `/v1/cache/statistics?${query.toString()}`, signal });
+    return this.#connection.json(CacheStatistics, { path: this.#readPath('/v1/cache/statistics', query), signal });
   }
 
   /** Which steps that ran cost most. */
   dearMisses({ days, scope, limit }: DearMissesQuery, signal?: AbortSignal): Promise<DearMisses> {
     const query = new URLSearchParams({ days: String(days), limit: String(limit) });
     if (scope !== undefined) query.set('scope', scope);
-    return this.#connection.json(DearMisses, { path: `/v1/cache/misses?${query.toString()}`, signal });
+    return this.#connection.json(DearMisses, { path: this.#readPath('/v1/cache/misses', query), signal });
   }
 
   async steps(id: string, signal?: AbortSignal): Promise<readonly StepView[]> {
-    return (await this.#connection.json(StepList, { path: buildPath(id, '/steps'), signal })).steps;
+    return (await this.#connection.json(StepList, { path: this.#readPath(buildPath(id, '/steps')), signal })).steps;
   }
 
   /** Why each step of a build hit or missed. */
   async explanation(id: string, signal?: AbortSignal): Promise<BuildExplanation> {
-    return await this.#connection.json(BuildExplanation, { path: buildPath(id, '/explain'), signal });
+    return await this.#connection.json(BuildExplanation, { path: this.#readPath(buildPath(id, '/explain')), signal });
   }
 
   /** What the image of a build was made of. @throws KilnError NOT_FOUND where it made none */
   provenance(id: string, signal?: AbortSignal): Promise<Provenance> {
-    return this.#connection.json(Provenance, { path: buildPath(id, '/provenance'), signal });
+    return this.#connection.json(Provenance, { path: this.#readPath(buildPath(id, '/provenance')), signal });
   }
 
   /** What takes room in the project. */
   cacheUsage(signal?: AbortSignal): Promise<CacheUsage> {
-    return this.#connection.json(CacheUsage, { path: '/v1/cache/usage', signal, answerMs: CACHE_ANSWER_MS });
+    return this.#connection.json(CacheUsage, {
+      path: this.#readPath('/v1/cache/usage'),
+      signal,
+      answerMs: CACHE_ANSWER_MS,
+    });
   }
 
   /** Takes out of the project's cache what the request says; as much as one answer holds. */
@@ -161,12 +177,12 @@ export class BuildsClient {
   searchLog(id: string, { text, step, after, limit }: LogSearchQuery, signal?: AbortSignal): Promise<LogSearch> {
     const query = new URLSearchParams({ text, after: String(after), limit: String(limit) });
     if (step !== undefined) query.set('step', step);
-    const path = buildPath(id, `/logs/search?${query.toString()}`);
+    const path = this.#readPath(buildPath(id, '/logs/search'), query);
     return this.#connection.json(LogSearch, { path, signal, answerMs: SEARCH_ANSWER_MS });
   }
 
   /** What happens in the build, in order, none twice, to its final event; reconnects where the stream breaks. */
   events(id: string, options: EventOptions = {}): AsyncGenerator<NumberedEvent> {
-    return followEvents(this.#connection, buildPath(id, '/logs'), options);
+    return followEvents(this.#connection, this.#readPath(buildPath(id, '/logs')), options);
   }
 }

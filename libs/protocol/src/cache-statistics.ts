@@ -1,7 +1,10 @@
 import { z } from 'zod';
 
-/** What a count can be told by. `cause` counts steps that were not found; the others count all steps. A build of no branch is of `''`. */
-export const StatisticsBy = z.enum(['day', 'scope', 'branch', 'dockerfile', 'step', 'cause']);
+/**
+ * What a count can be told by. `cause` counts steps that were not found; the others count all steps. A build of no branch is of `''`.
+ * `project` counts, without one that is asked for, all projects that the caller may read.
+ */
+export const StatisticsBy = z.enum(['day', 'scope', 'branch', 'dockerfile', 'step', 'cause', 'project']);
 export type StatisticsBy = z.infer<typeof StatisticsBy>;
 
 export const MAX_STATISTICS_DAYS = 400;

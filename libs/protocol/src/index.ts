@@ -28,6 +28,7 @@ export * from './run-values.ts';
 export * from './token-view.ts';
 export * from './me-view.ts';
 export * from './audit-view.ts';
+export * from './team-reading.ts';
 export * from './team-view.ts';
 export * from './trust-rule-view.ts';
 export * from './registry-credentials-view.ts';

@@ -27,6 +27,7 @@ export * from './layer-variant-store.ts';
 export * from './migrate.ts';
 export * from './postgres-cache-store.ts';
 export * from './session-relay.ts';
+export * from './readable-projects.ts';
 export * from './statistics.ts';
 export { type Begun, BrowserSessions } from './browser-sessions.ts';
 export { isToken, type NewToken, TokenStore } from './token-store.ts';

@@ -36,7 +36,10 @@ const Group = z.object({ name: z.string(), ...counts }).transform(renamed);
 const Builds = z.object({ since: z.string(), builds: bigintColumn, cached: bigintColumn });
 
 const groups: Readonly<
-  Record<StatisticsBy, { readonly name: string; readonly order: string; readonly table?: string }>
+  Record<
+    StatisticsBy,
+    { readonly name: string; readonly order: string; readonly table?: string; readonly join?: string }
+  >
 > = {
   day: { name: "to_char(t.day, 'YYYY-MM-DD')", order: 'name DESC' },
   scope: { name: 's.name', order: 'spent_ms DESC, saved_ms DESC, name' },
@@ -44,6 +47,11 @@ const groups: Readonly<
   dockerfile: { name: 't.dockerfile', order: 'spent_ms DESC, saved_ms DESC, name' },
   step: { name: 't.step', order: 'spent_ms DESC, saved_ms DESC, name' },
   cause: { name: 't.cause', order: 'misses DESC, spent_ms DESC, name' },
+  project: {
+    name: 'p.name',
+    order: 'spent_ms DESC, saved_ms DESC, name',
+    join: 'JOIN projects p ON p.id = t.project_id',
+  },
 };
 
 /** What the cache was good for, from counts that are kept as builds end (count-build.ts). */
@@ -54,15 +62,18 @@ export class StatisticsReader {
     this.#db = db;
   }
 
+  /** @param projectIds whose builds are counted together */
   async read(
     { projectId, project }: { readonly projectId: string; readonly project: string },
     { days, by, scope, limit }: CacheStatisticsQuery,
+    projectIds: readonly string[] = [projectId],
   ): Promise<CacheStatistics> {
-    const values = [projectId, days - 1, scope ?? null];
+    const values = [projectIds, days - 1, scope ?? null];
     const from = (
       table: string,
-    ): string => `FROM ${table} t JOIN scopes s ON s.project_id = t.project_id AND s.id = t.scope_id
-      WHERE t.project_id = $1 AND t.day >= (now() AT TIME ZONE 'UTC')::date - $2::int AND ($3::text IS NULL OR s.name = $3)`;
+      join = '',
+    ): string => `FROM ${table} t JOIN scopes s ON s.project_id = t.project_id AND s.id = t.scope_id ${join}
+      WHERE t.project_id = ANY ($1) AND t.day >= (now() AT TIME ZONE 'UTC')::date - $2::int AND ($3::text IS NULL OR s.name = $3)`;
     const [builds] = await this.#db.query(
       Builds,
       `SELECT to_char((now() AT TIME ZONE 'UTC')::date - $2::int, 'YYYY-MM-DD') AS since,
@@ -71,12 +82,12 @@ export class StatisticsReader {
       values,
     );
     const [total] = await this.#db.query(Total, `SELECT ${sums} ${from('step_statistics')}`, values);
-    const { name, order, table = 'step_statistics' } = groups[by];
+    const { name, order, table = 'step_statistics', join } = groups[by];
     const summed = table === 'step_statistics' ? sums : branchSums;
     const misses = by === 'cause' ? "AND t.outcome = 'miss'" : '';
     const found = await this.#db.query(
       Group,
-      `SELECT ${name} AS name, ${summed} ${from(table)} ${misses} GROUP BY 1 ORDER BY ${order} LIMIT $4`,
+      `SELECT ${name} AS name, ${summed} ${from(table, join)} ${misses} GROUP BY 1 ORDER BY ${order} LIMIT $4`,
       [...values, limit + 1],
     );
     if (builds === undefined || total === undefined) throw new Error('a sum without a row');

@@ -1,14 +1,14 @@
 import { Controller, Get, Headers, Inject, Param, Query, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
-import { BuildEvent, findStep, LogSearch, LogSearchQuery, NumberedEvent } from '#protocol';
+import { BuildEvent, findStep, LogSearch, LogSearchQuery, NumberedEvent, ProjectQuery } from '#protocol';
 import type { Clock } from '#std';
-import type { BuildLedger, EventFeed, Principal } from '#storage';
+import type { BuildLedger, EventFeed, Principal, ReadableProjects } from '#storage';
 import { Caller } from '../http/auth.guard.ts';
 import { clientSignal, toTheEnd } from '../http/leaving.ts';
 import { parseHeader } from '../http/problem.ts';
 import { Described } from '../openapi/described.ts';
-import { CLOCK, FEED, LEDGER, SHUTDOWN } from '../tokens.ts';
+import { CLOCK, FEED, LEDGER, READABLE, SHUTDOWN } from '../tokens.ts';
 import { readable } from './readable.ts';
 import { eventStream } from './event-source.ts';
 import { jsonLines, logText } from './log-text.ts';
@@ -16,27 +16,31 @@ import { ofStep } from './of-step.ts';
 import { searchLog } from './search-log.ts';
 
 const seq = z.coerce.number().int().min(0);
-const LogsQuery = z.strictObject({
+const LogsQuery = ProjectQuery.extend({
   follow: z.enum(['0', '1', 'true', 'false']).default('0'),
   after: seq.default(0),
   step: z.string().min(1).max(255).optional(),
 });
+const SearchQuery = LogSearchQuery.extend(ProjectQuery.shape);
 const LastEventId = seq.optional();
 
 @Controller('v1/builds/:id/logs')
 export class BuildLogsController {
   readonly #ledger: BuildLedger;
+  readonly #readable: ReadableProjects;
   readonly #feed: EventFeed;
   readonly #clock: Clock;
   readonly #shutdown: AbortController;
 
   constructor(
     @Inject(LEDGER) ledger: BuildLedger,
+    @Inject(READABLE) readable: ReadableProjects,
     @Inject(FEED) feed: EventFeed,
     @Inject(CLOCK) clock: Clock,
     @Inject(SHUTDOWN) shutdown: AbortController,
   ) {
     this.#ledger = ledger;
+    this.#readable = readable;
     this.#feed = feed;
     this.#clock = clock;
     this.#shutdown = shutdown;
@@ -53,13 +57,14 @@ export class BuildLogsController {
   async logs(
     @Caller() caller: Principal,
     @Param('id') id: string,
-    @Query({ schema: LogsQuery }) { follow, after, step }: z.infer<typeof LogsQuery>,
+    @Query({ schema: LogsQuery }) { project, follow, after, step }: z.infer<typeof LogsQuery>,
     @Headers('accept') accept: string | undefined,
     @Headers('last-event-id') lastEventId: string | undefined,
     @Res() reply: FastifyReply,
   ): Promise<void> {
-    await this.#ledger.get(caller.projectId, id);
-    const only = step === undefined ? undefined : await this.#vertexOf(caller, id, step);
+    const { projectId } = await this.#readable.find(caller, project);
+    await this.#ledger.get(projectId, id);
+    const only = step === undefined ? undefined : await this.#vertexOf(projectId, id, step);
     const signal = clientSignal(reply, this.#shutdown.signal);
     void reply.header('cache-control', 'no-store').header('x-accel-buffering', 'no');
     if (accept?.includes('text/event-stream') === true) {
@@ -88,16 +93,17 @@ export class BuildLogsController {
   async search(
     @Caller() caller: Principal,
     @Param('id') id: string,
-    @Query({ schema: LogSearchQuery }) { step, ...query }: LogSearchQuery,
+    @Query({ schema: SearchQuery }) { project, step, ...query }: z.infer<typeof SearchQuery>,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<LogSearch> {
-    await this.#ledger.get(caller.projectId, id);
-    const only = step === undefined ? undefined : await this.#vertexOf(caller, id, step);
+    const { projectId } = await this.#readable.find(caller, project);
+    await this.#ledger.get(projectId, id);
+    const only = step === undefined ? undefined : await this.#vertexOf(projectId, id, step);
     const signal = clientSignal(reply, this.#shutdown.signal);
     return await searchLog(ofStep(toTheEnd(this.#soFar(id, 0, signal), signal), only), query);
   }
 
-  async #vertexOf({ projectId }: Principal, id: string, step: string): Promise<string> {
+  async #vertexOf(projectId: string, id: string, step: string): Promise<string> {
     return findStep(await this.#ledger.steps(projectId, id), step, id).vertex;
   }
 

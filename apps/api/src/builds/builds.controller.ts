@@ -10,19 +10,20 @@ import {
   BuildView,
   ContextReferences,
   explanationOf,
+  ProjectQuery,
   Provenance,
   provenanceOf,
   RetryRequest,
   StepList,
 } from '#protocol';
-import type { BuildLedger, Principal, StoredBuild } from '#storage';
+import type { BuildLedger, Principal, ReadableProjects, StoredBuild } from '#storage';
 import { type ApiConfig, buildUrl } from '../config.ts';
 import { Caller } from '../http/auth.guard.ts';
 import { clientSignal, drain } from '../http/leaving.ts';
 import { many } from '../http/many.ts';
 import { IdempotencyKey, parseHeader } from '../http/problem.ts';
 import { Described } from '../openapi/described.ts';
-import { CONFIG, LEDGER, SHUTDOWN } from '../tokens.ts';
+import { CONFIG, LEDGER, READABLE, SHUTDOWN } from '../tokens.ts';
 import { AcceptBuild } from './accept-build.ts';
 import { QueryFlags } from './query-request.ts';
 import { archiveTypes, readSubmission } from './submission.ts';
@@ -37,7 +38,7 @@ const SubmittedParts = z.object({
 const RetryBody = z.preprocess((given) => given ?? {}, RetryRequest);
 /** Either a request in JSON, or flags. */
 const SubmitQuery = QueryFlags.extend({ request: z.string().optional() });
-const ListQuery = z.strictObject({
+const ListQuery = ProjectQuery.extend({
   limit: z.coerce.number().int().min(1).max(100).default(20),
   cursor: z.string().max(64).optional(),
   state: many(BuildFilter.shape.state),
@@ -57,17 +58,20 @@ const ListQuery = z.strictObject({
 export class BuildsController {
   readonly #accept: AcceptBuild;
   readonly #ledger: BuildLedger;
+  readonly #readable: ReadableProjects;
   readonly #config: ApiConfig;
   readonly #shutdown: AbortController;
 
   constructor(
     @Inject(AcceptBuild) accept: AcceptBuild,
     @Inject(LEDGER) ledger: BuildLedger,
+    @Inject(READABLE) readable: ReadableProjects,
     @Inject(CONFIG) config: ApiConfig,
     @Inject(SHUTDOWN) shutdown: AbortController,
   ) {
     this.#accept = accept;
     this.#ledger = ledger;
+    this.#readable = readable;
     this.#config = config;
     this.#shutdown = shutdown;
   }
@@ -106,33 +110,49 @@ export class BuildsController {
     }
   }
 
-  @Described({ summary: 'builds, the newest first', answer: BuildList })
+  @Described({ summary: 'builds, the newest first', answer: BuildList, errors: ['NOT_FOUND'] })
   @Get()
   async list(
     @Caller() caller: Principal,
-    @Query({ schema: ListQuery }) { limit, cursor, ...filter }: z.infer<typeof ListQuery>,
+    @Query({ schema: ListQuery }) { project, limit, cursor, ...filter }: z.infer<typeof ListQuery>,
   ): Promise<BuildList> {
-    const { builds, next } = await this.#ledger.list(caller.projectId, { limit, before: cursor, filter });
+    const { projectId } = await this.#readable.find(caller, project);
+    const { builds, next } = await this.#ledger.list(projectId, { limit, before: cursor, filter });
     return { builds: builds.map((build) => this.#view(build)), next };
   }
 
   @Described({ summary: 'a build', answer: BuildView })
   @Get(':id')
-  async get(@Caller() caller: Principal, @Param('id') id: string): Promise<BuildView> {
-    return this.#view(await this.#ledger.get(caller.projectId, id));
+  async get(
+    @Caller() caller: Principal,
+    @Param('id') id: string,
+    @Query({ schema: ProjectQuery }) { project }: ProjectQuery,
+  ): Promise<BuildView> {
+    const { projectId } = await this.#readable.find(caller, project);
+    return this.#view(await this.#ledger.get(projectId, id));
   }
 
   @Described({ summary: 'the steps of a build', answer: StepList })
   @Get(':id/steps')
-  async steps(@Caller() caller: Principal, @Param('id') id: string): Promise<StepList> {
-    return { steps: [...(await this.#ledger.steps(caller.projectId, id))] };
+  async steps(
+    @Caller() caller: Principal,
+    @Param('id') id: string,
+    @Query({ schema: ProjectQuery }) { project }: ProjectQuery,
+  ): Promise<StepList> {
+    const { projectId } = await this.#readable.find(caller, project);
+    return { steps: [...(await this.#ledger.steps(projectId, id))] };
   }
 
   @Described({ summary: 'why each step hit or missed', answer: BuildExplanation })
   @Get(':id/explain')
-  async explain(@Caller() caller: Principal, @Param('id') id: string): Promise<BuildExplanation> {
-    const build = await this.#ledger.get(caller.projectId, id);
-    return explanationOf(this.#view(build), await this.#ledger.steps(caller.projectId, id));
+  async explain(
+    @Caller() caller: Principal,
+    @Param('id') id: string,
+    @Query({ schema: ProjectQuery }) { project }: ProjectQuery,
+  ): Promise<BuildExplanation> {
+    const { projectId } = await this.#readable.find(caller, project);
+    const build = await this.#ledger.get(projectId, id);
+    return explanationOf(this.#view(build), await this.#ledger.steps(projectId, id));
   }
 
   @Described({
@@ -142,9 +162,14 @@ export class BuildsController {
     answer: Provenance,
   })
   @Get(':id/provenance')
-  async provenance(@Caller() caller: Principal, @Param('id') id: string): Promise<Provenance> {
-    const build = await this.#ledger.get(caller.projectId, id);
-    return provenanceOf(this.#view(build), await this.#ledger.steps(caller.projectId, id));
+  async provenance(
+    @Caller() caller: Principal,
+    @Param('id') id: string,
+    @Query({ schema: ProjectQuery }) { project }: ProjectQuery,
+  ): Promise<Provenance> {
+    const { projectId } = await this.#readable.find(caller, project);
+    const build = await this.#ledger.get(projectId, id);
+    return provenanceOf(this.#view(build), await this.#ledger.steps(projectId, id));
   }
 
   @Described({ summary: 'end a build', answer: BuildView })

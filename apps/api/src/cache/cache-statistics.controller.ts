@@ -1,34 +1,46 @@
 import { Controller, Get, Inject, Query } from '@nestjs/common';
-import { CacheStatistics, CacheStatisticsQuery, DearMisses, DearMissesQuery } from '#protocol';
-import type { Principal, StatisticsReader } from '#storage';
+import type { z } from 'zod';
+import { CacheStatistics, CacheStatisticsQuery, DearMisses, DearMissesQuery, ProjectQuery } from '#protocol';
+import type { Principal, ReadableProjects, StatisticsReader } from '#storage';
 import { Caller } from '../http/auth.guard.ts';
 import { Described } from '../openapi/described.ts';
-import { STATISTICS } from '../tokens.ts';
+import { READABLE, STATISTICS } from '../tokens.ts';
 
-/** What the cache was good for, in the caller's project. */
+const StatisticsQuery = CacheStatisticsQuery.extend(ProjectQuery.shape);
+const MissesQuery = DearMissesQuery.extend(ProjectQuery.shape);
+
+/** What the cache was good for, in projects that the caller may read. */
 @Controller('v1/cache')
 export class CacheStatisticsController {
   readonly #statistics: StatisticsReader;
+  readonly #readable: ReadableProjects;
 
-  constructor(@Inject(STATISTICS) statistics: StatisticsReader) {
+  constructor(@Inject(STATISTICS) statistics: StatisticsReader, @Inject(READABLE) readable: ReadableProjects) {
     this.#statistics = statistics;
+    this.#readable = readable;
   }
 
-  @Described({ summary: 'what the cache was good for', answer: CacheStatistics })
+  @Described({ summary: 'what the cache was good for', answer: CacheStatistics, errors: ['NOT_FOUND'] })
   @Get('statistics')
   async read(
     @Caller() caller: Principal,
-    @Query({ schema: CacheStatisticsQuery }) query: CacheStatisticsQuery,
+    @Query({ schema: StatisticsQuery }) { project, ...query }: z.infer<typeof StatisticsQuery>,
   ): Promise<CacheStatistics> {
-    return await this.#statistics.read(caller, query);
+    const one = await this.#readable.find(caller, project);
+    const together = query.by === 'project' && project === undefined;
+    return await this.#statistics.read(one, query, together ? await this.#readable.all(caller) : undefined);
   }
 
-  @Described({ summary: 'which steps that ran cost most, why, and what to do about it', answer: DearMisses })
+  @Described({
+    summary: 'which steps that ran cost most, why, and what to do about it',
+    answer: DearMisses,
+    errors: ['NOT_FOUND'],
+  })
   @Get('misses')
   async misses(
     @Caller() caller: Principal,
-    @Query({ schema: DearMissesQuery }) query: DearMissesQuery,
+    @Query({ schema: MissesQuery }) { project, ...query }: z.infer<typeof MissesQuery>,
   ): Promise<DearMisses> {
-    return await this.#statistics.dearMisses(caller, query);
+    return await this.#statistics.dearMisses(await this.#readable.find(caller, project), query);
   }
 }

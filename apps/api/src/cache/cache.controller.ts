@@ -1,23 +1,29 @@
-import { Body, Controller, Get, HttpCode, Inject, Post } from '@nestjs/common';
-import { CacheDisowned, CacheDisownRequest, CachePruned, CachePruneRequest, CacheUsage } from '#protocol';
-import type { CacheAdmin, Principal } from '#storage';
+import { Body, Controller, Get, HttpCode, Inject, Post, Query } from '@nestjs/common';
+import { CacheDisowned, CacheDisownRequest, CachePruned, CachePruneRequest, CacheUsage, ProjectQuery } from '#protocol';
+import type { CacheAdmin, Principal, ReadableProjects } from '#storage';
 import { Caller } from '../http/auth.guard.ts';
 import { Described } from '../openapi/described.ts';
-import { CACHE } from '../tokens.ts';
+import { CACHE, READABLE } from '../tokens.ts';
 
-/** The cache of the caller's project; no other is seen from here. */
+/** The cache of the caller's project; of others who reads the team sees how much room they take. */
 @Controller('v1/cache')
 export class CacheController {
   readonly #cache: CacheAdmin;
+  readonly #readable: ReadableProjects;
 
-  constructor(@Inject(CACHE) cache: CacheAdmin) {
+  constructor(@Inject(CACHE) cache: CacheAdmin, @Inject(READABLE) readable: ReadableProjects) {
     this.#cache = cache;
+    this.#readable = readable;
   }
 
-  @Described({ summary: 'what takes room in the cache', answer: CacheUsage })
+  @Described({ summary: 'what takes room in the cache', answer: CacheUsage, errors: ['NOT_FOUND'] })
   @Get('usage')
-  async usage(@Caller() caller: Principal): Promise<CacheUsage> {
-    return await this.#cache.usage(caller.projectId);
+  async usage(
+    @Caller() caller: Principal,
+    @Query({ schema: ProjectQuery }) { project }: ProjectQuery,
+  ): Promise<CacheUsage> {
+    const { projectId } = await this.#readable.find(caller, project);
+    return await this.#cache.usage(projectId);
   }
 
   @Described({ summary: 'take the least valuable out of the cache', answer: CachePruned })

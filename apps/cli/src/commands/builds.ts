@@ -1,4 +1,4 @@
-import type { KilnClient } from '#client';
+import type { BuildsClient } from '#client';
 import { BuildFilter, type BuildView } from '#protocol';
 import { readConfig } from '../config.ts';
 import { connect } from '../farm/connect.ts';
@@ -10,6 +10,7 @@ import { agoMs } from './until.ts';
 export interface BuildsFlags {
   readonly json?: boolean;
   readonly limit: string;
+  readonly project?: string;
   readonly filter?: readonly string[];
   readonly data?: string;
 }
@@ -19,7 +20,7 @@ export async function builds(flags: BuildsFlags): Promise<void> {
   if (!/^[1-9]\d{0,3}$/.test(flags.limit)) throw usageError(`--limit is no number: ${JSON.stringify(flags.limit)}`);
   const filter = buildFilter(flags.filter ?? [], Date.now());
   await using client = await connect(readConfig(process.env, flags.data));
-  const list = await newest(client, filter, Number(flags.limit));
+  const list = await newest(client.ofProject(flags.project), filter, Number(flags.limit));
   if (flags.json === true) process.stdout.write(`${JSON.stringify({ builds: list }, null, 2)}\n`);
   else process.stdout.write(table([['BUILD', 'STATE', 'CREATED', 'TOOK', 'STEPS', 'TAGS'], ...list.map(row)]));
 }
@@ -63,7 +64,7 @@ export function buildFilter(filters: readonly string[], nowMs: number): BuildFil
 /** The farm gives pages of this many at most. */
 const PAGE = 100;
 
-async function newest(client: KilnClient, filter: BuildFilter, limit: number): Promise<readonly BuildView[]> {
+async function newest(client: BuildsClient, filter: BuildFilter, limit: number): Promise<readonly BuildView[]> {
   const found: BuildView[] = [];
   let cursor: string | undefined;
   do {

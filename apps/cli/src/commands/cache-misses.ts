@@ -9,13 +9,14 @@ import { usageError } from '../usage.ts';
 export interface CacheMissesFlags {
   readonly days: string;
   readonly scope?: string;
+  readonly project?: string;
   readonly limit: string;
   readonly json?: boolean;
   readonly data?: string;
 }
 
 /** `kiln cache misses`: which steps that ran cost most, why, and what to do about it. */
-export async function cacheMisses({ days, scope, limit, json, data }: CacheMissesFlags): Promise<void> {
+export async function cacheMisses({ days, scope, project, limit, json, data }: CacheMissesFlags): Promise<void> {
   const query = DearMissesQuery.safeParse({ days, scope, limit });
   if (!query.success) {
     const [issue] = query.error.issues;
@@ -25,7 +26,7 @@ export async function cacheMisses({ days, scope, limit, json, data }: CacheMisse
     );
   }
   await using client = await connect(readConfig(process.env, data));
-  const misses = await client.dearMisses(query.data);
+  const misses = await client.ofProject(project).dearMisses(query.data);
   process.stdout.write(json === true ? `${JSON.stringify(misses, null, 2)}\n` : dearMissesText(misses));
 }
 

@@ -10,20 +10,21 @@ export interface CacheStatsFlags {
   readonly by: string;
   readonly days: string;
   readonly scope?: string;
+  readonly project?: string;
   readonly limit: string;
   readonly json?: boolean;
   readonly data?: string;
 }
 
 /** `kiln cache stats`: what the cache was good for, and why steps missed. */
-export async function cacheStats({ by, days, scope, limit, json, data }: CacheStatsFlags): Promise<void> {
+export async function cacheStats({ by, days, scope, project, limit, json, data }: CacheStatsFlags): Promise<void> {
   const query = CacheStatisticsQuery.safeParse({ by, days, scope, limit });
   if (!query.success) {
     const [issue] = query.error.issues;
     throw usageError(`--${issue?.path.join('.') ?? ''}: ${issue?.message ?? ''}`, 'kiln cache stats --help tells more');
   }
   await using client = await connect(readConfig(process.env, data));
-  const statistics = await client.cacheStatistics(query.data);
+  const statistics = await client.ofProject(project).cacheStatistics(query.data);
   process.stdout.write(json === true ? `${JSON.stringify(statistics, null, 2)}\n` : statisticsText(statistics));
 }
 
@@ -35,6 +36,7 @@ const heads: Readonly<Record<StatisticsBy, string>> = {
   dockerfile: 'DOCKERFILE',
   step: 'STEP',
   cause: 'WHY STEPS RAN',
+  project: 'PROJECT',
 };
 
 /** Causes as `kiln explain` tells them, in a few words. */
@@ -84,7 +86,8 @@ export function statisticsText({
     ['spent', shortDuration(spentMs), ''],
   ];
   const list = groups.length === 0 ? '' : `\n${table([head(by), ...groups.map((group) => row(by, group))])}`;
-  return `Cache of the project ${cleanLine(project, false)} since ${since}\n${table(summary)}${list}${more ? '…\n' : ''}`;
+  const whose = by === 'project' ? 'projects that the token reads' : `the project ${cleanLine(project, false)}`;
+  return `Cache of ${whose} since ${since}\n${table(summary)}${list}${more ? '…\n' : ''}`;
 }
 
 function head(by: StatisticsBy): readonly string[] {
