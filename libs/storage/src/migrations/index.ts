@@ -33,13 +33,13 @@ import { publicBadges } from './0032-public-badges.ts';
 import { sentBlobs } from './0033-sent-blobs.ts';
 import { webhookRotation } from './0034-webhook-rotation.ts';
 import { contextKept } from './0035-context-kept.ts';
-import { imageSteps } from './0039-image-steps.ts';
-import { memberLogins } from './0041-member-logins.ts';
-import { signInFlows } from './0042-sign-in-flows.ts';
-import { lastBuild } from './0045-last-build.ts';
+import { imageSteps } from './0036-image-steps.ts';
+import { memberLogins } from './0037-member-logins.ts';
+import { signInFlows } from './0038-sign-in-flows.ts';
+import { lastBuild } from './0039-last-build.ts';
 
 export interface Migration {
-  /** higher than those before it */
+  /** from 1, without gaps */
   readonly number: number;
   readonly name: string;
   readonly sql: string;

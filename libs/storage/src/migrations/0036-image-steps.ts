@@ -3,7 +3,7 @@
  * made it first in its scope. Of no bytes: nothing is kept for them.
  */
 export const imageSteps = {
-  number: 39,
+  number: 36,
   name: 'image-steps',
   sql: `
 CREATE TABLE image_steps (

@@ -3,7 +3,7 @@
  * `issuer`, `subject`: who it turned out to be, from the first time on.
  */
 export const memberLogins = {
-  number: 41,
+  number: 37,
   name: 'member logins',
   sql: `
 ALTER TABLE members
