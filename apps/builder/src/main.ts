@@ -37,7 +37,11 @@ async function serve(config: BuilderConfig, { draining, shutdown }: Ending): Pro
   const content = await openContentStore(config.KILN_OBJECT_STORE, { random: systemRandom, clock });
   const registries = new Registries(config, clock, logger);
   const { trust } = registries;
-  const { engine } = resources.use(await openNode(config, { content, trust, clock, random: systemRandom, logger }));
+  const node = await openNode(config, {
+    ...{ content, trust, clock, random: systemRandom, logger },
+    onOutOfMemory: () => metrics.outOfMemory(),
+  });
+  const { engine } = resources.use(node);
   const builders = new BuilderRegistry(db);
   const concurrency = config.KILN_BUILDER_CONCURRENCY;
   const platforms = engine.platforms.native.map(formatPlatform);
@@ -56,7 +60,10 @@ async function serve(config: BuilderConfig, { draining, shutdown }: Ending): Pro
     logger.error('the queue does not heed that the builder is drained or undrained', { error: thrown }),
   );
   if (!mayTake) logger.info('the builder is drained: it takes builds once it is undrained');
-  const metrics = new BuilderMetrics(() => ({ slots: concurrency, draining: draining.aborted || !intake.isOpen }));
+  const metrics = new BuilderMetrics(async () => ({
+    ...{ slots: concurrency, draining: draining.aborted || !intake.isOpen },
+    ...(await node.use()),
+  }));
   const { KILN_METRICS_LISTEN: listening, KILN_METRICS_TOKEN: token } = config;
   if (listening !== undefined) {
     if (token === undefined)

@@ -14,6 +14,7 @@ import { findNodePlatforms, RuncExecutor } from '#executor';
 import type { TrustStore } from '#registry';
 import { EgressProxy, GitRepositories, WebClient } from '#remote';
 import { createDiffer, OverlaySnapshotter, resolveInRoot } from '#snapshot';
+import type { BuilderState } from '#metrics';
 import { type Clock, type Logger, type Random } from '#std';
 import { type BuilderConfig, resolvConfPath } from './config.ts';
 
@@ -34,16 +35,20 @@ export interface NodeOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
+  /** called when the kernel has ended a step's process for want of memory */
+  readonly onOutOfMemory: () => void;
 }
 
 export interface BuilderNode extends AsyncDisposable {
   readonly engine: EngineNode;
+  /** what its directories take, for its figures */
+  readonly use: () => Promise<Pick<BuilderState, 'rooms' | 'diskFreeBytes'>>;
 }
 
 /** Opens what builds share on this node, after clearing away what an earlier process left. */
 export async function openNode(
   config: BuilderConfig,
-  { content, trust, clock, random, logger }: NodeOptions,
+  { content, trust, clock, random, logger, onOutOfMemory }: NodeOptions,
 ): Promise<BuilderNode> {
   const dir = config.KILN_BUILDER_DIR;
   // Steps' roots are nobody on the node, and have to be able to pass.
@@ -119,6 +124,7 @@ export async function openNode(
           cpus: config.KILN_STEP_CPUS,
         },
         caBundle: config.KILN_CA_BUNDLE,
+        onOutOfMemory,
       },
       caches,
       entitlements: config.KILN_ENTITLEMENTS,
@@ -126,6 +132,10 @@ export async function openNode(
       clock,
       parallelism: config.KILN_BUILD_PARALLELISM,
       tagTtlMs: config.KILN_TAG_TTL_SECONDS * 1000,
+    },
+    use: async () => {
+      const { bavail, bsize } = await statfs(dir);
+      return { rooms: { snapshots: room.use, mounts: caches.use }, diskFreeBytes: bavail * bsize };
     },
     async [Symbol.asyncDispose]() {
       await caches[Symbol.asyncDispose]();

@@ -13,6 +13,7 @@ import {
   type Pending,
 } from './mount-copy.ts';
 import { MountPublisher } from './mount-publisher.ts';
+import type { RoomUse } from './snapshot-room.ts';
 
 export type { CacheMountRequest, CacheMountUse } from './mount-copy.ts';
 
@@ -78,6 +79,11 @@ export class CacheMounts implements AsyncDisposable {
 
   get clock(): Clock {
     return this.#options.clock;
+  }
+
+  /** What they take, as it was measured when each was last let go, and what they may. */
+  get use(): RoomUse {
+    return { bytes: sizeOf([...this.#copies.values()].flat()), maxBytes: this.#options.maxBytes };
   }
 
   /** Takes up what an earlier process left. */
@@ -258,7 +264,7 @@ export class CacheMounts implements AsyncDisposable {
       copy.sizeBytes = await this.#folder.measure(copy.key, copy.number);
       await this.#content.describe(copy);
       const all = [...this.#copies.values()].flat();
-      let total = all.reduce((sum, { sizeBytes: size }) => sum + size, 0);
+      let total = sizeOf(all);
       for (const oldest of all.toSorted((a, b) => a.usedAtMs - b.usedAtMs)) {
         if (total <= maxBytes) return;
         if (oldest.users > 0 || oldest.pending !== undefined || oldest.uploading) continue;
@@ -273,6 +279,8 @@ export class CacheMounts implements AsyncDisposable {
     }
   }
 }
+
+const sizeOf = (copies: readonly MountCopy[]): number => copies.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
 
 const unused = {
   ready: () => Promise.resolve(),

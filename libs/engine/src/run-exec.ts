@@ -18,6 +18,8 @@ export interface ExecSettings {
   readonly limits: Limits;
   /** certificate bundle for steps behind an inspecting proxy: neither in keys nor in images */
   readonly caBundle?: string | undefined;
+  /** called when the kernel has ended a process for want of memory */
+  readonly onOutOfMemory?: (() => void) | undefined;
 }
 
 export interface ExecRun {
@@ -88,6 +90,7 @@ export async function runProcess(run: ExecRun): Promise<Exit & { readonly memory
     log,
     AbortSignal.any([signal, mounts.lost]),
   );
+  if (exit.outOfMemory) settings.onOutOfMemory?.();
   return { ...exit, memoryLimit: `${Math.round(limits.memoryBytes / 1_048_576)} MiB` };
 }
 

@@ -11,6 +11,12 @@ export interface SnapshotRoomOptions {
   readonly logger: Logger;
 }
 
+/** Bytes on disk that something takes, and how many it may. */
+export interface RoomUse {
+  readonly bytes: number;
+  readonly maxBytes: number;
+}
+
 const MEASURED_AT_A_TIME = 64;
 /** Down to this part of the room, so that it is not full again at once. */
 const TARGET = 0.9;
@@ -30,6 +36,11 @@ export class SnapshotRoom implements Snapshotter, AsyncDisposable {
 
   constructor(options: SnapshotRoomOptions) {
     this.#options = options;
+  }
+
+  /** What the committed snapshots take, as it was measured after the last build, and what they may. */
+  get use(): RoomUse {
+    return { bytes: this.#total(), maxBytes: this.#options.maxBytes };
   }
 
   /** A build is at work until this is disposed of. */

@@ -24,7 +24,14 @@ async function figures(metrics: BuilderMetrics): Promise<(name: string) => numbe
     return line === undefined ? undefined : Number(line.slice(name.length + 1));
   };
 }
-const idle = () => ({ slots: 3, draining: false });
+const room = { bytes: 5, maxBytes: 10 };
+const state = {
+  slots: 3,
+  draining: false,
+  rooms: { snapshots: room, mounts: { ...room, bytes: 7 } },
+  diskFreeBytes: 9,
+};
+const idle = () => Promise.resolve(state);
 
 describe('BuilderMetrics', () => {
   it('begins at nothing, not at absence', async () => {
@@ -34,6 +41,11 @@ describe('BuilderMetrics', () => {
     expect(of('kiln_builder_builds_lost_total')).toBe(0);
     expect(of('kiln_builder_slots')).toBe(3);
     expect(of('kiln_builder_draining')).toBe(0);
+    expect(of('kiln_builder_out_of_memory_total')).toBe(0);
+    expect(of('kiln_builder_room_bytes{room="snapshots"}')).toBe(5);
+    expect(of('kiln_builder_room_bytes{room="mounts"}')).toBe(7);
+    expect(of('kiln_builder_room_limit_bytes{room="mounts"}')).toBe(10);
+    expect(of('kiln_builder_disk_free_bytes')).toBe(9);
   });
 
   it('counts steps, not what is no step, once, where they ran', async () => {

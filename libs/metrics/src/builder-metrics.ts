@@ -4,12 +4,18 @@ import type { BuildEvent } from '#protocol';
 export interface BuilderState {
   readonly slots: number;
   readonly draining: boolean;
+  /** what its directories take of the room that they have, in bytes */
+  readonly rooms: Readonly<Record<Room, { readonly bytes: number; readonly maxBytes: number }>>;
+  /** of the disk that they are on */
+  readonly diskFreeBytes: number;
 }
+
+export type Room = 'snapshots' | 'mounts';
 
 /** What a builder is doing, folded from the events of its builds; docs/metrics.md lists the figures. */
 export class BuilderMetrics {
   readonly #registry = new Registry();
-  readonly #state: () => BuilderState;
+  readonly #state: () => Promise<BuilderState>;
   readonly #builds: Counter<'outcome'>;
   readonly #buildSeconds: Histogram<'outcome'>;
   readonly #running: Gauge<'kind'>;
@@ -21,8 +27,12 @@ export class BuilderMetrics {
   readonly #lost: Counter;
   readonly #slots: Gauge;
   readonly #draining: Gauge;
+  readonly #outOfMemory: Counter;
+  readonly #room: Gauge<'room'>;
+  readonly #roomLimit: Gauge<'room'>;
+  readonly #diskFree: Gauge;
 
-  constructor(state: () => BuilderState) {
+  constructor(state: () => Promise<BuilderState>) {
     this.#state = state;
     const registers = [this.#registry];
     collectDefaultMetrics({ register: this.#registry });
@@ -81,6 +91,28 @@ export class BuilderMetrics {
     });
     this.#slots = new Gauge({ name: 'kiln_builder_slots', help: 'Builds at a time.', registers });
     this.#draining = new Gauge({ name: 'kiln_builder_draining', help: '1 while it takes no more builds.', registers });
+    this.#outOfMemory = new Counter({
+      name: 'kiln_builder_out_of_memory_total',
+      help: 'Processes of steps that the kernel ended because they used more memory than they have.',
+      registers,
+    });
+    this.#room = new Gauge({
+      name: 'kiln_builder_room_bytes',
+      help: 'Bytes on disk of unpacked snapshots, and of cache mounts, as they were measured last.',
+      labelNames: ['room'],
+      registers,
+    });
+    this.#roomLimit = new Gauge({
+      name: 'kiln_builder_room_limit_bytes',
+      help: 'What they may take.',
+      labelNames: ['room'],
+      registers,
+    });
+    this.#diskFree = new Gauge({
+      name: 'kiln_builder_disk_free_bytes',
+      help: 'Bytes that are free on the disk of the builder’s directory.',
+      registers,
+    });
     // What has not happened is 0 rather than absent: a rate needs a beginning.
     for (const outcome of ['succeeded', 'failed', 'cancelled']) this.#builds.inc({ outcome }, 0);
     for (const outcome of ['hit', 'joined', 'run', 'failed']) this.#steps.inc({ outcome }, 0);
@@ -116,15 +148,24 @@ export class BuilderMetrics {
     };
   }
 
+  outOfMemory(): void {
+    this.#outOfMemory.inc();
+  }
+
   heartbeatFailed(): void {
     this.#heartbeats.inc();
   }
 
   /** All figures as Prometheus reads them. */
   async text(): Promise<string> {
-    const { slots, draining } = this.#state();
+    const { slots, draining, rooms, diskFreeBytes } = await this.#state();
     this.#slots.set(slots);
     this.#draining.set(draining ? 1 : 0);
+    for (const room of ['snapshots', 'mounts'] as const) {
+      this.#room.set({ room }, rooms[room].bytes);
+      this.#roomLimit.set({ room }, rooms[room].maxBytes);
+    }
+    this.#diskFree.set(diskFreeBytes);
     return await this.#registry.metrics();
   }
 

@@ -33,11 +33,14 @@ const state = {
     misses: { files: 1 },
   },
 };
+const room = { bytes: 1, maxBytes: 2 };
+const builderState = { slots: 4, draining: false, rooms: { snapshots: room, mounts: room }, diskFreeBytes: 3 };
+
 async function scraped(): Promise<{ readonly types: Map<string, string>; readonly text: string }> {
   const api = new ApiMetrics();
   api.opened();
   api.ended({ method: 'GET', route: '/v1/builds', status: 200, seconds: 0.1 });
-  const builder = new BuilderMetrics(() => ({ slots: 4, draining: false }));
+  const builder = new BuilderMetrics(() => Promise.resolve(builderState));
   const text = `${await api.text({ postgres: true, redis: true }, state)}\n${await builder.text()}`;
   const types = new Map([...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name = '', type = '']) => [name, type]));
   return { types, text };
