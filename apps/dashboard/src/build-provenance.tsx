@@ -35,7 +35,9 @@ export function BuildProvenance({ id, made }: { readonly id: string; readonly ma
 }
 
 function Statement({ buildDefinition, runDetails }: Provenance['predicate']) {
-  const { externalParameters: asked, resolvedDependencies } = buildDefinition;
+  const { externalParameters: asked, internalParameters, resolvedDependencies } = buildDefinition;
+  const { reused } = internalParameters;
+  const builds = new Set(reused.map(({ build }) => build)).size;
   const { repository, commit } = asked.source;
   return (
     <>
@@ -46,6 +48,12 @@ function Statement({ buildDefinition, runDetails }: Provenance['predicate']) {
         {repository !== undefined && <Fact name="Repository" value={repository} />}
         {commit !== undefined && <Fact name="Commit" value={<code>{commit.slice(0, 10)}</code>} />}
         {asked.buildArgs.length > 0 && <Fact name="Arguments" value={<code>{asked.buildArgs.join(', ')}</code>} />}
+        {reused.length > 0 && (
+          <Fact
+            name="From the cache"
+            value={`${reused.length} step${reused.length === 1 ? '' : 's'} of ${builds} build${builds === 1 ? '' : 's'}`}
+          />
+        )}
         {asked.secrets.length > 0 && <Fact name="Secrets" value={<code>{asked.secrets.join(', ')}</code>} />}
       </dl>
       <div className="scroll" tabIndex={0} role="region" aria-label="Materials">

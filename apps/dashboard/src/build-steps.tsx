@@ -1,7 +1,17 @@
 import { lazy, Suspense } from 'react';
 import { Link } from 'wouter';
-import { instructionOf, missText, partsOf, type StepView } from '#protocol';
+import {
+  causesOf,
+  type ExplainedCause,
+  type Hint,
+  hintsOf,
+  instructionOf,
+  missText,
+  partsOf,
+  type StepView,
+} from '#protocol';
 import { bytes, duration } from './format.ts';
+import { Hints } from './hints.tsx';
 import { Changes } from './miss-changes.tsx';
 import { Loading, State, Time } from './parts.tsx';
 import { useQueryWord } from './query-state.ts';
@@ -23,6 +33,7 @@ export function BuildSteps({
   const [chosen, choose] = useQueryWord('step');
   const [view, setView] = useQueryWord('view');
   const shown = steps.filter(({ empty }) => !empty);
+  const causes = new Map(causesOf(shown).map((cause) => [cause.step.vertex, cause]));
   const { spanMs, bars } = waterfall(shown, nowMs);
   if (shown.length === 0) return <p className="quiet">No step is planned yet.</p>;
   return (
@@ -47,6 +58,7 @@ export function BuildSteps({
             <StepRow
               key={step.vertex}
               step={step}
+              hints={hintsOfStep(causes.get(step.vertex))}
               bar={bars.get(step.vertex)}
               open={chosen === key}
               toggle={() => choose(chosen === key ? '' : key)}
@@ -58,14 +70,19 @@ export function BuildSteps({
   );
 }
 
+const hintsOfStep = (cause: ExplainedCause | undefined): readonly Hint[] =>
+  cause === undefined ? [] : hintsOf({ ...cause, costMs: cause.spentMs + cause.followedMs });
+
 interface StepRowProps {
   readonly step: StepView;
+  /** what to do so that it does not run again for the same cause */
+  readonly hints: readonly Hint[];
   readonly bar: Bar | undefined;
   readonly open: boolean;
   readonly toggle: () => void;
 }
 
-function StepRow({ step, bar, open, toggle }: StepRowProps) {
+function StepRow({ step, hints, bar, open, toggle }: StepRowProps) {
   const { place } = partsOf(step.name);
   return (
     <li className={open ? 'open' : undefined}>
@@ -86,12 +103,13 @@ function StepRow({ step, bar, open, toggle }: StepRowProps) {
         </span>
       </button>
       {step.cause !== null && !open && <p className="cause quiet">miss: {missText(step.cause)}</p>}
-      {open && <StepDetail step={step} />}
+      {open && <StepDetail step={step} hints={hints} />}
     </li>
   );
 }
 
-function StepDetail({ step: { hit, cause, compared, miss, line } }: { readonly step: StepView }) {
+function StepDetail({ step, hints }: Pick<StepRowProps, 'step' | 'hints'>) {
+  const { hit, cause, compared, miss, line } = step;
   return (
     <div className="detail">
       {hit !== null && (
@@ -101,6 +119,7 @@ function StepDetail({ step: { hit, cause, compared, miss, line } }: { readonly s
         </p>
       )}
       {cause !== null && <Changes cause={cause} />}
+      <Hints hints={hints} />
       {cause === null && miss !== null && <p>{miss}</p>}
       {compared !== null && (
         <p className="quiet">

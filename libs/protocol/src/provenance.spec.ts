@@ -72,6 +72,17 @@ describe('provenance', () => {
     });
   });
 
+  it('names the builds and scopes whose results were used again', () => {
+    const from = { key: 'content', builderId: 'n', savedMs: 1, savedBytes: 1 };
+    const hit = StepView.parse({
+      ...step('[2/3] RUN make'),
+      state: 'hit',
+      hit: { ...from, buildId: 'b0', scope: 'main' },
+    });
+    const { internalParameters } = provenanceOf(build(), [hit, step('[3/3] RUN test')]).predicate.buildDefinition;
+    expect(internalParameters.reused).toEqual([{ step: 'RUN make', build: 'b0', scope: 'main' }]);
+  });
+
   it('has names of arguments and secrets, no values', () => {
     const made = provenanceOf(build(), []);
     expect(made.predicate.buildDefinition.externalParameters).toMatchObject({ buildArgs: ['TOKEN'], secrets: ['npm'] });

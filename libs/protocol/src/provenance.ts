@@ -28,7 +28,12 @@ export const Provenance = z.object({
         secrets: z.array(z.string()),
         contexts: z.array(z.string()),
       }),
-      internalParameters: z.object({ project: z.string(), scope: z.string() }),
+      internalParameters: z.object({
+        project: z.string(),
+        scope: z.string(),
+        /** what was not run but taken from the cache: which build ran it, and in which scope */
+        reused: z.array(z.object({ step: z.string(), build: z.string(), scope: z.string() })),
+      }),
       /** the context, and images by their manifests */
       resolvedDependencies: z.array(z.object({ name: z.string(), uri: z.string().optional(), digest: Digests })),
     }),
@@ -75,7 +80,7 @@ export function provenanceOf(build: BuildView, steps: readonly StepView[]): Prov
           secrets: request.secretIds,
           contexts: Object.keys(request.contexts),
         },
-        internalParameters: { project, scope },
+        internalParameters: { project, scope, reused: reusedOf(steps) },
         resolvedDependencies: [{ name: 'context', digest: digestsOf(context.digest) }, ...imagesOf(steps)],
       },
       runDetails: {
@@ -91,6 +96,13 @@ export function provenanceOf(build: BuildView, steps: readonly StepView[]): Prov
 }
 
 type Material = Provenance['predicate']['buildDefinition']['resolvedDependencies'][number];
+
+const reusedOf = (
+  steps: readonly StepView[],
+): Provenance['predicate']['buildDefinition']['internalParameters']['reused'] =>
+  steps.flatMap(({ name, hit }) =>
+    hit === null ? [] : [{ step: instructionOf(name), build: hit.buildId, scope: hit.scope }],
+  );
 
 /** Images that stages began with, or took files of, each once. */
 function imagesOf(steps: readonly StepView[]): readonly Material[] {
