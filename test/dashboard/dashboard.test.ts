@@ -172,6 +172,35 @@ describe('the list of builds', () => {
   });
 });
 
+describe('the projects of a team', () => {
+  it('are chosen where there are several, and told beside each other', async () => {
+    await page.goto(`${url}/`);
+    await page.getByRole('link', { name: 'acme/web:3' }).waitFor();
+    expect(await page.getByLabel('Project').count()).toBe(0);
+    await farm.succeed('project', 'create', 'side');
+    await page.reload();
+    const own = await page.getByLabel('Project').inputValue();
+    await page.getByLabel('Project').selectOption('side');
+    await text('No build').waitFor();
+    expect(page.url()).toContain('project=side');
+    await page.getByRole('link', { name: 'acme/web:3' }).waitFor({ state: 'detached' });
+    await page.goto(`${url}/cache?project=side`);
+    await text('No build has ended in this time').waitFor();
+    const beside = page.getByRole('region', { name: 'By project' });
+    await beside.getByRole('link', { name: own }).waitFor();
+    await expectAccessible(page);
+    await shoot(page, 'cache-project');
+    await beside.getByRole('link', { name: own }).click();
+    await page.getByRole('link', { name: 'acme/web:3' }).waitFor();
+    expect(page.url()).toContain(`project=${own}`);
+    await shoot(page, 'builds-project');
+    await page.getByLabel('Project').selectOption('side');
+    await page.getByLabel('Project').selectOption(own);
+    await page.goto(`${url}/`);
+    await page.getByRole('link', { name: 'acme/web:3' }).waitFor();
+  });
+});
+
 describe('a build', () => {
   it('tells its steps, why they missed, and the file that changed', async () => {
     await page.getByRole('link', { name: 'acme/web:3' }).click();

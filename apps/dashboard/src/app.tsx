@@ -47,11 +47,11 @@ function Pages({ me }: { readonly me: MeView }) {
       <Suspense fallback={<Loading />}>
         <Switch>
           <Route path="/">
-            <BuildsPage />
+            <BuildsPage me={me} />
           </Route>
           <Route path="/b/:id">{({ id }) => <BuildPage key={id} id={id} me={me} />}</Route>
           <Route path="/cache">
-            <CachePage />
+            <CachePage me={me} />
           </Route>
           <Route path="/images">
             <ImagesPage />

@@ -6,8 +6,12 @@ import { tookText } from './builds-page.tsx';
 import { farm } from './farm.ts';
 import { bytes, duration, short } from './format.ts';
 import { Copy, Fact, Failure, State, StepsBar, Time } from './parts.tsx';
+import { useProject } from './use-project.ts';
 
 export const hasEnded = ({ state }: BuildView): boolean => state !== 'queued' && state !== 'running';
+
+/** Of another project, what was built and what may be done stays there. */
+export const isOwn = ({ project }: BuildView, me: MeView): boolean => project === me.project;
 
 /** What a build is of, how it went, and what can be done with it. */
 export function BuildHeader({
@@ -20,6 +24,7 @@ export function BuildHeader({
   readonly me: MeView;
 }) {
   const { request, result } = build;
+  const { link } = useProject();
   const { branch, commit, author, message, url } = request.source;
   // What is pushed or run has neither steps nor files.
   const isBuild = request.call !== 'push' && request.call !== 'run';
@@ -33,6 +38,7 @@ export function BuildHeader({
       {message !== undefined && <p>{message}</p>}
       <dl className="facts">
         <Fact name="Build" value={<Copy text={build.id} label="the build’s id" />} />
+        {!isOwn(build, me) && <Fact name="Project" value={build.project} />}
         <Fact name="Branch" value={branch ?? `scope ${build.scope}`} />
         {commit !== undefined && (
           <Fact name="Commit" value={<Copy text={commit} shown={commit.slice(0, 10)} label="the commit" />} />
@@ -57,7 +63,7 @@ export function BuildHeader({
             value={
               <>
                 <Copy text={result.digest} shown={`sha256:${short(result.digest)}…`} label="the digest" />{' '}
-                {request.tags.length > 0 && <Link href={`/images/${result.digest}`}>layers</Link>}
+                {isOwn(build, me) && request.tags.length > 0 && <Link href={`/images/${result.digest}`}>layers</Link>}
               </>
             }
           />
@@ -66,7 +72,7 @@ export function BuildHeader({
         {isBuild && <Fact name="Context" value={`${build.context.files} files, ${bytes(build.context.sizeBytes)}`} />}
         {request.call !== 'run' && result !== null && <Fact name="Pushed" value={bytes(result.bytes.pushed)} />}
         {build.retryOf !== undefined && (
-          <Fact name="Repeats" value={<Link href={`/b/${build.retryOf}`}>{build.retryOf}</Link>} />
+          <Fact name="Repeats" value={<Link href={link(`/b/${build.retryOf}`)}>{build.retryOf}</Link>} />
         )}
         {url !== undefined && (
           <Fact
@@ -99,7 +105,7 @@ function Actions({ build, me }: { readonly build: BuildView; readonly me: MeView
     mutationFn: () => farm.retry(build.id, {}, { idempotencyKey: crypto.randomUUID() }),
     onSuccess: ({ id }) => go(`/b/${id}`),
   });
-  if (!me.permissions.includes('build')) return null;
+  if (!me.permissions.includes('build') || !isOwn(build, me)) return null;
   const { mutate, isPending, error, word } = hasEnded(build)
     ? { ...retry, word: 'Retry' }
     : { ...cancel, word: 'Cancel' };

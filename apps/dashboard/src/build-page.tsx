@@ -2,17 +2,18 @@ import { useQuery } from '@tanstack/react-query';
 import { lazy, Suspense } from 'react';
 import type { MeView } from '#protocol';
 import { BuildFailed } from './build-failed.tsx';
-import { BuildHeader, hasEnded } from './build-header.tsx';
+import { BuildHeader, hasEnded, isOwn } from './build-header.tsx';
 import { BuildSteps } from './build-steps.tsx';
 import { BuildProvenance } from './build-provenance.tsx';
-import { farm } from './farm.ts';
 import { Failure, Loading, useNow } from './parts.tsx';
+import { useProject } from './use-project.ts';
 
 const BuildLayers = lazy(() => import('./build-layers.tsx'));
 const LogView = lazy(() => import('./log-view.tsx'));
 const LOOK_MS = 1_000;
 
 export default function BuildPage({ id, me }: { readonly id: string; readonly me: MeView }) {
+  const { farm } = useProject();
   const build = useQuery({
     queryKey: ['build', id],
     queryFn: ({ signal }) => farm.build(id, signal),
@@ -31,7 +32,7 @@ export default function BuildPage({ id, me }: { readonly id: string; readonly me
     return build.isError ? <Failure error={build.error} retry={() => void build.refetch()} /> : <Loading />;
   const { result, request } = build.data;
   // Only what is named is kept as an image.
-  const image = request.tags.length > 0 ? result?.digest : undefined;
+  const image = isOwn(build.data, me) && request.tags.length > 0 ? result?.digest : undefined;
   return (
     <article className="build">
       <BuildHeader build={build.data} nowMs={nowMs} me={me} />

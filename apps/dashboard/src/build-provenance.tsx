@@ -1,11 +1,12 @@
 import { useQuery } from '@tanstack/react-query';
 import type { Provenance } from '#protocol';
-import { farm } from './farm.ts';
 import { short } from './format.ts';
 import { Fact, Failure, Loading } from './parts.tsx';
+import { useProject } from './use-project.ts';
 
 /** What the image was made of, by whom, and at whose wish: for whoever has to account for it. */
 export function BuildProvenance({ id, made }: { readonly id: string; readonly made: boolean }) {
+  const { farm, link } = useProject();
   const found = useQuery({
     queryKey: ['provenance', id],
     enabled: made,
@@ -17,7 +18,11 @@ export function BuildProvenance({ id, made }: { readonly id: string; readonly ma
       <div className="heading provenance">
         <h2>Provenance</h2>
         {made && (
-          <a className="button" href={`/v1/builds/${encodeURIComponent(id)}/provenance`} download={`${id}.intoto.json`}>
+          <a
+            className="button"
+            href={link(`/v1/builds/${encodeURIComponent(id)}/provenance`)}
+            download={`${id}.intoto.json`}
+          >
             Download
           </a>
         )}

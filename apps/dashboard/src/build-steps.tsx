@@ -15,6 +15,7 @@ import { Hints } from './hints.tsx';
 import { Changes } from './miss-changes.tsx';
 import { Loading, State, Time } from './parts.tsx';
 import { useQueryWord } from './query-state.ts';
+import { useProject } from './use-project.ts';
 import { keyOf } from './step-key.ts';
 import { type Bar, waterfall } from './waterfall.ts';
 
@@ -110,11 +111,12 @@ function StepRow({ step, hints, bar, open, toggle }: StepRowProps) {
 
 function StepDetail({ step, hints }: Pick<StepRowProps, 'step' | 'hints'>) {
   const { hit, cause, compared, miss, line } = step;
+  const { link } = useProject();
   return (
     <div className="detail">
       {hit !== null && (
         <p>
-          From <Link href={`/b/${hit.buildId}`}>build {hit.buildId}</Link> in {hit.scope}, by its {hit.key} key:{' '}
+          From <Link href={link(`/b/${hit.buildId}`)}>build {hit.buildId}</Link> in {hit.scope}, by its {hit.key} key:{' '}
           {duration(hit.savedMs)} and {bytes(hit.savedBytes)} saved.
         </p>
       )}
@@ -123,7 +125,7 @@ function StepDetail({ step, hints }: Pick<StepRowProps, 'step' | 'hints'>) {
       {cause === null && miss !== null && <p>{miss}</p>}
       {compared !== null && (
         <p className="quiet">
-          Compared with <Link href={`/b/${compared.buildId}`}>build {compared.buildId}</Link> in {compared.scope},{' '}
+          Compared with <Link href={link(`/b/${compared.buildId}`)}>build {compared.buildId}</Link> in {compared.scope},{' '}
           <Time at={compared.createdAt} />.
         </p>
       )}

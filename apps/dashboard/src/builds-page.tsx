@@ -1,18 +1,20 @@
 import { keepPreviousData, useInfiniteQuery } from '@tanstack/react-query';
 import { Link } from 'wouter';
-import { BuildState, type BuildView } from '#protocol';
+import { BuildState, type BuildView, type MeView } from '#protocol';
 import { buildName } from './build-name.ts';
-import { farm } from './farm.ts';
 import { duration, short } from './format.ts';
 import { Week } from './week.tsx';
 import { Failure, Loading, State, StepsBar, Time, useNow } from './parts.tsx';
+import { ProjectChoice } from './project-choice.tsx';
 import { useQueryWord } from './query-state.ts';
+import { useProject } from './use-project.ts';
 
 const LOOK_MS = 2_000;
 const PAGE = 30;
 
 /** Builds, the newest first, as they come and go. */
-export function BuildsPage() {
+export function BuildsPage({ me }: { readonly me: MeView }) {
+  const { project, farm } = useProject();
   const [state, setState] = useQueryWord('state');
   const [branch, setBranch] = useQueryWord('branch');
   const [image, setImage] = useQueryWord('image');
@@ -45,7 +47,7 @@ export function BuildsPage() {
     ...timeOf('until', until),
   };
   const list = useInfiniteQuery({
-    queryKey: ['builds', filter],
+    queryKey: ['builds', project, filter],
     queryFn: ({ signal, pageParam }) => farm.builds({ ...filter, limit: PAGE, cursor: pageParam, signal }),
     initialPageParam: undefined as string | undefined,
     getNextPageParam: ({ next }) => next ?? undefined,
@@ -58,6 +60,7 @@ export function BuildsPage() {
       <div className="heading">
         <h1>Builds</h1>
         <form className="filters" role="search" onSubmit={(event) => event.preventDefault()}>
+          <ProjectChoice me={me} />
           <select aria-label="Status" value={state} onChange={(event) => setState(event.target.value)}>
             <option value="">any status</option>
             {BuildState.options.map((each) => (
@@ -114,11 +117,12 @@ function Word(props: { readonly label: string; readonly value: string; readonly 
 }
 
 function Empty({ filtered }: { readonly filtered: boolean }) {
+  const { link } = useProject();
   if (filtered)
     return (
       <div className="notice">
         <p>No build is like that.</p>
-        <Link href="/">All builds</Link>
+        <Link href={link('/')}>All builds</Link>
       </div>
     );
   return (
@@ -165,13 +169,14 @@ function BuildTable({ builds }: { readonly builds: readonly BuildView[] }) {
 function BuildRow({ build, nowMs }: { readonly build: BuildView; readonly nowMs: number }) {
   const { id, state, request, result, createdAt } = build;
   const { branch, commit, message } = request.source;
+  const { link } = useProject();
   return (
     <tr>
       <td>
         <State of={state} />
       </td>
       <td className="what">
-        <Link href={`/b/${id}`}>{buildName(request)}</Link>
+        <Link href={link(`/b/${id}`)}>{buildName(request)}</Link>
         <span className="quiet">{message ?? build.failure?.message ?? id}</span>
       </td>
       <td>

@@ -1,12 +1,14 @@
 import { useQuery } from '@tanstack/react-query';
 import { lazy, Suspense } from 'react';
-import type { CacheStatistics, StatisticsBy } from '#protocol';
+import type { CacheStatistics, MeView, StatisticsBy } from '#protocol';
 import { DearMisses } from './dear-misses.tsx';
 import { farm } from './farm.ts';
 import { bytes, duration, hitRatio, percent } from './format.ts';
 import { Failure, Loading } from './parts.tsx';
 import { Link } from 'wouter';
+import { ProjectChoice, useProjects } from './project-choice.tsx';
 import { useQueryWord } from './query-state.ts';
+import { useProject } from './use-project.ts';
 
 const Chart = lazy(() => import('./day-chart.tsx'));
 /** As the statistics name them, and as people do. */
@@ -33,23 +35,29 @@ const spans = ['7', '30', '90'];
 const MOST_GROUPS = 15;
 
 function useStatistics(days: number, by: StatisticsBy, limit: number) {
+  const { project, farm: there } = useProject();
+  // Projects are told beside each other, whichever is shown.
+  const [of, client] = by === 'project' ? ['', farm] : [project, there];
   return useQuery({
-    queryKey: ['statistics', days, by, limit],
-    queryFn: ({ signal }) => farm.cacheStatistics({ days, by, limit }, signal),
+    queryKey: ['statistics', of, days, by, limit],
+    queryFn: ({ signal }) => client.cacheStatistics({ days, by, limit }, signal),
     placeholderData: (before) => before,
   });
 }
 
 /** What the cache was good for, and what it cost where it was not. */
-export default function CachePage() {
+export default function CachePage({ me }: { readonly me: MeView }) {
+  const { project, farm: there } = useProject();
+  const projects = useProjects(me);
   const [word, setDays] = useQueryWord('days');
   const days = spans.includes(word) ? Number(word) : 30;
   const byDay = useStatistics(days, 'day', days);
-  const usage = useQuery({ queryKey: ['usage'], queryFn: ({ signal }) => farm.cacheUsage(signal) });
+  const usage = useQuery({ queryKey: ['usage', project], queryFn: ({ signal }) => there.cacheUsage(signal) });
   return (
     <>
       <div className="heading">
         <h1>Cache</h1>
+        <ProjectChoice me={me} />
         <select aria-label="Time" value={String(days)} onChange={(event) => setDays(event.target.value)}>
           {spans.map((each) => (
             <option key={each} value={each}>
@@ -79,6 +87,7 @@ export default function CachePage() {
       )}
       <DearMisses days={days} />
       <div className="columns">
+        {projects.length > 1 && <Groups title="By project" by="project" days={days} />}
         <Groups title="By step" by="step" days={days} />
         <Groups title="Why" by="cause" days={days} />
         <Groups title="By branch" by="branch" days={days} />
@@ -102,6 +111,7 @@ function Figures({ statistics: { total, builds, cachedBuilds } }: { readonly sta
         ['Hit ratio', percent(hitRatio(total))],
         ['Time saved', duration(total.savedMs)],
         ['Time spent on misses', duration(total.spentMs)],
+        ['Waited for another build’s run', `${total.joined} ${total.joined === 1 ? 'step' : 'steps'}`],
         ['Builds', `${builds}, ${cachedBuilds} with nothing to run`],
       ].map(([name, value]) => (
         <div key={name}>
@@ -119,16 +129,17 @@ const wordOf = (by: StatisticsBy, name: string): string => {
 };
 
 /** The builds behind a figure. */
-function buildsOf(by: StatisticsBy, name: string, since: string): string {
-  if (by === 'day') return `/?${new URLSearchParams({ since: name, until: dayAfter(name) }).toString()}`;
+function buildsOf(by: StatisticsBy, name: string, since: string): Readonly<Record<string, string>> {
+  if (by === 'day') return { since: name, until: dayAfter(name) };
   const key = by === 'dockerfile' ? 'text' : by;
-  return `/?${new URLSearchParams({ [key]: name, since }).toString()}`;
+  return { [key]: name, since };
 }
 
 const dayAfter = (day: string): string => new Date(Date.parse(day) + 86_400_000).toISOString().slice(0, 10);
 
 function Groups({ title, by, days }: { readonly title: string; readonly by: StatisticsBy; readonly days: number }) {
   const { data, error } = useStatistics(days, by, by === 'day' ? days : MOST_GROUPS);
+  const { link } = useProject();
   if (error !== null) return <Failure error={error} />;
   if (data === undefined || data.groups.length === 0) return null;
   return (
@@ -157,7 +168,7 @@ function Groups({ title, by, days }: { readonly title: string; readonly by: Stat
             {data.groups.map((group) => (
               <tr key={group.name}>
                 <td className="wide">
-                  <Link href={buildsOf(by, group.name, data.since)}>{wordOf(by, group.name)}</Link>
+                  <Link href={link('/', buildsOf(by, group.name, data.since))}>{wordOf(by, group.name)}</Link>
                 </td>
                 <td className="number" data-word="hit ratio">
                   {by === 'cause' ? '–' : percent(hitRatio(group))}

@@ -1,15 +1,16 @@
 import { useQuery } from '@tanstack/react-query';
 import { Link } from 'wouter';
 import { type DearMiss, partsOf } from '#protocol';
-import { farm } from './farm.ts';
 import { duration } from './format.ts';
 import { Hints } from './hints.tsx';
 import { Failure } from './parts.tsx';
+import { useProject } from './use-project.ts';
 
 /** Which steps that ran cost most, why, and what to do about it. */
 export function DearMisses({ days }: { readonly days: number }) {
+  const { project, farm } = useProject();
   const { data, error } = useQuery({
-    queryKey: ['misses', days],
+    queryKey: ['misses', project, days],
     queryFn: ({ signal }) => farm.dearMisses({ days, limit: 10 }, signal),
     placeholderData: (before) => before,
   });
@@ -29,13 +30,14 @@ export function DearMisses({ days }: { readonly days: number }) {
 
 function Miss({ miss, since }: { readonly miss: DearMiss; readonly since: string }) {
   const { step, dockerfile, cause, misses, spentMs, last } = miss;
-  const builds = `/?${new URLSearchParams({ step, cause, since }).toString()}`;
+  const { link } = useProject();
   return (
     <li>
       <p>
         <strong>{duration(spentMs)}</strong> <code>{step}</code>{' '}
         <span className="quiet">
-          {dockerfile}, <Link href={builds}>{misses === 1 ? 'one build' : `${misses} times`}</Link>
+          {dockerfile},{' '}
+          <Link href={link('/', { step, cause, since })}>{misses === 1 ? 'one build' : `${misses} times`}</Link>
         </span>
       </p>
       {last !== null && (
@@ -46,7 +48,7 @@ function Miss({ miss, since }: { readonly miss: DearMiss; readonly since: string
                 <code>{partsOf(last.because.name).text}</code> above it:{' '}
               </>
             )}
-            {last.why} (<Link href={`/b/${last.buildId}`}>{last.buildId}</Link>)
+            {last.why} (<Link href={link(`/b/${last.buildId}`)}>{last.buildId}</Link>)
           </p>
           <Hints hints={last.hints} />
         </>

@@ -1,8 +1,8 @@
 import { useQuery } from '@tanstack/react-query';
 import { useMemo } from 'react';
 import type { LogLine } from '#protocol';
-import { farm } from './farm.ts';
 import { findLines } from './log-model.ts';
+import { useProject } from './use-project.ts';
 
 /** Longer logs are searched by the farm. */
 const SEARCHED_HERE = 20_000;
@@ -24,6 +24,7 @@ export function useFound({ id, step, lines, wanted, version, ended }: Searched):
   readonly found: readonly number[];
   readonly more: boolean;
 } {
+  const { farm } = useProject();
   const long = lines.length > SEARCHED_HERE;
   const here = useMemo(() => (long ? [] : findLines(lines, wanted)), [long, lines, version, wanted]);
   const there = useQuery({

@@ -6,9 +6,11 @@ import { Failure } from './parts.tsx';
 import { useQueryWord } from './query-state.ts';
 import { keyOf } from './step-key.ts';
 import { useLog } from './use-log.ts';
+import { useProject } from './use-project.ts';
 
 /** A build's log, or that of the step in the URL. */
 export default function LogView({ id, steps }: { readonly id: string; readonly steps: readonly StepView[] }) {
+  const { link } = useProject();
   const { model, version, ended, error } = useLog(id);
   const [chosen, choose] = useQueryWord('step');
   const [wanted, setWanted] = useQueryWord('find');
@@ -55,7 +57,7 @@ export default function LogView({ id, steps }: { readonly id: string; readonly s
           <label>
             <input type="checkbox" checked={follow} onChange={(event) => goOn(event.target.checked)} /> Follow
           </label>
-          <a className="button" href={`/v1/builds/${encodeURIComponent(id)}/logs`} download={`${id}.log`}>
+          <a className="button" href={link(`/v1/builds/${encodeURIComponent(id)}/logs`)} download={`${id}.log`}>
             Download
           </a>
         </div>

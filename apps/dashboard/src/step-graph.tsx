@@ -1,6 +1,7 @@
 import { useQuery } from '@tanstack/react-query';
+import type { BuildsClient } from '#client';
 import { instructionOf, type PlannedVertex, partsOf, type StepView } from '#protocol';
-import { farm } from './farm.ts';
+import { useProject } from './use-project.ts';
 import { duration } from './format.ts';
 import { type GraphLayout, layOut, type Placed } from './graph-layout.ts';
 import { Failure, Loading } from './parts.tsx';
@@ -23,7 +24,11 @@ interface Props {
 
 /** Which step stands on which, as the newest plan has it. */
 export default function StepGraph({ id, steps, chosen, choose }: Props) {
-  const plan = useQuery({ queryKey: ['plan', id, steps.length], queryFn: ({ signal }) => planOf(id, signal) });
+  const { farm } = useProject();
+  const plan = useQuery({
+    queryKey: ['plan', id, steps.length],
+    queryFn: ({ signal }) => planOf(farm, id, signal),
+  });
   if (plan.isError) return <Failure error={plan.error} retry={() => void plan.refetch()} />;
   if (plan.data === undefined) return <Loading />;
   const states = new Map(steps.map((step) => [step.vertex, step]));
@@ -61,7 +66,7 @@ export default function StepGraph({ id, steps, chosen, choose }: Props) {
 }
 
 /** A take-over plans again: the last plan counts. */
-async function planOf(id: string, signal: AbortSignal): Promise<readonly PlannedVertex[]> {
+async function planOf(farm: BuildsClient, id: string, signal: AbortSignal): Promise<readonly PlannedVertex[]> {
   const build = await farm.build(id, signal);
   const ended = build.finishedAt !== null;
   let found: readonly PlannedVertex[] = [];

@@ -1,6 +1,6 @@
 import { useEffect, useRef, useState } from 'react';
-import { farm } from './farm.ts';
 import { LogModel } from './log-model.ts';
+import { useProject } from './use-project.ts';
 
 const PAUSE_MS = 16;
 const LONG_LINES = 20_000;
@@ -16,6 +16,7 @@ export interface LiveLog {
 
 /** A build's log as it comes; drawn now and then, however much comes. */
 export function useLog(id: string): LiveLog {
+  const { farm } = useProject();
   const model = useRef(new LogModel());
   const [state, setState] = useState<Omit<LiveLog, 'model'>>({ version: 0, ended: false, error: undefined });
   useEffect(() => {
@@ -48,6 +49,6 @@ export function useLog(id: string): LiveLog {
       leaving.abort();
       clearTimeout(frame);
     };
-  }, [id]);
+  }, [id, farm]);
   return { model: model.current, ...state };
 }

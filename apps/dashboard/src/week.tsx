@@ -1,7 +1,7 @@
 import { useQuery } from '@tanstack/react-query';
 import { Link } from 'wouter';
-import { farm } from './farm.ts';
 import { duration, hitRatio, percent } from './format.ts';
+import { useProject } from './use-project.ts';
 
 const LOOK_MS = 60_000;
 const DEAREST = 3;
@@ -11,8 +11,9 @@ const shortened = (name: string): string => (name.length > NAME_LENGTH ? `${name
 
 /** What the cache was good for in the last seven days, and what cost most: on one line, above the builds. */
 export function Week() {
+  const { project, farm, link } = useProject();
   const week = useQuery({
-    queryKey: ['week'],
+    queryKey: ['week', project],
     queryFn: ({ signal }) => farm.cacheStatistics({ days: 7, by: 'step', limit: DEAREST }, signal),
     refetchInterval: LOOK_MS,
   });
@@ -23,9 +24,10 @@ export function Week() {
   return (
     <section className="week" aria-label="The last seven days">
       <p>
-        <Link href="/cache?days=7">Seven days</Link>: {builds.toLocaleString()} {builds === 1 ? 'build' : 'builds'},{' '}
-        {cachedBuilds.toLocaleString()} of them wholly from the cache · <strong>{percent(hitRatio(total))}</strong> of
-        the steps did not run · <strong>{duration(total.savedMs)}</strong> saved
+        <Link href={link('/cache', { days: '7' })}>Seven days</Link>: {builds.toLocaleString()}{' '}
+        {builds === 1 ? 'build' : 'builds'}, {cachedBuilds.toLocaleString()} of them wholly from the cache ·{' '}
+        <strong>{percent(hitRatio(total))}</strong> of the steps did not run ·{' '}
+        <strong>{duration(total.savedMs)}</strong> saved
       </p>
       {dear.length > 0 && (
         <p className="quiet">
@@ -33,7 +35,7 @@ export function Week() {
           {dear.map(({ name, spentMs }, at) => (
             <span key={name}>
               {at > 0 && ' · '}
-              <Link href={`/?${new URLSearchParams({ step: name, since }).toString()}`} title={name}>
+              <Link href={link('/', { step: name, since })} title={name}>
                 {shortened(name)}
               </Link>{' '}
               {duration(spentMs)}
