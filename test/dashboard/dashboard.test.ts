@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
@@ -194,10 +195,26 @@ describe('the projects of a team', () => {
     await page.getByRole('link', { name: 'acme/web:3' }).waitFor();
     expect(page.url()).toContain(`project=${own}`);
     await shoot(page, 'builds-project');
-    await page.getByLabel('Project').selectOption('side');
-    await page.getByLabel('Project').selectOption(own);
-    await page.goto(`${url}/`);
-    await page.getByRole('link', { name: 'acme/web:3' }).waitFor();
+  });
+
+  it('have builds that are looked at from another, and left alone', async () => {
+    const may = ['--permission', 'build', '--permission', 'read'];
+    const { stdout: token } = await farm.succeed('token', 'create', 'side', '--project', 'side', ...may);
+    const answer = await fetch(`${url}/v1/builds?tag=acme/side:1`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${token.trim()}`, 'content-type': 'application/x-tar' },
+      body: execFileSync('tar', ['-C', dir(), '-c', '.']),
+    });
+    expect(answer.status).toBe(202);
+    await page.goto(`${url}/?project=side`);
+    await page.getByRole('link', { name: 'acme/side:1' }).click();
+    await page.getByRole('heading', { name: 'acme/side:1' }).waitFor();
+    await text('line 3000 of the log').waitFor();
+    await page.getByRole('article').getByText('succeeded').first().waitFor();
+    expect(await page.getByRole('button', { name: /Retry|Cancel/ }).count()).toBe(0);
+    expect(await page.getByRole('alert').count()).toBe(0);
+    await expectAccessible(page);
+    await shoot(page, 'build-project');
   });
 });
 
