@@ -1,5 +1,5 @@
 import { digestOf } from '#oci';
-import { BuildExplanation, StepList } from '#protocol';
+import { BuildExplanation, Provenance, StepList } from '#protocol';
 import request from 'supertest';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { claimed, type Farm, startFarm, submitted } from './farm.ts';
@@ -62,6 +62,23 @@ describe('an explanation', () => {
     expect(explained.hints[0]?.snippet?.lines[0]).toBe('COPY package.json package-lock.json ./');
     const { steps } = StepList.parse((await get(`/v1/builds/${id}/steps`)).body);
     expect(steps.map(({ state }) => state)).toEqual(['hit', 'run', 'run']);
+  });
+
+  it('has the provenance of the image beside it', async () => {
+    const id = await submitted(farm);
+    const claim = await farm.ledger.claim(id, 1, 'one');
+    if (claim === null) throw new Error('there is nothing to claim');
+    const digest = digestOf('made');
+    const result = {
+      ...{ digest, names: ['docker.io/acme/made:1'], durationMs: 1, savedMs: 0, outputs: [] },
+      ...{ steps: { total: 0, hit: 0, run: 0, joined: 0 }, bytes: { contextSent: 0, pulled: 0, pushed: 0 } },
+    };
+    await farm.ledger.finish(claim, { type: 'succeeded', atMs: 9, result });
+    const made = Provenance.parse((await get(`/v1/builds/${id}/provenance`)).body);
+    expect(made.subject).toEqual([
+      { name: 'docker.io/acme/made:1', digest: { sha256: digest.slice('sha256:'.length) } },
+    ]);
+    expect(made.predicate.buildDefinition.internalParameters).toMatchObject({ project: 'mine', reused: [] });
   });
 
   it('has no provenance beside it where no image was made, and says how there is one', async () => {
