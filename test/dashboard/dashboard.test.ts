@@ -214,7 +214,10 @@ describe('the projects of a team', () => {
     expect(await page.getByRole('button', { name: /Retry|Cancel/ }).count()).toBe(0);
     expect(await page.getByRole('alert').count()).toBe(0);
     await expectAccessible(page);
+    await page.getByRole('button', { name: 'Graph' }).click();
+    await page.getByRole('region', { name: 'Graph of the steps' }).waitFor();
     await shoot(page, 'build-project');
+    await page.goto(`${url}/`);
   });
 });
 
