@@ -1,4 +1,4 @@
-import { keepPreviousData, useInfiniteQuery } from '@tanstack/react-query';
+import { keepPreviousData, useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { Link } from 'wouter';
 import { BuildState, type BuildView, type MeView } from '#protocol';
 import { buildName } from './build-name.ts';
@@ -8,9 +8,13 @@ import { Failure, Loading, State, StepsBar, Time, useNow } from './parts.tsx';
 import { ProjectChoice } from './project-choice.tsx';
 import { useQueryWord } from './query-state.ts';
 import { useProject } from './use-project.ts';
+import { kindOf, usualMs } from './usual.ts';
 
 const LOOK_MS = 2_000;
 const PAGE = 30;
+/** Of builds that succeeded: what is usual is told from these. */
+const SAMPLE = 60;
+const SAMPLE_MS = 60_000;
 
 /** Builds, the newest first, as they come and go. */
 export function BuildsPage({ me }: { readonly me: MeView }) {
@@ -54,6 +58,11 @@ export function BuildsPage({ me }: { readonly me: MeView }) {
     refetchInterval: LOOK_MS,
     placeholderData: keepPreviousData,
   });
+  const usual = useQuery({
+    queryKey: ['usual', project],
+    queryFn: async ({ signal }) => usualMs((await farm.builds({ state: ['succeeded'], limit: SAMPLE, signal })).builds),
+    staleTime: SAMPLE_MS,
+  });
   const builds = list.data?.pages.flatMap((page) => page.builds) ?? [];
   return (
     <>
@@ -87,7 +96,7 @@ export function BuildsPage({ me }: { readonly me: MeView }) {
       {list.isError && <Failure error={list.error} retry={() => void list.refetch()} />}
       {list.isPending && <Loading />}
       {list.isSuccess && builds.length === 0 && <Empty filtered={Object.keys(filter).length > 0} />}
-      {builds.length > 0 && <BuildTable builds={builds} />}
+      {builds.length > 0 && <BuildTable builds={builds} usual={usual.data ?? new Map()} />}
       {list.hasNextPage && (
         <button type="button" onClick={() => void list.fetchNextPage()} disabled={list.isFetchingNextPage}>
           Older builds
@@ -133,7 +142,13 @@ function Empty({ filtered }: { readonly filtered: boolean }) {
   );
 }
 
-function BuildTable({ builds }: { readonly builds: readonly BuildView[] }) {
+interface BuildTableProps {
+  readonly builds: readonly BuildView[];
+  /** what builds of a kind usually take */
+  readonly usual: ReadonlyMap<string, number>;
+}
+
+function BuildTable({ builds, usual }: BuildTableProps) {
   const live = builds.some(({ state }) => state === 'running');
   const nowMs = useNow(1_000, live);
   return (
@@ -158,7 +173,7 @@ function BuildTable({ builds }: { readonly builds: readonly BuildView[] }) {
         </thead>
         <tbody>
           {builds.map((build) => (
-            <BuildRow key={build.id} build={build} nowMs={nowMs} />
+            <BuildRow key={build.id} build={build} nowMs={nowMs} usualMs={usual.get(kindOf(build.request))} />
           ))}
         </tbody>
       </table>
@@ -166,7 +181,13 @@ function BuildTable({ builds }: { readonly builds: readonly BuildView[] }) {
   );
 }
 
-function BuildRow({ build, nowMs }: { readonly build: BuildView; readonly nowMs: number }) {
+interface BuildRowProps {
+  readonly build: BuildView;
+  readonly nowMs: number;
+  readonly usualMs: number | undefined;
+}
+
+function BuildRow({ build, nowMs, usualMs }: BuildRowProps) {
   const { id, state, request, result, createdAt } = build;
   const { branch, commit, message } = request.source;
   const { link } = useProject();
@@ -186,6 +207,9 @@ function BuildRow({ build, nowMs }: { readonly build: BuildView; readonly nowMs:
       <td>{result !== null && result.steps.total > 0 && <StepsBar steps={result.steps} />}</td>
       <td className="number" data-word="took">
         {tookText(build, nowMs)}
+        {usualMs !== undefined && request.call === 'build' && (
+          <span className="quiet"> usually {duration(usualMs)}</span>
+        )}
       </td>
       <td className="number" data-word="saved">
         {result !== null && result.savedMs > 0 ? duration(result.savedMs) : ''}
