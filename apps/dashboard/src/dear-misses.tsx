@@ -6,6 +6,9 @@ import { Hints } from './hints.tsx';
 import { Failure } from './parts.tsx';
 import { useProject } from './use-project.ts';
 
+/** What took less is nobody's concern. */
+const DEAR_MS = 1_000;
+
 /** Which steps that ran cost most, why, and what to do about it. */
 export function DearMisses({ days }: { readonly days: number }) {
   const { project, farm } = useProject();
@@ -15,12 +18,13 @@ export function DearMisses({ days }: { readonly days: number }) {
     placeholderData: (before) => before,
   });
   if (error !== null) return <Failure error={error} />;
-  if (data === undefined || data.misses.length === 0) return null;
+  const dear = data?.misses.filter(({ spentMs }) => spentMs >= DEAR_MS) ?? [];
+  if (data === undefined || dear.length === 0) return null;
   return (
     <section>
       <h2>What missed most</h2>
       <ol className="dear">
-        {data.misses.map((miss) => (
+        {dear.map((miss) => (
           <Miss key={`${miss.dockerfile} ${miss.step} ${miss.cause}`} miss={miss} since={data.since} />
         ))}
       </ol>
