@@ -23,6 +23,21 @@ describe('an issuer at which people sign in', () => {
     expect(await signIn.vouched(back.searchParams, attempt)).toEqual({ subject: '1', email: 'ada@example.com' });
   });
 
+  it.each([
+    // Lower case in Unicode makes an ASCII k of the Kelvin sign: somebody else's address.
+    ['\u212Aim@Example.com', '\u212Aim@example.com'],
+    ['ada@evil.example\0@example.com', null],
+    ['ada@evil.example, ada@example.com', null],
+    ['ada@evil.example@example.com', null],
+    ['@example.com', null],
+  ])('vouches for an address as it is, and for no other: %j', async (email, expected) => {
+    await using issuer = await OidcIssuer.start();
+    await using signIn = at(issuer.url);
+    const claims = { sub: '1', email, email_verified: true };
+    const back = issuer.pages.approve(await signIn.authorizationUrl(attempt), { claims });
+    expect(await signIn.vouched(back.searchParams, attempt)).toEqual({ subject: '1', email: expected });
+  });
+
   it('is asked by the egress rules, and again where it was away', async () => {
     await using issuer = await OidcIssuer.start();
     await using shut = at(issuer.url, { egress: { allow: [] } });

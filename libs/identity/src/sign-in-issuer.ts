@@ -29,7 +29,7 @@ export interface SignInAttempt {
 /** Whom the issuer vouches for. */
 export interface Vouched {
   readonly subject: string;
-  /** in lower case; null where there is none that the issuer has verified */
+  /** its ASCII letters in lower case; null where there is none that the issuer has verified, and for what is not one address */
   readonly email: string | null;
 }
 
@@ -42,6 +42,7 @@ const Said = z.object({
   email_verified: z.union([z.boolean(), z.stringbool()]).optional(),
 });
 type Said = z.infer<typeof Said>;
+const ADDRESS = /^[^\p{C}\s@]+@[^\p{C}\s@]+$/u;
 
 /** An issuer at which people sign in, by the authorization code flow with PKCE. */
 export class SignInIssuer implements AsyncDisposable {
@@ -162,10 +163,11 @@ function authentication(secret: string | undefined): oidc.ClientAuth {
   };
 }
 
-const vouchedOf = ({ sub: subject, email, email_verified: verified }: Said): Vouched => ({
-  subject,
-  email: verified === true && email !== undefined ? email.toLowerCase() : null,
-});
+function vouchedOf({ sub: subject, email = '', email_verified: verified }: Said): Vouched {
+  const known = verified === true && ADDRESS.test(email);
+  // Unicode's lower case makes ASCII letters of others: somebody else's address.
+  return { subject, email: known ? email.replaceAll(/[A-Z]/g, (letter) => letter.toLowerCase()) : null };
+}
 
 const unavailable = (why: string, cause?: unknown): KilnError =>
   // For the log alone: people are told that it cannot be asked.
