@@ -138,6 +138,17 @@ describe('somebody who comes from the issuer', () => {
   );
 });
 
+describe('somebody whom the team knows already', () => {
+  it('stays the member that he is, where an owner gives his new address to another', async () => {
+    await put('gus', { role: 'developer' });
+    const { location } = (await signIn(person('moved', 'moved@guests.example'))).headers;
+    expect(location).toBe('/');
+    await put('gus', { role: 'developer', email: 'new-moved@example.com' });
+    const answer = await signIn(person('moved', 'new-moved@example.com'));
+    expect(MeView.parse((await get('/v1/me', kept(answer, 'session'))).body).member?.name).toBe('moved');
+  });
+});
+
 describe('nobody is signed in', () => {
   it('whom no member is, whose address is not verified, or who is somebody else by now', async () => {
     expect(told(await signIn(person('mallory')))).toEqual(failed('unknown'));
@@ -149,8 +160,16 @@ describe('nobody is signed in', () => {
     expect(told(await signIn(person('ada'), '?project=other2'))).toEqual(failed('project'));
     // An owner may say that it is somebody else.
     const before = kept(await signIn(person('ada')), 'session');
+    const made = await request(farm.url)
+      .post('/v1/tokens')
+      .set({ cookie: before, 'x-kiln-csrf': '1' })
+      .send({ name: 'kept', member: 'ada', permissions: ['read'] });
+    expect(made.status).toBe(201);
+    const { token } = made.body as { token: string };
     await put('ada', { role: 'owner', email: 'ada@example.com' });
     expect((await get('/v1/me', before)).status).toBe(401);
+    // What somebody made of his session goes with it.
+    expect((await ask('get', '/v1/me', token)).status).toBe(401);
     expect((await signIn(person('ada-2', 'ada@example.com'))).headers['location']).toBe('/');
     const members = MemberList.parse((await ask('get', '/v1/members', farm.tokens.owner)).body).members;
     expect(members.find(({ name }) => name === 'ada')).toMatchObject({ email: 'ada@example.com', subject: 'ada-2' });
@@ -230,6 +249,15 @@ describe('a rule', () => {
     expect(me).toMatchObject({ member: { name: 'g.uest', role: 'viewer' }, permissions: ['read'] });
     expect((await signIn(person('guest', 'g.uest@guests.example'))).headers['location']).toBe('/');
     expect(told(await signIn(person('other', 'x@not-guests.example')))).toEqual(failed('unknown'));
+  });
+
+  it('takes somebody in once who comes with several tabs at a time', async () => {
+    const tabs = await Promise.all([1, 2, 3, 4].map(() => begin()));
+    const answers = tabs.map(({ at, cookie }) =>
+      comeBack(issuer.pages.approve(at, person('tabs', 'tabs@guests.example')), cookie),
+    );
+    const places = (await Promise.all(answers)).map(({ headers }) => headers['location']);
+    expect(places).toEqual(['/', '/', '/', '/']);
   });
 });
 

@@ -65,9 +65,9 @@ export class SignIns {
   async enter(person: Person, wanted: string | null): Promise<Entered> {
     const { db, rules } = this.#options;
     return await db.transaction(async (sql) => {
-      const found = await membersOf(sql, person);
-      const members =
-        found.length > 0 ? found.filter(({ own, known }) => own || !known) : await this.#admit(sql, person);
+      const known = await membersOf(sql, person);
+      const found = known.length > 0 ? known : await this.#admit(sql, person);
+      const members = found.filter(({ own, known: bound }) => own || !bound);
       if (members.length === 0)
         return { refused: found.length > 0 ? 'taken' : person.email === null ? 'unverified' : 'unknown' };
       const place = await placeOf(sql, members, { wanted, usual: rules.project });
@@ -116,6 +116,9 @@ export class SignIns {
     );
     if (team === undefined) return [];
     await lockTeam(sql, team.team_id);
+    // Another of his browsers may have come first.
+    const since = await membersOf(sql, { issuer, subject, email });
+    if (since.length > 0) return since;
     await checkRoom(sql, team.team_id);
     for (const name of [...namesFor(email), `member-${randomId(random, ID_LENGTH)}`]) {
       const [made] = await sql.query(
@@ -138,12 +141,12 @@ export class SignIns {
   }
 }
 
-/** Who has the subject, or else the address; the oldest membership first. */
+/** Who has the subject, before who has the address alone; then the oldest membership first. */
 async function membersOf(sql: Sql, { issuer, subject, email }: Person): Promise<readonly MemberRow[]> {
   return await sql.query(
     MemberRow,
     `SELECT id, name, team_id, role, coalesce(issuer = $1 AND subject = $2, false) AS own, subject IS NOT NULL AS known
-     FROM members WHERE (issuer = $1 AND subject = $2) OR email = $3 ORDER BY created_at, id LIMIT 100 FOR UPDATE`,
+     FROM members WHERE (issuer = $1 AND subject = $2) OR email = $3 ORDER BY own DESC, created_at, id LIMIT 100 FOR UPDATE`,
     [issuer, subject, email],
   );
 }

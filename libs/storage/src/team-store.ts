@@ -16,6 +16,7 @@ import { z } from 'zod';
 import { type Actor, audit } from './audit-log.ts';
 import type { Database, Sql } from './database.ts';
 import { ownsTeam, type Principal } from './principal.ts';
+import { putEmail } from './put-email.ts';
 import { insertProject, operator } from './project-store.ts';
 import { checkName, ensureScope, getScope, listScopes, usualTrust } from './scopes.ts';
 import { checkRoom, findMember, lockTeam } from './team-rows.ts';
@@ -227,22 +228,4 @@ async function upsertMember(
     [teamId, randomId(random, ID_LENGTH), name, rankOfRole(role)],
   );
   return (await findMember(sql, teamId, name)).id;
-}
-
-/** From now on a member signs in as who has this address, whoever it was before. */
-async function putEmail(
-  sql: Sql,
-  caller: Principal,
-  { id, name, email }: { readonly id: string; readonly name: string; readonly email: string | null },
-): Promise<void> {
-  const held = 'SELECT 1 FROM members WHERE team_id = $1 AND email = $2 AND id <> $3';
-  if ((await sql.execute(held, [caller.teamId, email, id])) > 0)
-    throw new KilnError('CONFLICT', 'another member has this address', { field: 'email' });
-  await sql.execute('UPDATE members SET email = $2, issuer = NULL, subject = NULL WHERE id = $1', [id, email]);
-  // Who was signed in as this member is so no more.
-  await sql.execute(
-    `UPDATE tokens SET expires_at = now() WHERE member_id = $1 AND subject IS NOT NULL AND expires_at > now()`,
-    [id],
-  );
-  await audit(sql, caller, { action: 'member.login', target: name, projectId: null, detail: { email } });
 }

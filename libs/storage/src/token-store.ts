@@ -6,6 +6,7 @@ import { audit } from './audit-log.ts';
 import type { Database, Sql } from './database.ts';
 import { checkReach, type Principal, isAdmin, withinRole } from './principal.ts';
 import { operator, type ProjectIds } from './project-store.ts';
+import { revokeAll } from './revoke-tokens.ts';
 import { getScope } from './scopes.ts';
 import { findMember, reachableProject } from './team-rows.ts';
 import { TokenRow, tokenColumns, tokenTables, tokenView } from './token-row.ts';
@@ -31,12 +32,6 @@ const KEPT = '30 days';
 const pattern = /^kiln_[0-9a-z]{40}$/;
 const ALIVE = 't.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > now())';
 const IdRow = z.object({ id: z.string() });
-const RevokedRow = IdRow.extend({ name: z.string(), project_id: z.string() });
-/** A token, and those that were made with it, and with these. */
-const REVOKE = `WITH RECURSIVE made AS (
-    SELECT id FROM tokens WHERE id = $1 UNION SELECT t.id FROM tokens t JOIN made ON t.made_by = made.id)
-  UPDATE tokens t SET revoked_at = now() WHERE t.id IN (SELECT id FROM made) AND t.revoked_at IS NULL
-  RETURNING t.id, t.name, t.project_id`;
 
 const hashOf = (token: string): Buffer => createHash('sha256').update(token).digest();
 
@@ -248,12 +243,7 @@ export class TokenStore {
       if (token === undefined)
         throw new KilnError('NOT_FOUND', 'there is no such token', { hint: 'kiln token ls lists them' });
       checkReach(caller, token.trust, `the token ${token.name} is`);
-      // Again for those that were made meanwhile.
-      for (let revoked = await sql.query(RevokedRow, REVOKE, [tokenId]); revoked.length > 0; ) {
-        for (const { id, name, project_id: projectId } of revoked)
-          await audit(sql, caller, { action: 'token.revoke', target: id, projectId, detail: { name } });
-        revoked = await sql.query(RevokedRow, REVOKE, [tokenId]);
-      }
+      await revokeAll(sql, caller, [tokenId]);
     });
   }
 
