@@ -83,6 +83,25 @@ describe('authentication', () => {
     expect(String(thrown)).not.toContain('hunter2');
   });
 
+  it.each([
+    ['before its answer', false],
+    ['within its answer', true],
+  ])('waits for a token service that is silent %s no longer than who asks', async (_, begins) => {
+    const { server } = fixture;
+    server.auth = { kind: 'bearer', user };
+    const left = new AbortController();
+    server.fault(
+      ({ path }) => path.startsWith('/token'),
+      (response) => {
+        if (begins) response.writeHead(200).write('{');
+        setImmediate(() => left.abort(new Error('gone')));
+      },
+    );
+    const client = fixture.client({ auth: user });
+    await expect(client.signIn(server.host, left.signal)).rejects.toThrow('gone');
+    await client.close();
+  });
+
   it('exchanges an identity token by POST', async () => {
     const { server } = fixture;
     addSampleImage(server);

@@ -18,6 +18,8 @@ const TOKEN_LIMIT_BYTES = 256 * 1024;
 /** What a token is good for at least: https://distribution.github.io/distribution/spec/auth/token/ */
 const DEFAULT_LIFETIME_S = 60;
 const SLACK_MS = 10_000;
+/** For a token, from the question to the answer's end. */
+const PATIENCE_MS = 60_000;
 
 interface Token {
   readonly value: string;
@@ -43,13 +45,19 @@ export class Authorizer {
 
   constructor(readonly options: AuthorizerOptions) {}
 
-  /** The Authorization header for a server that has challenged us before. */
-  async header(endpoint: Endpoint, scopes: readonly string[]): Promise<string | undefined> {
+  /** The Authorization header for a server that has challenged us before. @param signal of who waits for it */
+  async header(
+    endpoint: Endpoint,
+    scopes: readonly string[],
+    signal: AbortSignal | undefined,
+  ): Promise<string | undefined> {
+    signal?.throwIfAborted();
     const challenge = this.#challenges.get(endpoint.origin);
     if (challenge === undefined) return undefined;
     const auth = await this.options.credentials(endpoint.host);
     if (challenge.scheme === 'basic') return auth === null ? undefined : this.#basic(auth, endpoint);
-    return `Bearer ${await this.#token(endpoint, challenge, auth, scopes)}`;
+    // Others may wait for the same token: who leaves does not end what they wait for.
+    return `Bearer ${await whileWaited(this.#token(endpoint, challenge, auth, scopes), signal)}`;
   }
 
   /**
@@ -130,8 +138,10 @@ export class Authorizer {
     const { http, clock, plainHttp } = this.options;
     const url = this.#realm(endpoint, challenge, auth !== null, plainHttp);
     const nowMs = clock.nowMs();
+    const late = AbortSignal.timeout(PATIENCE_MS);
     try {
-      const reply = await http.request(this.#tokenRequest(url, endpoint, challenge.service, auth, scopes));
+      const asked = this.#tokenRequest(url, endpoint, challenge.service, auth, scopes);
+      const reply = await http.request({ ...asked, signal: late });
       if (reply.status !== 200) {
         throw await statusFailure(reply, {
           endpoint,
@@ -151,7 +161,9 @@ export class Authorizer {
       const lifetimeMs = (answer.data?.expires_in || DEFAULT_LIFETIME_S) * 1000;
       return { value, goodUntilMs: nowMs + Math.max(lifetimeMs - SLACK_MS, lifetimeMs / 2) };
     } catch (thrown) {
-      throw referredFailure(thrown, endpoint.host);
+      if (!late.aborted) throw referredFailure(thrown, endpoint.host);
+      const message = `the token service of ${endpoint.host} does not come to an end of its answer`;
+      throw new RegistryError('REGISTRY_FAILED', message, { cause: thrown, transient: true });
     }
   }
 
@@ -198,6 +210,19 @@ export class Authorizer {
       headers: auth === null ? {} : { authorization: this.#basic(auth, endpoint) },
       toMirror,
     };
+  }
+}
+
+/** What work comes to, or the signal's reason where that comes first. */
+async function whileWaited<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return await work;
+  const gone = Promise.withResolvers<never>();
+  const onAbort = (): void => gone.reject(signal.reason);
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    return await Promise.race([work, gone.promise]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
   }
 }
 

@@ -31,13 +31,13 @@ export class Transport {
 
   /** @throws RegistryError when there is no answer; every status is an answer */
   async send(call: Call): Promise<Reply> {
-    const { endpoint, target, scopes } = call;
+    const { endpoint, target, scopes, signal } = call;
     const url = typeof target === 'string' ? new URL(`/v2/${endpoint.repository}/${target}`, endpoint.origin) : target;
     const own = url.origin === endpoint.origin;
-    const authorization = own ? await this.authorizer.header(endpoint, scopes) : undefined;
+    const authorization = own ? await this.authorizer.header(endpoint, scopes, signal) : undefined;
     let reply = await this.#once(call, url, authorization);
     if (reply.status === 401 && own && this.authorizer.challenged(endpoint, scopes, reply.headers, authorization)) {
-      const answer = await this.authorizer.header(endpoint, scopes);
+      const answer = await this.authorizer.header(endpoint, scopes, signal);
       if (answer !== undefined) {
         await reply.body.dump();
         reply = await this.#once(call, url, answer);
@@ -81,9 +81,10 @@ export class Transport {
       }
       await reply.body.dump();
       const url = this.locate(call.endpoint, reply);
-      const own = url.origin === call.endpoint.origin;
+      const { endpoint, scopes, signal } = call;
+      const own = url.origin === endpoint.origin;
       try {
-        reply = await this.#once(call, url, own ? await this.authorizer.header(call.endpoint, call.scopes) : undefined);
+        reply = await this.#once(call, url, own ? await this.authorizer.header(endpoint, scopes, signal) : undefined);
       } catch (thrown) {
         throw referredFailure(thrown, call.endpoint.host);
       }
