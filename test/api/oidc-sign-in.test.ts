@@ -1,5 +1,5 @@
 import { MeView, MemberList } from '#protocol';
-import { ProjectStore, TeamStore } from '#storage';
+import { ProjectStore, TeamStore, TokenStore } from '#storage';
 import { OidcIssuer, type Visitor } from '#testing';
 import { generateKeyPair } from 'jose';
 import request, { type Response } from 'supertest';
@@ -55,6 +55,15 @@ const comeBack = (to: URL, cookie: string) => get(`${to.pathname}${to.search}`, 
 async function signIn(visitor: Visitor, query = ''): Promise<Response> {
   const { cookie, at } = await begin(query);
   return await comeBack(issuer.pages.approve(at, visitor), cookie);
+}
+/** A token of a member's own, made with a session. */
+async function makeToken(cookie: string, member: string): Promise<string> {
+  const made = await request(farm.url)
+    .post('/v1/tokens')
+    .set({ cookie, 'x-kiln-csrf': '1' })
+    .send({ name: 'kept', member, permissions: ['read'] });
+  expect(made.status).toBe(201);
+  return (made.body as { token: string }).token;
 }
 const told = (response: Response) => [response.status, response.headers['location'], kept(response, 'session')];
 const failed = (why: string) => [303, `/sign-in?failed=${why}`, ''];
@@ -160,12 +169,7 @@ describe('nobody is signed in', () => {
     expect(told(await signIn(person('ada'), '?project=other2'))).toEqual(failed('project'));
     // An owner may say that it is somebody else.
     const before = kept(await signIn(person('ada')), 'session');
-    const made = await request(farm.url)
-      .post('/v1/tokens')
-      .set({ cookie: before, 'x-kiln-csrf': '1' })
-      .send({ name: 'kept', member: 'ada', permissions: ['read'] });
-    expect(made.status).toBe(201);
-    const { token } = made.body as { token: string };
+    const token = await makeToken(before, 'ada');
     await put('ada', { role: 'owner', email: 'ada@example.com' });
     expect((await get('/v1/me', before)).status).toBe(401);
     // What somebody made of his session goes with it.
@@ -177,6 +181,20 @@ describe('nobody is signed in', () => {
       field: 'email',
       status: 409,
     });
+  });
+
+  it('with what a session of long ago made, once an owner says that it was somebody else', async () => {
+    await put('ann', { role: 'maintainer', email: 'ann@example.com' });
+    const token = await makeToken(kept(await signIn(person('ann')), 'session'), 'ann');
+    await farm.db.execute(
+      `UPDATE tokens SET expires_at = now() - interval '40 days'
+       WHERE name = 'browser' AND member_id = (SELECT id FROM members WHERE name = 'ann')`,
+      [],
+    );
+    await new TokenStore(farm.db).sweep();
+    expect((await ask('get', '/v1/me', token)).status).toBe(200);
+    await put('ann', { role: 'maintainer', email: 'ann@example.com' });
+    expect((await ask('get', '/v1/me', token)).status).toBe(401);
   });
 
   it('by an answer that was not asked for, by another browser, twice, or too late', async () => {

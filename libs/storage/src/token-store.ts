@@ -247,10 +247,13 @@ export class TokenStore {
     });
   }
 
-  /** Forgets tokens that ended long ago, and id tokens that have expired. */
+  /** Forgets tokens that ended long ago, those that made others after these, and id tokens that have expired. */
   async sweep(): Promise<void> {
     await this.#db.execute('DELETE FROM used_id_tokens WHERE expires_at < now()');
-    await this.#db.execute(`DELETE FROM tokens WHERE least(expires_at, revoked_at) < now() - interval '${KEPT}'`);
+    await this.#db.execute(
+      `DELETE FROM tokens t WHERE least(expires_at, revoked_at) < now() - interval '${KEPT}'
+         AND NOT EXISTS (SELECT FROM tokens m WHERE m.made_by = t.id)`,
+    );
   }
 }
 
