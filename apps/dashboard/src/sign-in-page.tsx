@@ -1,12 +1,9 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { type FormEvent, useEffect, useRef, useState } from 'react';
 import { useLocation, useSearchParams } from 'wouter';
-import { SignInFailure } from '#protocol';
+import { ownPath, SignInFailure } from '#protocol';
 import { signIn, signInWays } from './farm.ts';
 import { Failure } from './parts.tsx';
-
-/** A path of this site alone: a link may not lead elsewhere. */
-const own = (to: string | null): string => (to !== null && /^\/(?![/\\])/.test(to) ? to : '/');
 
 /** Why nobody was signed in, and what to do. */
 const failures: Readonly<Record<SignInFailure, readonly [string, string]>> = {
@@ -41,7 +38,7 @@ export function SignInPage() {
     mutationFn: signIn,
     onSuccess: (me) => {
       queries.setQueryData(['me'], me);
-      go(own(search.get('to')), { replace: true });
+      go(ownPath(search.get('to') ?? '/'), { replace: true });
     },
   });
   const ways = useQuery({ queryKey: ['ways'], queryFn: ({ signal }) => signInWays(signal), staleTime: Infinity });
@@ -105,7 +102,7 @@ export function SignInPage() {
 
 /** To the issuer, and back to the page that was wanted. */
 function startOf(search: URLSearchParams): string {
-  const query = new URLSearchParams({ to: own(search.get('to')) });
+  const query = new URLSearchParams({ to: ownPath(search.get('to') ?? '/') });
   const project = search.get('project');
   if (project !== null) query.set('project', project);
   return `/v1/session/oidc?${query.toString()}`;

@@ -34,6 +34,7 @@ export * from './trust-rule-view.ts';
 export * from './registry-credentials-view.ts';
 export * from './webhook-view.ts';
 export type * from './webhook-delivery.ts';
+export * from './own-path.ts';
 export * from './sign-in.ts';
 export * from './image-view.ts';
 export * from './engine-path.ts';

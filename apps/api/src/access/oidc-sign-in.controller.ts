@@ -2,7 +2,7 @@ import { createHmac } from 'node:crypto';
 import { Controller, Get, Header, HttpCode, Inject, Query, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { SignInAttempt, SignInIssuer, Vouched } from '#identity';
-import { SignInAnswer, type SignInFailure, SignInStart } from '#protocol';
+import { ownPath, SignInAnswer, type SignInFailure, SignInStart } from '#protocol';
 import { type Clock, isKilnError, KilnError, type Logger, messageOf } from '#std';
 import { type BrowserSessions, FLOW_MS, type SignInFlows, type SignIns, type TokenStore } from '#storage';
 import { type ApiConfig, publicUrl } from '../config.ts';
@@ -136,14 +136,6 @@ export class OidcSignInController {
       hint: 'its operator sets KILN_SIGNIN_OIDC_ISSUER',
     });
   }
-}
-
-/** A path of this site, whatever a link says: it may not lead elsewhere. */
-function ownPath(to: string): string {
-  const base = 'https://own.invalid';
-  if (!URL.canParse(to, base)) return '/';
-  const { origin, pathname, search } = new URL(to, base);
-  return origin === base && to.startsWith('/') && !pathname.startsWith('//') ? `${pathname}${search}` : '/';
 }
 
 const pageOf = (outcome: Outcome): string => ('failed' in outcome ? `/sign-in?failed=${outcome.failed}` : outcome.to);
