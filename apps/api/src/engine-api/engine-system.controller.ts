@@ -103,6 +103,7 @@ export class EngineSystemController {
   @Post('auth')
   @HttpCode(200)
   async login(
+    @Caller() { projectId }: Principal,
     @Param('version') version: string,
     @Body({ schema: AuthConfig }) given: AuthConfig,
     @Res({ passthrough: true }) reply: FastifyReply,
@@ -115,7 +116,7 @@ export class EngineSystemController {
       throw new KilnError('INVALID_ARGUMENT', 'a login is a registry, a name and a password', {
         field: 'serveraddress',
       });
-    await this.#signIn.check(host, credentials, clientSignal(reply, this.#shutdown.signal));
+    await this.#signIn.check({ projectId, host, credentials }, clientSignal(reply, this.#shutdown.signal));
     return { Status: 'Login Succeeded', IdentityToken: '' };
   }
 

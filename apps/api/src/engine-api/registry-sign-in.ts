@@ -7,8 +7,16 @@ import { CLOCK, CONFIG, LOGGER } from '../tokens.ts';
 
 /** At once: each is a connection to wherever somebody says. */
 const MOST = 16;
+const MOST_OF_PROJECT = 4;
 /** Somebody waits for the answer. */
 const PATIENCE_MS = 20_000;
+
+export interface SignInAttempt {
+  readonly projectId: string;
+  /** as references name it */
+  readonly host: string;
+  readonly credentials: RegistryCredentials;
+}
 
 /** Asks registries whether they take credentials, under the rules that builds push by. */
 @Injectable()
@@ -16,7 +24,8 @@ export class RegistrySignIn {
   readonly #config: ApiConfig;
   readonly #clock: Clock;
   readonly #logger: Logger;
-  #asking = 0;
+  /** whose questions are on their way */
+  readonly #asking: string[] = [];
 
   constructor(@Inject(CONFIG) config: ApiConfig, @Inject(CLOCK) clock: Clock, @Inject(LOGGER) logger: Logger) {
     this.#config = config;
@@ -25,14 +34,14 @@ export class RegistrySignIn {
   }
 
   /**
-   * @param host as references name it
    * @throws KilnError UNAUTHENTICATED where the registry does not take them, PERMISSION_DENIED for an address that pushes may
    * not reach either, REGISTRY_UNREACHABLE, REGISTRY_FAILED, RATE_LIMITED
    */
-  async check(host: string, credentials: RegistryCredentials, left: AbortSignal): Promise<void> {
-    if (this.#asking >= MOST)
+  async check({ projectId, host, credentials }: SignInAttempt, left: AbortSignal): Promise<void> {
+    const own = this.#asking.filter((each) => each === projectId);
+    if (this.#asking.length >= MOST || own.length >= MOST_OF_PROJECT)
       throw new KilnError('RATE_LIMITED', 'too many sign in at registries just now', { hint: 'try again' });
-    this.#asking += 1;
+    this.#asking.push(projectId);
     const late = AbortSignal.timeout(PATIENCE_MS);
     try {
       await using client = this.#client(host, credentials);
@@ -41,7 +50,7 @@ export class RegistrySignIn {
       if (late.aborted) throw new KilnError('REGISTRY_UNREACHABLE', `${host} does not answer`, { cause: thrown });
       throw refusal(thrown);
     } finally {
-      this.#asking -= 1;
+      this.#asking.splice(this.#asking.indexOf(projectId), 1);
     }
   }
 
