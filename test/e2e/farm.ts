@@ -253,7 +253,7 @@ export class Farm implements AsyncDisposable {
     args: readonly string[],
     more: { readonly cwd?: string; readonly input?: string; readonly env?: Readonly<Record<string, string>> } = {},
   ): RunningCli {
-    const child = spawn(process.execPath, [join(dist, 'apps/cli/src/main.js'), ...args], {
+    const child = spawn(process.execPath, ['--', join(dist, 'apps/cli/src/main.js'), ...args], {
       cwd: more.cwd ?? this.dir,
       env: { ...this.cliEnv, ...more.env },
       stdio: ['pipe', 'pipe', 'pipe'],

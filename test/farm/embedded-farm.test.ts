@@ -58,6 +58,11 @@ describe('before anything runs', () => {
     expect(stderr).toMatch(/no farm runs for .*\n.*kiln up/);
   });
 
+  test('flags that Node has too are of kiln', async () => {
+    const { code, stderr } = await farm.kiln('run', '--env-file', '/nowhere', 'app');
+    expect([code, stderr]).toEqual([2, expect.stringContaining('--env-file /nowhere cannot be read')]);
+  });
+
   test('down has nothing to do', async () => {
     expect(await farm.kiln('down')).toMatchObject({ code: 0 });
   });

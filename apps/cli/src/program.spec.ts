@@ -43,6 +43,10 @@ describe('the command line', () => {
     ['build . ..', 'build takes 1, not 2 arguments\nsee kiln build --help\n'],
     ['build -t', 'flag -t, --tag <name> needs a value\nsee kiln build --help\n'],
     ['logs', 'missing: build\nkiln builds lists them; see kiln logs --help\n'],
+    // A variable of a script that is not set.
+    ['logs ', '<build> is empty\nsee kiln logs --help\n'],
+    ['run  x', '<image> is empty\nsee kiln run --help\n'],
+    ['rmi x ', '<image> is empty\nsee kiln rmi --help\n'],
     ['buildx .', 'unknown command buildx; did you mean build or builds?\n'],
     ['volumes', 'unknown command volumes\nsee kiln --help\n'],
     ['build --cpuset-cpus 1 .', '--cpuset-cpus is not supported yet\n--cpus limits the processors of RUN steps\n'],

@@ -27,7 +27,7 @@ import { progressModes } from './progress/choose-renderer.ts';
 import { type CiService, ciServices } from './ci/ci-service.ts';
 import { summaryFormats } from './summary/formats.ts';
 import { complaint } from './complaint.ts';
-import { addExamples } from './help-examples.ts';
+import { addExamples, pathOf } from './help-examples.ts';
 import { isRun, withOwnWords } from './run/own-words.ts';
 import { usageError } from './usage.ts';
 
@@ -62,7 +62,8 @@ export function createProgram(around?: BuildSurroundings): Command {
   addContexts(program);
   addAdmin(program);
   // For every command alike: the flag stands for the variables, and wins.
-  program.hook('preAction', () => {
+  program.hook('preAction', (_, action) => {
+    checkArguments(action);
     const { context } = program.opts<{ readonly context?: string }>();
     if (context !== undefined) useContext(context);
   });
@@ -70,6 +71,18 @@ export function createProgram(around?: BuildSurroundings): Command {
   // What docker's users type.
   program.command('version', { hidden: true }).action(() => void process.stdout.write(`${program.version() ?? ''}\n`));
   return program;
+}
+
+/** Of a script whose variable is not set: no address of the API has nothing in it. */
+function checkArguments(command: Command): void {
+  for (const [at, { required, variadic }] of command.registeredArguments.entries()) {
+    const given = variadic ? command.args.slice(at) : command.args.slice(at, at + 1);
+    if (!required || !given.includes('')) continue;
+    throw usageError(
+      `<${command.registeredArguments[at]?.name() ?? ''}> is empty`,
+      `see kiln ${pathOf(command)} --help`,
+    );
+  }
 }
 
 function addBuild(program: Command, around: BuildSurroundings | undefined): void {
