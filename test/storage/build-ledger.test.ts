@@ -8,9 +8,19 @@ import {
   type QueuedBuild,
   type StoredRequest,
 } from '#protocol';
-import { BuildLedger, type Claim, createCacheStore, Database, EventFeed, openRedis, type Sql } from '#storage';
+import {
+  BuildLedger,
+  type Claim,
+  createCacheStore,
+  Database,
+  EventFeed,
+  openRedis,
+  type Sql,
+  voidClaims,
+} from '#storage';
 import { type Clock, isKilnError, KilnError, systemClock } from '#std';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
 import { claimBuild, context, createBuild, goSilent, nextId, request, startStorage, type Storage } from './farm.ts';
 
 let storage: Storage;
@@ -374,7 +384,33 @@ describe('recovery', () => {
     expect(await ledger.expired(3_600_000 - 1)).toEqual([]);
     await ledger.checkFence(claim);
   });
+
+  it('gives no number to a farm that is restored which another restore of the same backup may have given', async () => {
+    const { db } = storage;
+    const sequences = ['build_fences', 'record_versions', 'results_version_seq'];
+    const numbers = async (): Promise<readonly bigint[]> => {
+      const rows = sequences.map((name) => `(SELECT last_value FROM ${name})`);
+      const [row] = await db.query(Numbers, `SELECT ARRAY[${rows.join(', ')}]::text[] AS numbers`);
+      return row?.numbers.map(BigInt) ?? [];
+    };
+    const restored = async (): Promise<readonly bigint[]> => {
+      // As it was in the backup afterwards.
+      const before = await numbers();
+      await db.execute(voidClaims);
+      const after = await numbers();
+      for (const [at, name] of sequences.entries())
+        await db.execute(`SELECT setval('${name}', $1::bigint)`, [String(before[at])]);
+      return after;
+    };
+    const [one, other] = [await restored(), await restored()];
+    for (const at of sequences.keys()) {
+      const apart = (one[at] ?? 0n) - (other[at] ?? 0n);
+      expect(apart < 0n ? -apart : apart).toBeGreaterThan(1_000n);
+    }
+  });
 });
+
+const Numbers = z.object({ numbers: z.array(z.string()) });
 
 describe('the feed', () => {
   const feed = (redis = storage.link, clock = systemClock): EventFeed =>

@@ -46,7 +46,7 @@ describe('the command line', () => {
     // A variable of a script that is not set.
     ['logs ', '<build> is empty\nsee kiln logs --help\n'],
     ['run  x', '<image> is empty\nsee kiln run --help\n'],
-    ['rmi x ', '<image> is empty\nsee kiln rmi --help\n'],
+    ['rmi x ', '<images> is empty\nsee kiln rmi --help\n'],
     ['buildx .', 'unknown command buildx; did you mean build or builds?\n'],
     ['volumes', 'unknown command volumes\nsee kiln --help\n'],
     ['build --cpuset-cpus 1 .', '--cpuset-cpus is not supported yet\n--cpus limits the processors of RUN steps\n'],

@@ -4,10 +4,12 @@ import { bigintColumn, type Database } from './database.ts';
 
 /**
  * Numbers that the farm of before may have given after the backup: far more than it can have, and so few that thousands of
- * restores stay within what is counted exactly.
+ * restores stay within what is counted exactly. As many again by chance: what is brought back twice from one backup is two
+ * farms, of which one must not know the other's by its numbers.
  */
-const LEAP = 2 ** 40;
-const MOUNT_LEAP = 1_000_000;
+const leap = (least: number): string => `${least} + pg_catalog.floor(pg_catalog.random() * ${least})::bigint`;
+const LEAP = leap(2 ** 40);
+const MOUNT_LEAP = leap(1_000_000);
 
 /**
  * What belongs to the transaction that brings a dump back, of any version: a claim of the farm of before is worth nothing, and
