@@ -35,6 +35,9 @@ export type Manifest = z.infer<typeof Manifest>;
 
 const MARK = 'kiln-backup.json';
 const MANIFEST = 'manifest.json';
+const NEW = '.new';
+/** What a backup writes beside its blobs: all else in the directory is somebody's. */
+const OWN = /^(?:database-[\w-]+\.dump|blobs-[\w-]+\.txt|(?:kiln-backup|manifest)\.json\.new)$/;
 
 /** A directory of backups of one farm. */
 export class BackupFolder {
@@ -62,10 +65,11 @@ export class BackupFolder {
 
   /** Makes it a directory of backups of this farm. @throws KilnError CONFLICT when it is something else */
   async claim(keyFingerprint: string): Promise<void> {
-    await mkdir(this.#path, { recursive: true, mode: 0o700 });
+    await makeDirectory(this.#path);
     const mark = await this.#read(MARK, Mark);
     if (mark === undefined) {
-      if ((await readdir(this.#path)).length > 0)
+      // Where the disk was full, the mark itself may have been cut short.
+      if ((await readdir(this.#path)).some((name) => name !== `${MARK}${NEW}`))
         throw new KilnError('CONFLICT', `${this.#path} has other files in it`, { hint: 'name a new directory' });
       return await this.#write(MARK, { format: FORMAT, keyFingerprint });
     }
@@ -99,9 +103,14 @@ export class BackupFolder {
   /** From here on this is the backup; what was of the one before goes. */
   async finish(manifest: Manifest): Promise<void> {
     await this.#write(MANIFEST, manifest);
-    const kept = new Set([MARK, MANIFEST, 'blobs', manifest.database.name, manifest.list.name]);
-    for (const name of await readdir(this.#path))
-      if (!kept.has(name)) await rm(this.pathOf(name), { recursive: true, force: true });
+    const kept = new Set([manifest.database.name, manifest.list.name]);
+    for (const name of await readdir(this.#path)) if (OWN.test(name) && !kept.has(name)) await this.remove(name);
+  }
+
+  /** A file for another program to write, which none but the owner reads. @returns its path */
+  async create(name: string): Promise<string> {
+    await (await open(this.pathOf(name), 'wx', 0o600)).close();
+    return this.pathOf(name);
   }
 
   /** Writes a list of blobs as it comes. */
@@ -160,7 +169,7 @@ export class BackupFolder {
   }
 
   async #write(name: string, value: unknown): Promise<void> {
-    const temporary = this.pathOf(`${name}.new`);
+    const temporary = this.pathOf(`${name}${NEW}`);
     const file = await open(temporary, 'w', 0o600);
     try {
       await file.writeFile(`${JSON.stringify(value, null, 2)}\n`);
@@ -171,6 +180,15 @@ export class BackupFolder {
     await rename(temporary, this.pathOf(name));
     const folder = await open(this.#path, 'r');
     await folder.sync().finally(() => folder.close());
+  }
+}
+
+async function makeDirectory(path: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true, mode: 0o700 });
+  } catch (cause) {
+    if (!['EEXIST', 'ENOTDIR'].includes(systemCode(cause) ?? '')) throw cause;
+    throw new KilnError('CONFLICT', `${path} is no directory`, { hint: 'name a new directory', cause });
   }
 }
 

@@ -102,7 +102,7 @@ class Backup {
     return await withSnapshot(this.#db, async (sql, snapshot) => {
       const createdAt = new Date(clock.nowMs()).toISOString();
       onProgress(() => 'dumping the database');
-      await dumpDatabase(this.#folder.pathOf(dump), snapshot, { url: config.KILN_DATABASE_URL, path, signal });
+      await dumpDatabase(await this.#folder.create(dump), snapshot, { url: config.KILN_DATABASE_URL, path, signal });
       await this.#folder.writeList(list, blobsInUse(sql, signal));
       return createdAt;
     });
