@@ -798,7 +798,8 @@ describe('kiln explain', () => {
     await shop.build(dir, token);
     await write(dir, { 'index.js': '2' });
     const { hints } = await shop.build(dir, token);
-    const text = 'copy package.json and package-lock.json before RUN npm ci, and the rest (COPY . /app) after it';
+    const text =
+      'copy package.json and package-lock.json before RUN npm ci, and the rest (COPY . /app) after it; what else it reads (settings, workspaces, its scripts) goes along';
     const lines = ['COPY package.json package-lock.json /app/', 'RUN npm ci', 'COPY . /app'];
     expect(hints).toEqual([{ text, snippet: { file: 'Dockerfile', lines } }]);
   });

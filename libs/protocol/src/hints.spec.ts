@@ -26,21 +26,24 @@ function hints({ copy = '[3/6] COPY . .', below = [], cause = changed(files(['sr
 }
 const lines = (given: Given): readonly string[] => hints(given).flatMap(({ snippet }) => snippet?.lines ?? []);
 
+const along = '; what else it reads (settings, workspaces, its scripts) goes along';
+
 describe('what to do about a step that ran', () => {
   it.each([
     ['npm ci', 'COPY package.json package-lock.json ./'],
-    ['npm install --omit=dev', 'COPY package.json package-lock.json ./'],
+    ['npm install --omit=dev', 'COPY package.json package-lock.json* ./'],
     ['NODE_ENV=production npm ci', 'COPY package.json package-lock.json ./'],
     ['yarn install --frozen-lockfile', 'COPY package.json yarn.lock ./'],
-    ['yarn', 'COPY package.json yarn.lock ./'],
+    ['yarn', 'COPY package.json yarn.lock* ./'],
+    ['pnpm install', 'COPY package.json pnpm-lock.yaml* ./'],
     ['pnpm i --frozen-lockfile', 'COPY package.json pnpm-lock.yaml ./'],
     ['pip install --no-cache-dir -r requirements-dev.txt', 'COPY requirements-dev.txt ./'],
     ['python3 -m pip install -r requirements.txt', 'COPY requirements.txt ./'],
-    ['poetry install --no-root', 'COPY pyproject.toml poetry.lock ./'],
+    ['poetry install --no-root', 'COPY pyproject.toml poetry.lock* ./'],
     ['uv sync --frozen --no-install-project', 'COPY pyproject.toml uv.lock ./'],
-    ['go mod download', 'COPY go.mod go.sum ./'],
-    ['bundle install', 'COPY Gemfile Gemfile.lock ./'],
-    ['composer install --no-scripts', 'COPY composer.json composer.lock ./'],
+    ['go mod download', 'COPY go.mod go.sum* ./'],
+    ['bundle install', 'COPY Gemfile Gemfile.lock* ./'],
+    ['composer install --no-scripts', 'COPY composer.json composer.lock* ./'],
   ])('fetches before the rest is copied: %s', (command, copy) => {
     expect(lines({ below: [`[4/6] RUN ${command}`] })).toEqual([copy, `RUN ${command}`, 'COPY . .']);
   });
@@ -66,6 +69,17 @@ describe('what to do about a step that ran', () => {
     '<<EOF npm ci',
     'cd web && npm ci',
     'make && npm ci',
+    'npm ci --workspace=web',
+    'npm ci --workspaces',
+    'npm ci -ws',
+    'yarn --cwd=web',
+    'pnpm install -r --frozen-lockfile',
+    'pnpm install --filter=web',
+    'pnpm install --dir=web',
+    'poetry install --no-root --directory=web',
+    'uv sync --no-install-project --package=web',
+    'composer install --no-scripts -d=web',
+    'bundle install --gemfile=web/Gemfile',
   ])('leaves alone what reads more, or what it does not understand: %s', (command) => {
     expect(lines({ below: [`[4/6] RUN ${command}`], costMs: 0 })).toEqual([]);
   });
@@ -76,7 +90,7 @@ describe('what to do about a step that ran', () => {
     ];
     expect(hints({ copy: '[build 3/6] COPY . /app', below })).toEqual([
       {
-        text: 'copy package.json and package-lock.json before npm ci, and the rest (COPY . /app) after it',
+        text: `copy package.json and package-lock.json before npm ci, and the rest (COPY . /app) after it${along}`,
         snippet: {
           file: 'Dockerfile',
           lines: [
@@ -97,6 +111,32 @@ describe('what to do about a step that ran', () => {
     ]);
   });
 
+  it.each([
+    ['a folder that may hold what it reads', '[3/6] COPY web .', ['[4/6] RUN npm ci']],
+    ['files that may be what it reads', '[3/6] COPY web/* ./', ['[4/6] RUN npm ci']],
+    ['a place that may be where it runs', '[3/6] COPY web /app/', ['[4/6] RUN npm ci']],
+    ['a folder that it goes into', '[3/6] COPY web ./web', ['[4/6] WORKDIR /app/web', '[5/6] RUN npm ci']],
+    ['a step that may make what it reads', '[3/6] COPY . .', ['[4/6] RUN ./settings.sh', '[5/6] RUN npm ci']],
+    ['a folder below what was copied', '[3/6] COPY . .', ['[4/6] WORKDIR /app/web', '[5/6] RUN npm ci']],
+    [
+      'the same for each platform',
+      '[linux/arm64 3/6] COPY . .',
+      ['[linux/arm64 4/6] WORKDIR /a', '[linux/arm64 5/6] RUN npm ci'],
+    ],
+    ['a COPY that leaves files out', '[3/6] COPY --exclude=*.md . .', ['[4/6] RUN npm ci']],
+    ['a COPY that keeps folders', '[3/6] COPY --parents . /app/', ['[4/6] RUN npm ci']],
+  ])('moves no install over %s', (_, copy, below) => {
+    expect(lines({ copy, below, costMs: 0 })).toEqual([]);
+  });
+
+  it('keeps whose files are', () => {
+    const copy = '[linux/arm64 build 3/6] COPY --chown=node:node --link . .';
+    expect(lines({ copy, below: ['[linux/arm64 build 4/6] RUN npm ci'] })).toEqual([
+      ...['COPY --chown=node:node --link package.json package-lock.json ./', 'RUN npm ci'],
+      'COPY --chown=node:node --link . .',
+    ]);
+  });
+
   it('does not say so when the install had to run, or runs in another stage', () => {
     const lock = changed(files(['src/a.js', 'package-lock.json']));
     expect(lines({ cause: lock, below: ['[4/6] RUN npm ci'], costMs: 0 })).toEqual([]);
@@ -111,7 +151,28 @@ describe('what to do about a step that ran', () => {
     expect(lines({ cause, below: ['[4/6] RUN --mount=type=cache,target=/x npm ci'] })).toEqual([]);
     expect(lines({ cause, below: ['[4/6] RUN pip install --no-cache-dir -r package-lock.json'] })).toEqual([]);
     expect(lines({ below: ['[4/6] RUN --network=none go build ./...'] })).toEqual([
-      'RUN --network=none --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build go build ./...',
+      'RUN --network=none --mount=type=cache,target=/root/.cache/go-build go build ./...',
+    ]);
+  });
+
+  it.each([
+    'npm ci && npm cache clean --force',
+    'npm ci --offline',
+    'pip install flask && rm -rf /root/.cache',
+    'pip install flask && pip cache purge',
+    'go build ./... && go clean -cache',
+    'mvn -o package',
+    'mvn package --offline',
+    'cargo build --frozen',
+    '--network=none cargo build',
+    '--mount=type=bind,target=. --network=none npm ci',
+  ])('lays no cache over what a step needs, or cleans: %s', (command) => {
+    expect(lines({ cause: changed(files(['package-lock.json'])), below: [`[4/6] RUN ${command}`] })).toEqual([]);
+  });
+
+  it('leaves the settings of Maven where they are', () => {
+    expect(lines({ below: ['[4/6] RUN mvn -q package'] })).toEqual([
+      'RUN --mount=type=cache,target=/root/.m2/repository mvn -q package',
     ]);
   });
 
@@ -136,6 +197,9 @@ describe('what to do about a step that ran', () => {
     const image = (oldName: string, before: Digest | null): OwnCause =>
       changed({ kind: 'image', oldName, newName: 'node:20', old: before, new: now });
     expect(lines({ cause: image('node:20', old) })).toEqual([`FROM node:20@${now}`]);
+    const stage = { cause: image('node:20', old), copy: '[build 1/5] FROM node:20' };
+    expect(lines(stage)).toEqual([`FROM node:20@${now} AS build`]);
+    expect(lines({ ...stage, copy: '[stage-1 1/5] FROM node:20' })).toEqual([`FROM node:20@${now}`]);
     expect(lines({ cause: image('node:18', old) })).toEqual([]);
     expect(lines({ cause: image('node:20', null) })).toEqual([]);
   });
@@ -154,6 +218,10 @@ describe('what to do about a step that ran', () => {
     expect(lines({ ...given, cause: variable('NPM_TOKEN', '***') })).toEqual([
       'RUN --mount=type=secret,id=npm_token,env=NPM_TOKEN apt-get update',
     ]);
+    // The default of an ARG stands in its line; what was written on several lines cannot be written on one.
+    expect(lines({ ...given, cause: variable('FLAVOUR') })).toEqual([]);
+    for (const copy of ['[2/6] RUN <<EOF make EOF', '[2/6] WORKDIR $NPM_TOKEN', '[2/6] RUN make …'])
+      expect(hints({ copy, cause: variable('NPM_TOKEN', '***') })).toMatchObject([{ snippet: null }]);
   });
 
   it('is told of the farm, too', () => {

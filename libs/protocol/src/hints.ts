@@ -68,7 +68,7 @@ export function hintsOf(cost: Cost): readonly Hint[] {
 function hintsOfChange(change: MissChange, cost: Cost): readonly Hint[] {
   switch (change.kind) {
     case 'image':
-      return imageHints(change);
+      return imageHints(change, cost);
     case 'variable':
       return variableHints(change, cost);
     case 'files':
@@ -84,9 +84,14 @@ function hintsOfChange(change: MissChange, cost: Cost): readonly Hint[] {
   }
 }
 
-function imageHints({ oldName, newName, old, new: now }: Extract<MissChange, { kind: 'image' }>): readonly Hint[] {
+function imageHints(
+  { oldName, newName, old, new: now }: Extract<MissChange, { kind: 'image' }>,
+  { step }: Cost,
+): readonly Hint[] {
   if (oldName !== newName || old === null || now === null) return [];
-  return [written(`${newName} moves with its tag; with its digest it stays`, [`FROM ${newName}@${now}`])];
+  const stage = stageOf(step.name).split(' ').at(-1) ?? '';
+  const name = stage === '' || /^stage-\d+$|\//.test(stage) ? '' : ` AS ${stage}`;
+  return [written(`${newName} moves with its tag; with its digest it stays`, [`FROM ${newName}@${now}${name}`])];
 }
 
 /** Of commits, times and the like no step has to know. */
@@ -99,15 +104,14 @@ function variableHints(
   if (from !== 'ARG') return [];
   const text = textOf(step.name);
   // What is told of secrets is that they are some.
-  if (old === '***' || now === '***')
-    return [
-      written(`${name} looks like a secret: as one it is in no key, and in no image`, [
-        text.replace(/^RUN /, `RUN --mount=type=secret,id=${name.toLowerCase()},env=${name} `),
-      ]),
-    ];
+  if (old === '***' || now === '***') {
+    const why = `${name} looks like a secret: as one it is in no key, and in no image`;
+    if (!/^RUN (?!.*(?:<<|…))/.test(text)) return [said(why)];
+    return [written(why, [text.replace(/^RUN /, `RUN --mount=type=secret,id=${name.toLowerCase()},env=${name} `)])];
+  }
   if (followed.length === 0 || text.includes(`$${name}`) || text.includes(`\${${name}`)) return [];
   const label = STAMP.test(name) ? '; as --label or --annotation it counts for no step at all' : '';
-  return [written(`${name} counts for every RUN below its ARG; declare it where it is used${label}`, [`ARG ${name}`])];
+  return [said(`${name} counts for every RUN below its ARG; declare it where it is used${label}`)];
 }
 
 function filesHints(change: Extract<MissChange, { kind: 'files' }>, cost: Cost): readonly Hint[] {
@@ -122,7 +126,8 @@ function filesHints(change: Extract<MissChange, { kind: 'files' }>, cost: Cost):
   if (installed === undefined) return dearHints(cost);
   const { install, text } = installed;
   const reads = (path: string): boolean => install.reads.some((file) => path === file || path.endsWith(`/${file}`));
-  if (change.files.some(({ path }) => reads(path))) return dearHints(cost);
+  if (change.files.some(({ path }) => reads(path)) || !copy.isPlain || (!copy.isWide && !copy.isBelow))
+    return dearHints(cost);
   return [orderHint(install, { copy, text })];
 }
 
@@ -135,13 +140,14 @@ function dearHints({ followed, costMs }: Cost): readonly Hint[] {
   return [written(text, mounted.slice(0, 1))];
 }
 
-/** The first install of the same stage that ran for no other cause. */
+/** An install of the same stage that ran for no other cause, before which nothing ran that it may need. */
 function installBelow({ step, followed }: Cost): { readonly install: Install; readonly text: string } | undefined {
   const stage = stageOf(step.name);
   for (const { name } of followed) {
     const text = textOf(name);
-    const install = stageOf(name) === stage ? installOf(text) : undefined;
-    if (install !== undefined) return { install, text };
+    if (stageOf(name) !== stage || text.startsWith('COPY ')) continue;
+    const install = installOf(text);
+    return install === undefined ? undefined : { install, text };
   }
   return undefined;
 }
@@ -152,17 +158,31 @@ const stageOf = (name: string): string => partsOf(name).place.replace(/ *\d+\/\d
 interface Copy {
   readonly text: string;
   readonly target: string;
+  /** those of whose the files are, and how they lie */
+  readonly flags: readonly string[];
+  /** there are no others */
+  readonly isPlain: boolean;
   /** of all that is in the context */
   readonly isWide: boolean;
+  /** into a folder below the working directory */
+  readonly isBelow: boolean;
 }
+
+const KEPT = /^--(?:chown|chmod|link)(?:=|$)/;
 
 function copyOf(text: string): Copy | undefined {
   const [word, ...rest] = text.split(' ');
   const operands = rest.filter((each) => !each.startsWith('--'));
+  const flags = rest.filter((each) => each.startsWith('--'));
   const target = operands.at(-1);
   if (word !== 'COPY' || target === undefined || operands.length < 2 || /[["'<$…]/.test(operands.join(' ')))
     return undefined;
-  return { text, target, isWide: operands.slice(0, -1).some((each) => ['.', './', '*', './*'].includes(each)) };
+  return {
+    ...{ text, target, flags },
+    isPlain: flags.every((flag) => KEPT.test(flag)),
+    isWide: operands.slice(0, -1).some((each) => ['.', './', '*', './*'].includes(each)),
+    isBelow: /^(?:\.\/)?\w[\w./-]*$/.test(target) && !target.includes('..'),
+  };
 }
 
 function orderHint(install: Install, { copy, text }: { readonly copy: Copy; readonly text: string }): Hint {
@@ -173,5 +193,7 @@ function orderHint(install: Install, { copy, text }: { readonly copy: Copy; read
     return written(`${text} reads ${files} alone: run it before ${copy.text}`, [run, copy.text, ...rest]);
   const into = copy.target.endsWith('/') ? copy.target : `${copy.target}/`;
   const first = `copy ${files} before ${rest.length === 0 ? text : install.command}, and the rest (${copy.text}) after it`;
-  return written(first, [`COPY ${install.reads.join(' ')} ${into}`, run, copy.text, ...rest]);
+  const along = 'what else it reads (settings, workspaces, its scripts) goes along';
+  const needed = ['COPY', ...copy.flags, ...install.sources, into].join(' ');
+  return written(`${first}; ${along}`, [needed, run, copy.text, ...rest]);
 }

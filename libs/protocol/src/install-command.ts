@@ -3,6 +3,8 @@ export interface Install {
   /** as it stands in the step, without what comes before and after it */
   readonly command: string;
   readonly reads: readonly string[];
+  /** the same as COPY takes them, whether there is a lock file or not */
+  readonly sources: readonly string[];
   /** what else the step runs once that is done: it may read all of the project */
   readonly rest: readonly string[];
   /** flags of the RUN, such as `--mount=…` */
@@ -31,8 +33,11 @@ const wanted: readonly (readonly [RegExp, RegExp])[] = [
   [/\buv sync\b/, / --no-install-project\b/],
   [/\bcomposer install\b/, / --no-scripts\b/],
 ];
-/** For the machine rather than for the project. */
-const elsewhere = /(?: -g| --global| --location=global| --prefix\b\S*)(?: |$)/;
+/** For the machine rather than for the project, in another folder, or for packages of a workspace: these read more. */
+const elsewhere =
+  / (?:-[gCdrFw]|-ws|--(?:global|location=global|prefix|cwd|dir|directory|working-dir|project|package|all-packages|gemfile|filter|recursive|workspaces?))(?:=\S*)?(?= |$)/;
+/** It fails without its lock file; others do without. */
+const strict = / (?:ci|--frozen-lockfile|--immutable|--frozen|--locked)(?: |$)/;
 /** What stands beside an install and reads nothing of the project. */
 const harmless =
   /^(?:set -|npm (?:cache clean|config set)|corepack enable|yarn cache clean|pip3? cache purge|go clean -)/;
@@ -47,7 +52,9 @@ export function installOf(instruction: string): Install | undefined {
   const reads = readsOf(command);
   if (reads === undefined) return undefined;
   const rest = commands.slice(at + 1).filter((each) => !harmless.test(each));
-  return { command, reads, rest, flags: run.flags };
+  const [manifest = '', lock] = reads;
+  const sources = lock === undefined || strict.test(command) ? reads : [manifest, `${lock}*`];
+  return { command, reads, sources, rest, flags: run.flags };
 }
 
 function readsOf(command: string): readonly string[] | undefined {

@@ -15,7 +15,7 @@ const seldom: readonly (readonly [RegExp, string])[] = [
   [/(?:^|\/)__pycache__(?:\/|$)/, '**/__pycache__'],
   [/(?:^|\/)\.(?:pytest|mypy|ruff)_cache(?:\/|$)/, '**/.*_cache'],
   [/(?:^|\/)npm-debug\.log[^/]*$/, '**/npm-debug.log*'],
-  [/\.sw[op]$/, '**/*.sw?'],
+  [/(?:^|\/)\.[^/]+\.sw[op]$/, '**/.*.sw[op]'],
   [/^Dockerfile$/, 'Dockerfile'],
   [/^\.dockerignore$/, '.dockerignore'],
   [/^(?:docker-)?compose\.ya?ml$/, '*compose.y*ml'],
