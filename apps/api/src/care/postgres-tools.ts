@@ -71,11 +71,17 @@ async function start(name: string, args: readonly string[], { url, path, signal 
     signal.throwIfAborted();
     if (code === 0) return;
     const why = code instanceof Error ? code.message : said.trim();
-    throw new KilnError('UNAVAILABLE', `${name} failed: ${why}`, {
-      hint: `install Postgres’ client programs, of the server’s version or newer (apt-get install postgresql-client)`,
-    });
+    throw new KilnError('UNAVAILABLE', `${name} failed: ${why}`, { hint: hintOf(why) });
   })();
   return { child, ended };
+}
+
+/** What to do about what a program said. */
+export function hintOf(said: string): string | undefined {
+  if (/No space left/.test(said)) return 'make room there, and begin again: blobs that have come stay';
+  return /ENOENT|version mismatch|unsupported version/.test(said)
+    ? 'install Postgres’ client programs, of the server’s version or newer (apt-get install postgresql-client)'
+    : undefined;
 }
 
 /** Debian's own of the newest version, else what the path has. */
