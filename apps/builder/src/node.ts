@@ -80,6 +80,7 @@ export async function openNode(
     logger,
   });
   await sweepContextTrees(room);
+  room.look();
   const caches = await CacheMounts.open({
     dir: join(dir, 'caches'),
     maxBytes: config.KILN_CACHE_MOUNTS_MIB * 1024 * 1024,

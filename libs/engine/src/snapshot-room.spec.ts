@@ -84,6 +84,15 @@ describe('the room of snapshots', () => {
     expect(inner.names()).toEqual(['a', 'd']);
   });
 
+  it('knows what an earlier process left before the first build, and keeps that within it', async () => {
+    for (const name of ['a', 'b', 'c', 'd']) await make(name);
+    room = roomOf(300);
+    room.look();
+    await room[Symbol.asyncDispose]();
+    expect(room.use).toEqual({ bytes: 200, maxBytes: 300 });
+    expect(inner.names()).toEqual(['c', 'd']);
+  });
+
   it('takes what lies below only after what lies above', async () => {
     await build(async () => {
       await make('base');

@@ -38,7 +38,7 @@ export class SnapshotRoom implements Snapshotter, AsyncDisposable {
     this.#options = options;
   }
 
-  /** What the committed snapshots take, as it was measured after the last build, and what they may. */
+  /** What the committed snapshots take, as it was measured last, and what they may. */
   get use(): RoomUse {
     return { bytes: this.#total(), maxBytes: this.#options.maxBytes };
   }
@@ -50,12 +50,17 @@ export class SnapshotRoom implements Snapshotter, AsyncDisposable {
     return {
       [Symbol.dispose]: () => {
         this.#begun.delete(build);
-        // Who ends while it is tidied leaves the rest to the next.
-        this.#tidying ??= this.#tidy().finally(() => {
-          this.#tidying = undefined;
-        });
+        this.look();
       },
     };
+  }
+
+  /** Measures what is new, and makes room if need be: after each build, and first of all what an earlier process left. */
+  look(): void {
+    // Who ends while it is tidied leaves the rest to the next.
+    this.#tidying ??= this.#tidy().finally(() => {
+      this.#tidying = undefined;
+    });
   }
 
   /** Resolves when nothing is being removed. */

@@ -51,6 +51,6 @@ describe('a directory of backups', () => {
   it('is no file', async () => {
     await writeFile(join(dir, 'file'), '');
     const claimed = new BackupFolder(join(dir, 'file'), systemRandom).claim('k');
-    await expect(claimed).rejects.toMatchObject({ code: 'CONFLICT', message: expect.stringContaining('no directory') });
+    await expect(claimed).rejects.toThrow('is no directory');
   });
 });
