@@ -67,6 +67,8 @@ RUN cat /file > /made
 RUN --mount=type=cache,target=/cache echo cached > /cache/file && cat /made > /again
 RUN seq 1 200000
 `;
+/** Of a context, which nothing but a grant refers to. */
+const cameBack = digestOf('a file\n');
 let dir: string;
 let image: string | undefined;
 
@@ -269,6 +271,8 @@ describe('a backup', () => {
 
   it('of a farm at work copies what is new, while the collector is on', async () => {
     await write(dir, { 'Dockerfile.slow': 'FROM box:1\nRUN sleep 4 && echo slow > /slow\n' });
+    // As one that had been taken out of use, and came back a moment ago.
+    await farm.db.execute('UPDATE blobs SET used_at = now() WHERE digest = $1', [cameBack]);
     slow = farm.cli(['build', dir, '-f', join(dir, 'Dockerfile.slow')]);
     await expect.poll(async () => (await builds(farm.db)).at(-1)?.state, { timeout: 30_000 }).toBe('running');
     const over = new AbortController();
@@ -351,11 +355,13 @@ describe('a backup', () => {
       KILN_OBJECT_STORE: `s3://blobs/restored?endpoint=${server.url}&pathStyle=true`,
     };
     const hex = (await layers())[0]?.slice('sha256:'.length) ?? '';
+    const sent = cameBack.slice('sha256:'.length);
     await using broken = await changed(join(to, 'blobs/sha256', hex.slice(0, 2), hex));
-    void broken;
+    await using brokenToo = await changed(join(to, 'blobs/sha256', sent.slice(0, 2), sent));
+    void [broken, brokenToo];
     const { code, stdout, stderr } = await runAdmin(['restore', to], env);
-    expect([code, stdout]).toEqual([1, matching(/1 blobs of the backup are missing or damaged\nfsck: .* mended/)]);
-    expect(stderr).toContain(`blob sha256:${hex} is missing`);
+    expect([code, stdout]).toEqual([1, matching(/2 blobs of the backup are missing or damaged\nfsck: .* mended/)]);
+    for (const lost of [hex, sent]) expect(stderr).toContain(`blob sha256:${lost} is missing`);
     expect(await runAdmin(['fsck', '--deep'], env)).toMatchObject({ code: 0 });
   });
 });

@@ -7,6 +7,8 @@ export interface FsckRun {
   readonly config: CareConfig;
   readonly deep: boolean;
   readonly repair: boolean;
+  /** how long what is on its way is left alone; where nothing is at work, nothing is on its way */
+  readonly graceMs?: number;
   readonly clock: Clock;
   readonly random: Random;
   readonly signal: AbortSignal;
@@ -36,7 +38,7 @@ export async function runFsck(options: FsckRun): Promise<FsckReport> {
     openContentStore(config.KILN_OBJECT_STORE, { random, clock }),
     openContentStore(config.KILN_OBJECT_STORE, { random, clock, leaveDamaged: true }),
   ]);
-  const graceMs = config.KILN_CACHE_GRACE_SECONDS * 1_000;
+  const graceMs = options.graceMs ?? config.KILN_CACHE_GRACE_SECONDS * 1_000;
   const fsck = new Fsck({ db, content, looked, clock, graceMs, deep, repair, onProgress, signal });
   const counts: Partial<Record<FindingKind, number>> = {};
   const findings: Finding[] = [];

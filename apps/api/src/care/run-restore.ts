@@ -70,7 +70,7 @@ export async function runRestore(options: RestoreRun): Promise<RestoreReport> {
   const passedMs = clock.nowMs() - Date.parse(manifest.createdAt);
   const givenBack = await settleRestored({ db, ledger, passedMs });
   const fsck = await runFsck({
-    ...{ config, clock, random, signal, deep: false, repair: true, onFinding: options.onFinding },
+    ...{ config, clock, random, signal, deep: false, repair: true, graceMs: 0, onFinding: options.onFinding },
     onProgress: (now) => options.onProgress(() => `checking: ${progressText(now)}`),
   });
   const damaged = Math.max(0, absent - manifest.elsewhere);
