@@ -1,4 +1,4 @@
-import { checkSchema, type Database, migrate, migrations, openDatabase, TokenStore } from '#storage';
+import { blobsInUse, checkSchema, type Database, migrate, migrations, openDatabase, TokenStore } from '#storage';
 import { isKilnError } from '#std';
 import { startPostgres, type TestService } from '#testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -66,5 +66,21 @@ describe('migrations', () => {
   it('refuse to have been changed', async () => {
     const changed = { ...next, sql: `${next.sql} ` };
     await expect(migrate(db, [...migrations, changed])).rejects.toThrow(/-next is not what was applied/);
+  });
+});
+
+describe('the list of a backup', () => {
+  it('is not written where the database sorts digests as people sort words', async () => {
+    await using other = await startPostgres();
+    await using sorted = openDatabase({ url: other.url, max: 2 });
+    await migrate(sorted);
+    // In Danish aa comes after z.
+    await sorted.execute('ALTER TABLE blobs ALTER COLUMN digest TYPE text COLLATE "da-x-icu"');
+    const digests = ['aa', 'ab'].map((begin) => `sha256:${begin.padEnd(64, '0')}`);
+    await sorted.execute('INSERT INTO blobs (digest, size_bytes) SELECT unnest($1::text[]), 1', [digests]);
+    const listed = async (): Promise<void> => {
+      for await (const blob of blobsInUse(sorted)) expect(digests).toContain(blob.digest);
+    };
+    await expect(listed()).rejects.toThrow('does not list its blobs in order');
   });
 });

@@ -1,7 +1,7 @@
 import type { BlobInfo } from '#content';
 import { z } from 'zod';
 import type { Database, Sql } from './database.ts';
-import { indexedBlobs } from './fsck/walk-blobs.ts';
+import { INDEX, indexedBlobs, ordered } from './fsck/walk-blobs.ts';
 import { migrations } from './migrations/index.ts';
 
 const Snapshot = z.object({ id: z.string() });
@@ -18,9 +18,13 @@ export async function withSnapshot<T>(db: Database, work: (sql: Sql, id: string)
   }, PATIENCE_MS);
 }
 
-/** Blobs that the farm has and is to keep, in the order of their digests. */
+/**
+ * Blobs that the farm has and is to keep, in the order of their digests: a backup removes what its list passes by.
+ * @throws KilnError INTERNAL where the database sorts otherwise
+ */
 export async function* blobsInUse(sql: Sql, signal?: AbortSignal): AsyncIterable<BlobInfo> {
-  for await (const { digest, sizeBytes, inUse } of indexedBlobs(sql, signal)) if (inUse) yield { digest, sizeBytes };
+  for await (const { digest, sizeBytes, inUse } of ordered(indexedBlobs(sql, signal), INDEX))
+    if (inUse) yield { digest, sizeBytes };
 }
 
 /** Number of the newest migration that this version knows. */

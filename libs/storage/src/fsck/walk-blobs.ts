@@ -38,7 +38,7 @@ export async function* indexedBlobs(sql: Sql, signal?: AbortSignal): AsyncIterab
 
 /** Both in one walk: two sorted streams, of which a page each is in memory. */
 export async function* walkBlobs(sql: Sql, content: ContentStore, signal?: AbortSignal): AsyncIterable<BlobPair> {
-  const rows = ordered(indexedBlobs(sql, signal), 'the index');
+  const rows = ordered(indexedBlobs(sql, signal), INDEX);
   const blobs = ordered(content.list(signal), 'the object store');
   try {
     let [row, bytes] = await Promise.all([rows.next(), blobs.next()]);
@@ -56,15 +56,23 @@ export async function* walkBlobs(sql: Sql, content: ContentStore, signal?: Abort
   }
 }
 
+/** What is not in order, for people. */
+export const INDEX = 'the index';
+
 /** Whoever walks two streams at once relies on their order. */
-async function* ordered<T extends { readonly digest: Digest }>(
+export async function* ordered<T extends { readonly digest: Digest }>(
   source: AsyncIterable<T>,
   what: string,
 ): AsyncGenerator<T> {
   let last = '';
   for await (const item of source) {
     if (item.digest <= last)
-      throw new KilnError('INTERNAL', `${what} does not list its blobs in order: ${item.digest} after ${last}`);
+      throw new KilnError('INTERNAL', `${what} does not list its blobs in order: ${item.digest} after ${last}`, {
+        hint:
+          what === INDEX
+            ? 'make the database anew as one that sorts by bytes: CREATE DATABASE … LOCALE C TEMPLATE template0'
+            : undefined,
+      });
     last = item.digest;
     yield item;
   }
