@@ -174,7 +174,9 @@ describe('a pull request', () => {
 describe('docs/identity.md', () => {
   it('has tables of rules that give what they say', async () => {
     const text = await readFile(new URL('../../../docs/identity.md', import.meta.url), 'utf8');
-    const tables = [...text.matchAll(/^### (.+)\n(?:(?!^#)[^])*?\n\| \| claims \| scope \| trust \|\n.*\n((?:\|.*\n)+)/gm)];
+    const tables = [
+      ...text.matchAll(/^### (.+)\n(?:(?!^#)[^])*?\n\| \| claims \| scope \| trust \|\n.*\n((?:\|.*\n)+)/gm),
+    ];
     const given: Readonly<Record<string, object>> = {
       'GitHub Actions': idTokenClaims.github,
       'GitLab CI': idTokenClaims.gitlab,
