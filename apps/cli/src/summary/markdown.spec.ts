@@ -52,7 +52,7 @@ describe('a build on a page', () => {
 </details>
 
 ${[
-  '> 💡 copy package.json and package-lock.json before RUN npm ci, and the rest (COPY . .) after it',
+  '> 💡 copy package.json and package-lock.json before RUN npm ci, and the rest (COPY . .) after it; what else it reads (settings, workspaces, its scripts) goes along',
   '> <code>COPY package.json package-lock.json ./</code>',
   '> <code>RUN npm ci</code>',
   '> <code>COPY . .</code>',
