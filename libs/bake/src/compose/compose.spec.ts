@@ -81,7 +81,7 @@ secrets:
       'cache-to': [{ dest: 'c', type: 'local' }],
       secret: [
         { id: 'token', env: 'TOKEN' },
-        { id: 'file', src: './f' },
+        { id: 'file', src: 'f' },
       ],
       ssh: [{ id: 'default' }, { id: 'key', paths: ['/k'] }],
       platforms: ['linux/amd64'],

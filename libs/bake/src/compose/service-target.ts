@@ -229,5 +229,7 @@ function secretOf(located: Located, secrets: ReadonlyMap<string, Located>): Secr
     );
   const src = textOf(declared.get('file'), 'file');
   const env = textOf(declared.get('environment'), 'environment');
-  return { id, ...(src === undefined ? {} : { src }), ...(env === undefined ? {} : { env }) };
+  // As compose joins it with the folder of its file; from the root on it stays as it is written.
+  const path = src === undefined || src.startsWith('/') ? src : clean(src);
+  return { id, ...(path === undefined ? {} : { src: path }), ...(env === undefined ? {} : { env }) };
 }
