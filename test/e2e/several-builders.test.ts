@@ -321,7 +321,7 @@ describe('a builder that is asked to end', () => {
 
 describe('a builder that is drained', () => {
   it('goes on with what it has, gets no build until it is undrained, and stays so when it is started anew', async () => {
-    const { id, owner, cli } = await slowBuild(2);
+    const { id, owner, cli } = await slowBuild(8);
     const drained = await farm.cli(['builder', 'drain', owner]).ended;
     expect([drained.code, drained.stdout]).toEqual([0, expect.stringMatching(new RegExp(`${owner} +draining`))]);
     const few = async (count: number) => {
