@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
 import { describeFailure } from './fail.ts';
-import { createProgram, plainSwitches, runProgram } from './program.ts';
+import { plainSwitches } from './plain-switches.ts';
+import { createProgram, runProgram } from './program.ts';
 
 describe('the command line', () => {
   it('knows its version', () => {

@@ -1,7 +1,6 @@
 import type { Command } from 'commander';
 import type { AdminFlags } from './admin.ts';
-
-const DATA = ['--data <dir>', 'data directory of the embedded farm (KILN_DATA, ~/.kiln)'] as const;
+import { DATA, JSON_FLAG } from './flags.ts';
 
 interface FsckFlags extends AdminFlags {
   readonly deep?: boolean;
@@ -15,7 +14,7 @@ export function addAdmin(program: Command): void {
     admin
       .command(words)
       .description(description)
-      .option('--json', 'as JSON')
+      .option(...JSON_FLAG)
       .option(...DATA);
   add('doctor', 'look at all that the farm stands on: services, builders, queue, clocks, disks').action(
     async (flags: AdminFlags) => (await import('./admin.ts')).admin(['doctor'], flags),

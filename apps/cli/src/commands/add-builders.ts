@@ -1,8 +1,7 @@
 import type { Command } from 'commander';
 import type { BuilderFlags } from './builder.ts';
 import type { BuilderJoinFlags } from './builder-join.ts';
-
-const DATA = ['--data <dir>', 'data directory of the embedded farm (KILN_DATA, ~/.kiln)'] as const;
+import { DATA, JSON_FLAG } from './flags.ts';
 
 const BUILDER = ['<id>', 'the builder, as kiln builder ls shows it'] as const;
 
@@ -13,7 +12,7 @@ export function addBuilders(program: Command): void {
     builder
       .command(words)
       .description(description)
-      .option('--json', 'as JSON')
+      .option(...JSON_FLAG)
       .option(...DATA);
   add('ls', 'list the builders, and what they do for the project').action(async (flags: BuilderFlags) =>
     (await import('./builder.ts')).builderLs(flags),

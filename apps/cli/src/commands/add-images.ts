@@ -3,9 +3,8 @@ import { progressModes } from '../progress/choose-renderer.ts';
 import type { HistoryFlags, ImagesFlags, RemoveFlags } from './images.ts';
 import type { ProxyFlags } from './proxy.ts';
 import type { PushFlags } from './push.ts';
+import { DATA, JSON_FLAG } from './flags.ts';
 
-const DATA = ['--data <dir>', 'data directory of the embedded farm (KILN_DATA, ~/.kiln)'] as const;
-const JSON_FLAG = ['--json', 'as JSON'] as const;
 const IMAGE = ['<image>', 'name, digest or id; of the latter the first digits suffice'] as const;
 
 /** `kiln images`, `history`, `tag`, `push` and `rmi`, and what docker's clients have of them. */

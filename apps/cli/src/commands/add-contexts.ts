@@ -1,9 +1,8 @@
 import { Argument, type Command } from 'commander';
 import { type Shell, shells } from '../completion/scripts.ts';
 import type { ContextCreateFlags, ContextListFlags, ContextRemoveFlags, ContextUpdateFlags } from './context.ts';
+import { DATA, JSON_FLAG } from './flags.ts';
 import type { LoginFlags, LogoutFlags, WhoamiFlags } from './login.ts';
-
-const JSON_FLAG = ['--json', 'as JSON'] as const;
 
 /** `kiln login`, `logout`, `whoami` and `context`. */
 export function addContexts(program: Command): void {
@@ -27,7 +26,7 @@ export function addContexts(program: Command): void {
     .command('whoami')
     .description('show which farm is used, and what the own token may do there')
     .option(...JSON_FLAG)
-    .option('--data <dir>', 'data directory of the embedded farm (KILN_DATA, ~/.kiln)')
+    .option(...DATA)
     .action(async (flags: WhoamiFlags) => (await import('./login.ts')).whoami(flags));
   program
     .command('completion')

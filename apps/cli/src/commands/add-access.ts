@@ -1,11 +1,8 @@
-import { Argument, type Command, Option } from 'commander';
+import { Argument, type Command } from 'commander';
 import type { ProjectCreateFlags, ProjectListFlags } from './project.ts';
 import type { WebhookCreateFlags, WebhookDeliveriesFlags, WebhookFlags, WebhookUpdateFlags } from './webhook.ts';
 import type { TokenCreateFlags, TokenListFlags, TokenRevokeFlags } from './token.ts';
-
-const DATA = ['--data <dir>', 'data directory of the embedded farm (KILN_DATA, ~/.kiln)'] as const;
-const JSON_FLAG = ['--json', 'as JSON'] as const;
-const collect = (value: string, known: readonly string[] = []): string[] => [...known, value];
+import { DATA, JSON_FLAG, list } from './flags.ts';
 
 /** `kiln token`, `kiln project` and `kiln webhook`. */
 export function addAccess(program: Command): void {
@@ -14,9 +11,7 @@ export function addAccess(program: Command): void {
     .command('create')
     .description('make a token, and show it once')
     .argument('<name>', 'what it is for')
-    .addOption(
-      new Option('--permission <what>', 'build, read or admin; may be repeated (build and read)').argParser(collect),
-    )
+    .addOption(list('--permission <what>', 'build, read or admin; may be repeated (build and read)'))
     .option('--project <name>', 'another project of the team')
     .option('--scope <name>', 'scope that its builds write to; the own token’s when not given')
     .option('--member <name>', 'the member whose own it is to be')
@@ -73,11 +68,7 @@ function addWebhook(program: Command): void {
     .command('create')
     .description('tell a receiver of builds; its secret is shown once')
     .argument('<url>', 'where it is told')
-    .addOption(
-      new Option('--event <what>', 'build.started, .succeeded, .failed or .cancelled; may be repeated (all)').argParser(
-        collect,
-      ),
-    )
+    .addOption(list('--event <what>', 'build.started, .succeeded, .failed or .cancelled; may be repeated (all)'))
     .option('--name <name>', 'what it is for')
     .option('--secret-stdin', 'read the secret from standard input: whsec_ and the base64 of 24 to 64 bytes')
     .option(...JSON_FLAG)
@@ -94,11 +85,7 @@ function addWebhook(program: Command): void {
     .description('change what is said of a receiver')
     .argument('<id>', 'id of the webhook')
     .option('--url <url>', 'where it is told')
-    .addOption(
-      new Option('--event <what>', 'of these alone: build.started, .succeeded, .failed or .cancelled').argParser(
-        collect,
-      ),
-    )
+    .addOption(list('--event <what>', 'of these alone: build.started, .succeeded, .failed or .cancelled'))
     .option('--name <name>', 'what it is for')
     .option('--enable', 'tell it again, after a person or its own answer (410) ended that')
     .option('--disable', 'tell it no more for now')
