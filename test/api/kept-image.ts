@@ -1,7 +1,6 @@
 import { type Descriptor, digestOf } from '#oci';
 import type { ImageContent } from '#protocol';
-import { BlobIndex, BuildImages, type Claim } from '#storage';
-import type { Farm } from './farm.ts';
+import { BlobIndex, BuildImages, type Claim, type Database } from '#storage';
 
 const blob = (text: string): Descriptor => ({
   mediaType: 'application/test',
@@ -9,8 +8,21 @@ const blob = (text: string): Descriptor => ({
   size: text.length,
 });
 
+/** What an image of this name is made of: the digests are those of these words. */
+export const blobsOf = (name: string): readonly string[] => [`manifest ${name}`, `config ${name}`, `layer ${name}`];
+
+export interface Told {
+  readonly names?: readonly string[];
+  readonly kept?: boolean;
+}
+
 /** An image as a build under this claim tells of it; nobody has its bytes. */
-export async function keptImage({ db }: Farm, claim: Claim, name: string): Promise<ImageContent> {
+export async function keptImage(
+  { db }: { readonly db: Database },
+  claim: Claim,
+  name: string,
+  { names = [`docker.io/acme/${name}:1`], kept = true }: Told = {},
+): Promise<ImageContent> {
   const [manifest, config, layer] = [blob(`manifest ${name}`), blob(`config ${name}`), blob(`layer ${name}`)];
   const blobs = [manifest, config, layer].map(({ digest, size }) => ({ digest, sizeBytes: size }));
   await new BlobIndex(db).grant(claim.projectId, blobs);
@@ -27,8 +39,7 @@ export async function keptImage({ db }: Farm, claim: Claim, name: string): Promi
       },
     ],
   };
-  const names = [`docker.io/acme/${name}:1`];
-  const told = { image, names, kept: true, documents: [manifest, config], layers: [layer], deltas: [] };
+  const told = { image, names, kept, documents: [manifest, config], layers: [layer], deltas: [] };
   await new BuildImages(db, claim).keep(told);
   return image;
 }

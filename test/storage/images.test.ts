@@ -1,10 +1,10 @@
 import { type Digest, digestOf } from '#oci';
-import type { ImageContent } from '#protocol';
 import { single } from '#std';
-import { BlobIndex, BuildImages, type Claim, Collector, type CollectorLimits, ImageStore } from '#storage';
+import { BuildImages, type Claim, Collector, type CollectorLimits, ImageStore } from '#storage';
 import { MemoryContentStore } from '#testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
+import { blobsOf, keptImage } from '../api/kept-image.ts';
 import { claimBuild, startStorage, type Storage } from './farm.ts';
 
 const limits: CollectorLimits = {
@@ -29,35 +29,11 @@ beforeEach(async () => {
 });
 
 const of = (claim: Claim) => ({ projectId: claim.projectId, scopeId: claim.scopes[0].id });
-const blob = (name: string) => ({ mediaType: 'application/test', digest: digestOf(name), size: name.length });
 
 /** As a build does it: blobs put and granted, then the image told. */
 async function keep(claim: Claim, name: string, names: readonly string[], kept = true): Promise<Digest> {
-  const [manifest, config, layer] = [blob(`manifest ${name}`), blob(`config ${name}`), blob(`layer ${name}`)];
-  for (const text of [`manifest ${name}`, `config ${name}`, `layer ${name}`])
-    await content.put(single(Buffer.from(text)), digestOf(text));
-  const blobs = [manifest, config, layer].map(({ digest, size }) => ({ digest, sizeBytes: size }));
-  await new BlobIndex(storage.db).grant(claim.projectId, blobs);
-  const image: ImageContent = {
-    descriptor: manifest,
-    createdAt: '2026-01-01T00:00:00.000Z',
-    variants: [
-      {
-        platform: { os: 'linux', architecture: 'amd64' },
-        digest: manifest.digest,
-        id: config.digest,
-        sizeBytes: config.size + layer.size,
-        history: [{ createdBy: 'RUN x', layer: { descriptor: layer, diffId: digestOf(`diff ${name}`) } }],
-      },
-    ],
-  };
-  await new BuildImages(storage.db, claim).keep({
-    ...{ image, names, kept },
-    documents: [manifest, config],
-    layers: [layer],
-    deltas: [],
-  });
-  return manifest.digest;
+  for (const text of blobsOf(name)) await content.put(single(Buffer.from(text)), digestOf(text));
+  return (await keptImage(storage, claim, name, { names, kept })).descriptor.digest;
 }
 
 async function collect(more: Partial<CollectorLimits> = {}): Promise<void> {

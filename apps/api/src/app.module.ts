@@ -2,7 +2,6 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import { APP_FILTER, APP_GUARD, APP_PIPE, DiscoveryModule } from '@nestjs/core';
 import { AuditController } from './access/audit.controller.ts';
 import { MeController } from './access/me.controller.ts';
-import { BadgeController } from './access/badge.controller.ts';
 import { BuildersController } from './builders/builders.controller.ts';
 import { MembersController } from './access/members.controller.ts';
 import { OidcController } from './access/oidc.controller.ts';
@@ -29,7 +28,7 @@ import { EngineBuildController } from './engine-api/engine-build.controller.ts';
 import { EngineImagesController } from './engine-api/engine-images.controller.ts';
 import { EngineSystemController } from './engine-api/engine-system.controller.ts';
 import { RegistrySignIn } from './engine-api/registry-sign-in.ts';
-import { ImageRunsController } from './images/image-runs.controller.ts';
+import { ImageBuildsController } from './images/image-builds.controller.ts';
 import { ImagesController } from './images/images.controller.ts';
 import { AuthGuard } from './http/auth.guard.ts';
 import { ProblemFilter } from './http/problem.filter.ts';
@@ -58,7 +57,7 @@ export class AppModule {
         CacheStatisticsController,
         HealthController,
         ImagesController,
-        ImageRunsController,
+        ImageBuildsController,
         EngineBuildController,
         EngineImagesController,
         EngineSystemController,
@@ -66,7 +65,6 @@ export class AppModule {
         TokensController,
         ProjectsController,
         ProjectController,
-        BadgeController,
         ScopesController,
         MembersController,
         MeController,

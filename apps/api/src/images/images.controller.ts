@@ -1,29 +1,14 @@
-import { Body, Controller, Delete, Get, Headers, HttpCode, Inject, Param, Post, Query, Res } from '@nestjs/common';
+import { Body, Controller, Delete, Get, Inject, Param, Post, Query, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
-import {
-  BuildRequest,
-  BuildView,
-  ImageChanges,
-  ImageDetail,
-  ImageLayers,
-  ImageList,
-  ImageName,
-  PushRequest,
-  RemovedImage,
-  TagRequest,
-} from '#protocol';
+import { ImageChanges, ImageDetail, ImageLayers, ImageList, ImageName, RemovedImage, TagRequest } from '#protocol';
 import type { ContentStore } from '#content';
 import type { ImageStore, Principal } from '#storage';
 import { z } from 'zod';
-import { AcceptBuild } from '../builds/accept-build.ts';
-import { type ApiConfig, buildUrl } from '../config.ts';
 import { Caller } from '../http/auth.guard.ts';
 import { Described } from '../openapi/described.ts';
 import { clientSignal } from '../http/leaving.ts';
-import { CONFIG, CONTENT, IMAGES, SHUTDOWN } from '../tokens.ts';
+import { CONTENT, IMAGES, SHUTDOWN } from '../tokens.ts';
 import { changesOf, layersOf } from './image-files.ts';
-import { bareSubmission } from './bare-submission.ts';
-import { IdempotencyKey, parseHeader } from '../http/problem.ts';
 
 const flag = z.enum(['0', '1', 'true', 'false']).default('0');
 const isOn = (value: z.infer<typeof flag>): boolean => value === '1' || value === 'true';
@@ -36,28 +21,20 @@ const ListQuery = z.strictObject({
 });
 const ChangesQuery = z.strictObject({ with: z.string().min(1).max(512) });
 const RemoveQuery = z.strictObject({ force: flag });
-/** No body at all asks for its own names. */
-const PushBody = z.preprocess((given) => given ?? {}, PushRequest);
 
 /** Images that builds made: by name (written as in a URL: `acme%2Fapp:1`), digest or id. */
 @Controller('v1/images')
 export class ImagesController {
   readonly #images: ImageStore;
-  readonly #accept: AcceptBuild;
-  readonly #config: ApiConfig;
   readonly #content: ContentStore;
   readonly #shutdown: AbortController;
 
   constructor(
     @Inject(IMAGES) images: ImageStore,
-    @Inject(AcceptBuild) accept: AcceptBuild,
-    @Inject(CONFIG) config: ApiConfig,
     @Inject(CONTENT) content: ContentStore,
     @Inject(SHUTDOWN) shutdown: AbortController,
   ) {
     this.#images = images;
-    this.#accept = accept;
-    this.#config = config;
     this.#content = content;
     this.#shutdown = shutdown;
   }
@@ -124,32 +101,6 @@ export class ImagesController {
     @Body({ schema: TagRequest }) { name }: TagRequest,
   ): Promise<ImageDetail> {
     return await this.#images.tag(caller, image, name);
-  }
-
-  @Described({
-    summary: 'push an image under names',
-    detail: 'Its own where none is said. The answer is a build without steps: its log and its end tell of the push.',
-    headers: { 'Idempotency-Key': IdempotencyKey },
-    answer: BuildView,
-    errors: ['CONFLICT', 'RATE_LIMITED'],
-  })
-  @Post(':image/push')
-  @HttpCode(202)
-  async push(
-    @Caller() caller: Principal,
-    @Param('image') image: string,
-    @Body({ schema: PushBody }) { names, credentials }: PushRequest,
-    @Res({ passthrough: true }) reply: FastifyReply,
-    @Headers('idempotency-key') key: string | undefined,
-  ): Promise<BuildView> {
-    const idempotencyKey = parseHeader('Idempotency-Key', IdempotencyKey, key);
-    const found = await this.#images.get(caller, image);
-    const tags = names.length > 0 ? names : found.names;
-    const request = BuildRequest.parse({ call: 'push', image: found.digest, tags, credentials });
-    const { signal } = this.#shutdown;
-    const build = await this.#accept.accept(caller, bareSubmission(request), { idempotencyKey, signal });
-    void reply.header('location', `/v1/builds/${build.id}`);
-    return { ...build, url: buildUrl(this.#config, build.id) };
   }
 
   @Described({

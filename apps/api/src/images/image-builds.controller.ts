@@ -1,6 +1,6 @@
 import { Body, Controller, Headers, HttpCode, Inject, Param, Post, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
-import { BuildView, RunRequest } from '#protocol';
+import { BuildRequest, BuildView, PushRequest, RunRequest } from '#protocol';
 import type { ImageStore, Principal } from '#storage';
 import { z } from 'zod';
 import { AcceptBuild } from '../builds/accept-build.ts';
@@ -12,12 +12,14 @@ import { CONFIG, IMAGES, SHUTDOWN } from '../tokens.ts';
 import { bareSubmission } from './bare-submission.ts';
 import { runBuildRequest } from './run-build-request.ts';
 
+/** No body at all asks for its own names. */
+const PushBody = z.preprocess((given) => given ?? {}, PushRequest);
 /** No body at all runs what the image says. */
 const RunBody = z.preprocess((given) => given ?? {}, RunRequest);
 
-/** Containers that run once. */
+/** Builds without steps: an image is pushed, or runs once. */
 @Controller('v1/images')
-export class ImageRunsController {
+export class ImageBuildsController {
   readonly #images: ImageStore;
   readonly #accept: AcceptBuild;
   readonly #config: ApiConfig;
@@ -33,6 +35,28 @@ export class ImageRunsController {
     this.#accept = accept;
     this.#config = config;
     this.#shutdown = shutdown;
+  }
+
+  @Described({
+    summary: 'push an image under names',
+    detail: 'Its own where none is said. The answer is a build without steps: its log and its end tell of the push.',
+    headers: { 'Idempotency-Key': IdempotencyKey },
+    answer: BuildView,
+    errors: ['CONFLICT', 'RATE_LIMITED'],
+  })
+  @Post(':image/push')
+  @HttpCode(202)
+  async push(
+    @Caller() caller: Principal,
+    @Param('image') image: string,
+    @Body({ schema: PushBody }) { names, credentials }: PushRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+    @Headers('idempotency-key') key: string | undefined,
+  ): Promise<BuildView> {
+    const found = await this.#images.get(caller, image);
+    const tags = names.length > 0 ? names : found.names;
+    const request = BuildRequest.parse({ call: 'push', image: found.digest, tags, credentials });
+    return await this.#accepted(caller, request, { key, reply });
   }
 
   @Described({
@@ -52,8 +76,16 @@ export class ImageRunsController {
     @Res({ passthrough: true }) reply: FastifyReply,
     @Headers('idempotency-key') key: string | undefined,
   ): Promise<BuildView> {
-    const idempotencyKey = parseHeader('Idempotency-Key', IdempotencyKey, key);
     const request = await runBuildRequest(this.#images, caller, image, asked);
+    return await this.#accepted(caller, request, { key, reply });
+  }
+
+  async #accepted(
+    caller: Principal,
+    request: BuildRequest,
+    { key, reply }: { readonly key: string | undefined; readonly reply: FastifyReply },
+  ): Promise<BuildView> {
+    const idempotencyKey = parseHeader('Idempotency-Key', IdempotencyKey, key);
     const { signal } = this.#shutdown;
     const build = await this.#accept.accept(caller, bareSubmission(request), { idempotencyKey, signal });
     void reply.header('location', `/v1/builds/${build.id}`);
