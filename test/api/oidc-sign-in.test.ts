@@ -76,7 +76,7 @@ describe('somebody who comes from the issuer', () => {
       ...{ response_type: 'code', client_id: 'kiln', scope: 'openid email profile', code_challenge_method: 'S256' },
       redirect_uri: `${PUBLIC}/v1/session/oidc/callback`,
       state: expect.stringMatching(/^[0-9a-z]{40}$/) as unknown,
-      nonce: expect.stringMatching(/^[\w-]{43}$/) as unknown,
+      nonce: expect.stringMatching(/^[0-9a-f]{64}$/) as unknown,
       code_challenge: expect.stringMatching(/^[\w-]{43}$/) as unknown,
     });
     expect(cookiesOf(answer)).toEqual([

@@ -36,7 +36,7 @@ export function containerOp(config: RunConfig, run: ContainerRun, request: Store
 
 /**
  * As docker has it: a command takes the place of CMD alone, an entry point that of both.
- * @throws KilnError STEP_FAILED when there is nothing to run
+ * @throws KilnError INVALID_ARGUMENT when there is nothing to run
  */
 export function argumentsOf(
   { Entrypoint, Cmd }: Pick<RunConfig, 'Entrypoint' | 'Cmd'>,

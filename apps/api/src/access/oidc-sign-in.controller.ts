@@ -1,9 +1,8 @@
-import { createHmac } from 'node:crypto';
 import { Controller, Get, Header, HttpCode, Inject, Query, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { SignInAttempt, SignInIssuer, Vouched } from '#identity';
 import { ownPath, SignInAnswer, type SignInFailure, SignInStart } from '#protocol';
-import { type Clock, isKilnError, KilnError, type Logger, messageOf } from '#std';
+import { type Clock, isKilnError, keyedDigest, KilnError, type Logger, messageOf } from '#std';
 import { type BrowserSessions, FLOW_MS, type SignInFlows, type SignIns, type TokenStore } from '#storage';
 import { type ApiConfig, publicUrl } from '../config.ts';
 import { Public } from '../http/auth.guard.ts';
@@ -123,10 +122,8 @@ export class OidcSignInController {
 
   /** Nothing but the state travels: what belongs to it is made anew, by a key that never leaves the farm. */
   #attempt(state: string): SignInAttempt {
-    const made = (what: string): string =>
-      createHmac('sha256', Buffer.from(this.#config.KILN_SECRET_KEY, 'hex'))
-        .update(`sign-in ${what}:${state}`)
-        .digest('base64url');
+    const key = Buffer.from(this.#config.KILN_SECRET_KEY, 'hex');
+    const made = (what: string): string => keyedDigest(key, `sign-in ${what}`, Buffer.from(state));
     return { state, nonce: made('nonce'), codeVerifier: made('code verifier') };
   }
 

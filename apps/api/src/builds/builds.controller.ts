@@ -25,6 +25,7 @@ import { IdempotencyKey, parseHeader } from '../http/problem.ts';
 import { Described } from '../openapi/described.ts';
 import { CONFIG, LEDGER, READABLE, SHUTDOWN } from '../tokens.ts';
 import { AcceptBuild } from './accept-build.ts';
+import { acceptedView } from './accepted-view.ts';
 import { QueryFlags } from './query-request.ts';
 import { archiveTypes, readSubmission } from './submission.ts';
 
@@ -103,8 +104,7 @@ export class BuildsController {
       const signal = clientSignal(reply, this.#shutdown.signal);
       const submission = await readSubmission(request, query);
       const build = await this.#accept.accept(caller, submission, { idempotencyKey, signal });
-      void reply.header('location', `/v1/builds/${build.id}`);
-      return this.#view(build);
+      return acceptedView(build, this.#config, reply);
     } finally {
       drain(request);
     }
@@ -199,8 +199,7 @@ export class BuildsController {
   ): Promise<BuildView> {
     const idempotencyKey = parseHeader('Idempotency-Key', IdempotencyKey, key);
     const build = await this.#accept.retry(caller, id, parts, idempotencyKey);
-    void reply.header('location', `/v1/builds/${build.id}`);
-    return this.#view(build);
+    return acceptedView(build, this.#config, reply);
   }
 
   #view(build: StoredBuild): BuildView {

@@ -4,7 +4,8 @@ import { BuildRequest, BuildView, PushRequest, RunRequest } from '#protocol';
 import type { ImageStore, Principal } from '#storage';
 import { z } from 'zod';
 import { AcceptBuild } from '../builds/accept-build.ts';
-import { type ApiConfig, buildUrl } from '../config.ts';
+import { acceptedView } from '../builds/accepted-view.ts';
+import type { ApiConfig } from '../config.ts';
 import { Caller } from '../http/auth.guard.ts';
 import { IdempotencyKey, parseHeader } from '../http/problem.ts';
 import { Described } from '../openapi/described.ts';
@@ -88,7 +89,6 @@ export class ImageBuildsController {
     const idempotencyKey = parseHeader('Idempotency-Key', IdempotencyKey, key);
     const { signal } = this.#shutdown;
     const build = await this.#accept.accept(caller, bareSubmission(request), { idempotencyKey, signal });
-    void reply.header('location', `/v1/builds/${build.id}`);
-    return { ...build, url: buildUrl(this.#config, build.id) };
+    return acceptedView(build, this.#config, reply);
   }
 }

@@ -4,29 +4,16 @@ import { hintLines } from '../explain/explanation-text.ts';
 import { connect } from '../farm/connect.ts';
 import { count, shortDuration } from '../progress/duration.ts';
 import { cleanLine } from '../progress/log-text.ts';
-import { usageError } from '../usage.ts';
+import type { CacheStatsFlags } from './cache-stats.ts';
+import { parseQuery } from './parse-query.ts';
 
-export interface CacheMissesFlags {
-  readonly days: string;
-  readonly scope?: string;
-  readonly project?: string;
-  readonly limit: string;
-  readonly json?: boolean;
-  readonly data?: string;
-}
+export type CacheMissesFlags = Omit<CacheStatsFlags, 'by'>;
 
 /** `kiln cache misses`: which steps that ran cost most, why, and what to do about it. */
 export async function cacheMisses({ days, scope, project, limit, json, data }: CacheMissesFlags): Promise<void> {
-  const query = DearMissesQuery.safeParse({ days, scope, limit });
-  if (!query.success) {
-    const [issue] = query.error.issues;
-    throw usageError(
-      `--${issue?.path.join('.') ?? ''}: ${issue?.message ?? ''}`,
-      'kiln cache misses --help tells more',
-    );
-  }
+  const query = parseQuery(DearMissesQuery, { days, scope, limit }, 'cache misses');
   await using client = await connect(readConfig(process.env, data));
-  const misses = await client.ofProject(project).dearMisses(query.data);
+  const misses = await client.ofProject(project).dearMisses(query);
   process.stdout.write(json === true ? `${JSON.stringify(misses, null, 2)}\n` : dearMissesText(misses));
 }
 

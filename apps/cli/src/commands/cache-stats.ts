@@ -3,8 +3,8 @@ import { readConfig } from '../config.ts';
 import { connect } from '../farm/connect.ts';
 import { count, shortDuration, size } from '../progress/duration.ts';
 import { cleanLine } from '../progress/log-text.ts';
-import { usageError } from '../usage.ts';
 import { table } from './builds.ts';
+import { parseQuery } from './parse-query.ts';
 
 export interface CacheStatsFlags {
   readonly by: string;
@@ -18,13 +18,9 @@ export interface CacheStatsFlags {
 
 /** `kiln cache stats`: what the cache was good for, and why steps missed. */
 export async function cacheStats({ by, days, scope, project, limit, json, data }: CacheStatsFlags): Promise<void> {
-  const query = CacheStatisticsQuery.safeParse({ by, days, scope, limit });
-  if (!query.success) {
-    const [issue] = query.error.issues;
-    throw usageError(`--${issue?.path.join('.') ?? ''}: ${issue?.message ?? ''}`, 'kiln cache stats --help tells more');
-  }
+  const query = parseQuery(CacheStatisticsQuery, { by, days, scope, limit }, 'cache stats');
   await using client = await connect(readConfig(process.env, data));
-  const statistics = await client.ofProject(project).cacheStatistics(query.data);
+  const statistics = await client.ofProject(project).cacheStatistics(query);
   process.stdout.write(json === true ? `${JSON.stringify(statistics, null, 2)}\n` : statisticsText(statistics));
 }
 
