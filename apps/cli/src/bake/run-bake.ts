@@ -11,7 +11,7 @@ import { type BuildSharing, type BuildSurroundings, type Ended, runShown, startE
 import { checkTarget, replaceWithText } from '../build/write-file.ts';
 import type { Config } from '../config.ts';
 import { chooseTargetsRenderer } from '../progress/targets-renderer.ts';
-import type { ProgressMode } from '../progress/choose-renderer.ts';
+import type { ProgressMode } from '../progress/progress-modes.ts';
 import { named, type TargetBuild } from './target-options.ts';
 
 /** Builds that this command has with the farm at a time; the others wait for one to end. */

@@ -1,6 +1,6 @@
 import { type CacheTarget, ImageName, readPlatforms } from '#protocol';
 import { isKilnError } from '#std';
-import { type ProgressMode, progressModes } from '../progress/choose-renderer.ts';
+import { type ProgressMode, progressModes } from '../progress/progress-modes.ts';
 import { type Call, parseCall } from '../call/parse-call.ts';
 import { usageError } from '../usage.ts';
 import { readAnnotations } from './annotations.ts';

@@ -1,7 +1,7 @@
 import { Argument, type Command, Option } from 'commander';
 import { type CiService, ciServices } from '../ci/ci-service.ts';
 import { ciHelp, explainHelp, summaryHelp } from '../help-text.ts';
-import { progressModes } from '../progress/choose-renderer.ts';
+import { progressModes } from '../progress/progress-modes.ts';
 import { summaryFormats } from '../summary/formats.ts';
 import type { BuildsFlags } from './builds.ts';
 import type { CancelFlags } from './cancel.ts';

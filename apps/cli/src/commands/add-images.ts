@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import { progressModes } from '../progress/choose-renderer.ts';
+import { progressModes } from '../progress/progress-modes.ts';
 import type { HistoryFlags, ImagesFlags, RemoveFlags } from './images.ts';
 import type { ProxyFlags } from './proxy.ts';
 import type { PushFlags } from './push.ts';

@@ -5,7 +5,8 @@ import { Interrupt } from '../build/interrupt.ts';
 import { readConfig } from '../config.ts';
 import { Exit } from '../fail.ts';
 import { connect } from '../farm/connect.ts';
-import { chooseRenderer, type ProgressMode } from '../progress/choose-renderer.ts';
+import { chooseRenderer } from '../progress/choose-renderer.ts';
+import type { ProgressMode } from '../progress/progress-modes.ts';
 import { terminalOf } from '../terminal.ts';
 
 export interface PushFlags {

@@ -9,7 +9,8 @@ import { parseAgent } from '../build/ssh-sources.ts';
 import { readConfig } from '../config.ts';
 import { Exit } from '../fail.ts';
 import { connect } from '../farm/connect.ts';
-import { chooseRenderer, type ProgressMode } from '../progress/choose-renderer.ts';
+import { chooseRenderer } from '../progress/choose-renderer.ts';
+import type { ProgressMode } from '../progress/progress-modes.ts';
 import { terminalOf } from '../terminal.ts';
 import { usageError } from '../usage.ts';
 

@@ -1,5 +1,5 @@
 import { BuildFilter, BuildState, Entitlement, Permission, Priority } from '#protocol';
-import { progressModes } from '../progress/choose-renderer.ts';
+import { progressModes } from '../progress/progress-modes.ts';
 
 /** What flags take, where the program itself does not list it; a value that ends with `=` goes on. */
 export const knownValues: Readonly<Record<string, readonly string[]>> = {

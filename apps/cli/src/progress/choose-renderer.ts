@@ -1,10 +1,8 @@
 import type { Renderer, Terminal } from './client-event.ts';
 import { PlainRenderer } from './plain.ts';
+import type { ProgressMode } from './progress-modes.ts';
 import { QuietRenderer } from './quiet.ts';
 import { RawJsonRenderer } from './rawjson.ts';
-
-export const progressModes = ['auto', 'plain', 'tty', 'rawjson', 'quiet'] as const;
-export type ProgressMode = (typeof progressModes)[number];
 
 export interface RendererOptions {
   readonly mode: ProgressMode;
