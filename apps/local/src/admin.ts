@@ -1,6 +1,4 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { KilnError } from '#std';
+import { foreground, KilnError } from '#std';
 import type { LocalConfig } from './config.ts';
 import { ask } from './control.ts';
 import { readIdentity } from './identity.ts';
@@ -29,14 +27,5 @@ export async function runAdmin(dataDir: string, args: readonly string[], config:
 
 /** The same, whoever has looked whether Postgres runs. @returns its exit code */
 export async function adminProgram(parts: FarmParts, args: readonly string[]): Promise<number> {
-  const child = spawn(process.execPath, [adminMain, ...args], { stdio: 'inherit', env: { ...adminEnv(parts) } });
-  // A terminal's Ctrl-C goes to the child as well, which cleans up.
-  const forward = (signal: NodeJS.Signals): void => void (signal === 'SIGTERM' && child.kill(signal));
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, forward);
-  try {
-    const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
-    return code ?? (signal === 'SIGINT' ? 130 : 1);
-  } finally {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, forward);
-  }
+  return await foreground([adminMain, ...args], adminEnv(parts));
 }

@@ -5,3 +5,4 @@ export * from './kiln-version.ts';
 export * from './nearest.ts';
 export * from './random.ts';
 export * from './seal.ts';
+export * from './foreground.ts';

@@ -1,6 +1,5 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import { foreground } from '#std';
 import { readConfig, readLocalConfig } from '../config.ts';
 import { Exit } from '../fail.ts';
 import { supervisorMain } from '../farm/start-farm.ts';
@@ -17,16 +16,8 @@ const adminMain = fileURLToPath(new URL('../../../api/src/admin.js', import.meta
 /** Runs a command of the API's admin program, with this process' streams and its exit code. */
 export async function admin(words: readonly string[], flags: AdminFlags): Promise<void> {
   const args = flags.json === true ? [...words.slice(0, 1), '--json', ...words.slice(1)] : words;
-  const child = spawn(process.execPath, commandFor(args, flags), { stdio: 'inherit' });
-  // A terminal's Ctrl-C goes to the child as well, which cleans up; this process says how that ended.
-  const forward = (signal: NodeJS.Signals): void => void (signal === 'SIGTERM' && child.kill(signal));
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, forward);
-  try {
-    const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
-    if (code !== 0) throw new Exit(code ?? (signal === 'SIGINT' ? 130 : 1));
-  } finally {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, forward);
-  }
+  const code = await foreground(commandFor(args, flags));
+  if (code !== 0) throw new Exit(code);
 }
 
 /**
