@@ -100,6 +100,7 @@ export async function runClaimedJob(farm: BuildRunnerOptions, given: ClaimedJob)
       keepTree: (key, digest) => wait(() => fetched.keepTree(key, digest)),
     },
     producer,
+    project: claim.project,
     cache: patientCacheStore(createCacheStore({ db, redis, claim, logger }), wait, given.onLookup),
     flights: new FollowedFlights({
       flights: new PostgresFlights({ db, redis, claim, logger }),

@@ -70,11 +70,11 @@ function Statement({ buildDefinition, runDetails }: Provenance['predicate']) {
             </tr>
           </thead>
           <tbody>
-            {resolvedDependencies.map(({ name, digest }) => (
-              <tr key={`${name} ${digest.sha256}`}>
+            {resolvedDependencies.map(({ name, digest: { sha256 = '' } }) => (
+              <tr key={`${name} ${sha256}`}>
                 <td className="wide">{name}</td>
                 <td>
-                  <code title={`sha256:${digest.sha256}`}>{short(digest.sha256)}</code>
+                  <code title={`sha256:${sha256}`}>{short(sha256)}</code>
                 </td>
               </tr>
             ))}
@@ -82,7 +82,8 @@ function Statement({ buildDefinition, runDetails }: Provenance['predicate']) {
         </table>
       </div>
       <p className="quiet">
-        As the farm recorded it, in the form of SLSA; it is not signed, and not beside the image in a registry.
+        As the farm recorded it, in the form of SLSA; it is not signed. <code>--provenance</code> puts one beside the
+        image in its registry.
       </p>
     </>
   );

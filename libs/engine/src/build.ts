@@ -1,49 +1,41 @@
-import type { CacheStore } from '#cache';
 import type { ContentStore } from '#content';
 import { wholeRecords } from '#cache';
 import { LoweringFailure } from '#dockerfile';
-import type { IgnoreRules } from '#context';
-import { type Definition, mergeDefinitions } from '#graph';
-import { type Descriptor, type Digest, type Layer } from '#oci';
-import type { BuildEvent, BuildFailure, BuildResult, CacheReport, StoredRequest } from '#protocol';
-import { solve, type Solved, type SolveOptions, VertexFailure } from '#solver';
+import { mergeDefinitions } from '#graph';
+import { type Descriptor } from '#oci';
+import type { BuildFailure, BuildResult, CacheReport, StoredRequest } from '#protocol';
+import { type Solved, VertexFailure } from '#solver';
 import { isKilnError, KilnError } from '#std';
+import { Attesting } from './attestations.ts';
 import { ContextTrees } from './context-trees.ts';
-import { DamagedBlobs } from './damaged-blobs.ts';
 import { type DockerfileSource, openContext, openNamedContext } from './dockerfile-source.ts';
 import { checkDevices, checkEntitlements } from './entitlements.ts';
-import { explaining } from './explaining.ts';
 import { exportImage } from './export.ts';
 import { checkCaches, writesCaches } from './export-caches.ts';
 import { ExternalCaches, withExternal } from './external-caches.ts';
 import { failureOf } from './failure.ts';
 import { type Figures, figuresOf } from './figures.ts';
 import { checkOutputs } from './image-form.ts';
-import { Images } from './images.ts';
 import type { BuildJobInput, EngineNode } from './job.ts';
-import { type LinkedBuilds, linkedLocal, openLinkedBuilds } from './linked-builds.ts';
-import type { IntermediateImages } from './intermediate-images.ts';
+import { solveOnce } from './solve-once.ts';
+import { linkedLocal, openLinkedBuilds } from './linked-builds.ts';
 import { intermediatesOf, lowerAll, optionsOf, warningsOf, withContexts } from './lower-platforms.ts';
 import { mainContext } from './main-context.ts';
-import { bringLayers, PlacedBlobs } from './placed-blobs.ts';
-import { PendingBlobs } from './pending-blobs.ts';
-import { Placement } from './placement.ts';
+import { PlacedBlobs } from './placed-blobs.ts';
+import { type Opened, outsideOf } from './outside.ts';
 import { plannedVertices } from './planned.ts';
 import { pushStored } from './push-stored.ts';
-import type { LocalRef, Ref } from './ref.ts';
+import type { Ref } from './ref.ts';
 import { lostBy, whole } from './repair.ts';
 import { reportOf } from './report.ts';
-import { pinTree } from './part-pins.ts';
 import { runImage } from './run-image.ts';
-import { adoptPins, partResult, type Telling } from './run-part.ts';
-import { EngineRunner } from './runner.ts';
+import { adoptPins, partResult } from './run-part.ts';
 import { SecretMask } from './secret-mask.ts';
 import { SentContent } from './sent-content.ts';
-import { Sources } from './sources.ts';
+import { planScans } from './sbom-scan.ts';
 import { StepLogs } from './step-logs.ts';
 import { StepResults } from './step-results.ts';
 import { Tally } from './tally.ts';
-import { TreeRefs } from './tree-refs.ts';
 import { warningEvents } from './warning-events.ts';
 import { writeBack } from './write-back.ts';
 
@@ -109,74 +101,6 @@ export async function build(farm: EngineNode, asked: BuildJobInput): Promise<Bui
   }
 }
 
-/** What a build takes from outside of the farm, and what is told of it. */
-interface Outside {
-  readonly tally: Tally;
-  readonly placed: PlacedBlobs;
-  readonly sent: SentContent;
-  readonly report: (event: BuildEvent) => void;
-  readonly telling: Telling;
-  readonly damaged: DamagedBlobs;
-  /** what this build makes, before it is stored */
-  readonly pending: PendingBlobs;
-  /** in which lost blobs are noted, and pending ones found */
-  readonly content: ContentStore;
-  readonly images: Images;
-  readonly sources: Sources;
-}
-
-interface Opened extends Outside {
-  readonly dockerfile: DockerfileSource;
-  readonly local: LocalRef;
-  readonly ignore: IgnoreRules;
-  readonly linked: LinkedBuilds;
-  readonly logs: StepLogs;
-  readonly startedAtMs: number;
-}
-
-interface Pulling {
-  readonly tally: Tally;
-  readonly placed: PlacedBlobs;
-  readonly sent: SentContent;
-  readonly onPulled: (bytes: number) => void;
-}
-
-function outsideOf(node: EngineNode, job: BuildJobInput, { tally, placed, sent, onPulled }: Pulling): Outside {
-  const report = (event: BuildEvent): void => {
-    tally.see(event);
-    void job.emit(event);
-  };
-  const damaged = new DamagedBlobs(node.content, job.retain);
-  const pending = new PendingBlobs(damaged.watched);
-  const { content } = pending;
-  const standIns = new Set<string>();
-  const images = new Images({
-    ...job,
-    ...node,
-    content,
-    pull: job.request.pull,
-    onStandIn: (name) => {
-      // Every platform of a build asks for it.
-      if (standIns.has(name)) return;
-      standIns.add(name);
-      report({ type: 'warning', atMs: node.clock.nowMs(), message: standInMessage(name) });
-    },
-    onPulled,
-    report,
-  });
-  const sources = new Sources({ node: { ...node, content }, job, images, sent, contexts: job.contexts, onPulled });
-  const telling: Telling = {
-    report: (event) => {
-      tally.see(event);
-      return job.emit(event);
-    },
-    recall: (event) => tally.see(event),
-    onPulled,
-    onLost: (blobs) => damaged.note(blobs),
-  };
-  return { tally, placed, sent, report, telling, damaged, pending, content, images, sources };
-}
-
 async function run(node: EngineNode, job: BuildJobInput, opened: Opened): Promise<BuildResult> {
   const { dockerfile, tally, placed, sent, report, damaged, content, images, sources, startedAtMs } = opened;
   const figures = (): Figures => figuresOf({ node, job, tally, startedAtMs });
@@ -192,7 +116,8 @@ async function run(node: EngineNode, job: BuildJobInput, opened: Opened): Promis
   await using external = new ExternalCaches({ node, job, placed, sent, content, warn: note });
   if (part !== undefined) adoptPins(part, sources);
   const platforms = part === undefined ? await lowerAll(job, opened) : [];
-  const definition = part?.definition ?? mergeDefinitions(platforms.map((lowered) => lowered.definition));
+  const scans = await planScans(platforms, job, sources);
+  const definition = part?.definition ?? mergeDefinitions([...platforms.map((each) => each.definition), ...scans]);
   checkDevices(definition);
   checkEntitlements(definition, { client: job.request.allow, farm: node.entitlements });
   for (const event of warningEvents(warningsOf(platforms), dockerfile, node.clock.nowMs())) report(event);
@@ -222,7 +147,11 @@ async function run(node: EngineNode, job: BuildJobInput, opened: Opened): Promis
       if (part !== undefined || writesCaches(job.request)) await settled();
       if (part !== undefined) return partResult(part);
       const results = platforms.map((lowered, index) => ({ lowered, root: rootAt(roots, index) }));
-      const around = { images, report, tally, steps, placed, intermediates };
+      const attesting = new Attesting({
+        ...{ clock, job, materialiser, sources, dockerfile, locals, steps, mask: opened.logs.mask, startedAtMs },
+        scans: scans.map((_, index) => rootAt(roots, platforms.length + index)),
+      });
+      const around = { images, report, tally, steps, placed, intermediates, attesting };
       const exporting = { node: { ...node, content }, job, results, ...around };
       const { cacheExports, late: found, ...rest } = await exportImage(exporting);
       late = found;
@@ -271,59 +200,4 @@ function rootAt(roots: readonly Ref[], index: number): Ref {
   const root = roots[index];
   if (root === undefined) throw new KilnError('INTERNAL', 'a platform without a result');
   return root;
-}
-
-interface Solving extends Opened {
-  readonly cache: CacheStore;
-  readonly locals: ReadonlyMap<string, LocalRef>;
-  readonly contexts: ContextTrees;
-  readonly external: ExternalCaches;
-  readonly steps: StepResults;
-  readonly intermediates: IntermediateImages | undefined;
-}
-
-function solveOnce(
-  node: EngineNode,
-  job: BuildJobInput,
-  definition: Definition,
-  { dockerfile, local, images, content, cache, report, placed, external, steps, intermediates, ...more }: Solving,
-): Promise<Solved<Ref>> {
-  const bring = (layers: readonly Layer[]): Promise<void> => bringLayers(content, placed, layers, job.signal);
-  const refs = new TreeRefs(content, cache, node.materialiser, images, job.signal, bring);
-  const placement = new Placement(node.platforms, job.elsewhere, node.clock);
-  const { part, flights, signal } = job;
-  const isSent = (job.request.contexts['context']?.type ?? 'local') === 'local';
-  const runner = new EngineRunner({
-    ...node,
-    ...job,
-    ...more,
-    ...{ refs, definition, placement, content },
-    pinContext: async () =>
-      isSent ? undefined : { tree: await pinTree(local.unfiltered, content, signal), dockerfile: dockerfile.name },
-    selections: part?.pins.selections ?? [],
-  });
-  const { clock, parallelism } = node;
-  const explained = job.explain && explaining({ ...node, ...job, ...job.explain, runner, mask: more.logs.mask });
-  const onResult: SolveOptions<Ref>['onResult'] = async (vertex, keys, result) => {
-    if (external.owns(result)) await cache.save(keys, result, result.finishedAtMs, signal);
-    steps.add(vertex, keys, result);
-    intermediates?.see(vertex.digest, result.layers);
-  };
-  const onValue = (vertex: Digest, value: Ref): void => {
-    if (value.kind !== 'tree' || intermediates === undefined) return;
-    // Who needs the layers hears of what is wrong with them.
-    value.descriptors().then(
-      (layers) => intermediates.see(vertex, layers),
-      () => {},
-    );
-  };
-  return solve({
-    ...{ definition, runner, cache, flights, clock, report, parallelism, onResult, onValue, signal },
-    explaining: explained,
-    results: part?.results,
-  });
-}
-
-function standInMessage(name: string): string {
-  return `${name}: the registry cannot be reached; a stand-in made by the embedded farm is used`;
 }

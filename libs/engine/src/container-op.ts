@@ -54,9 +54,10 @@ export function argumentsOf(
 export function environmentOf(
   { Env }: Pick<RunConfig, 'Env'>,
   { env }: Pick<ContainerRun, 'env'>,
-  hostname: string,
+  hostname?: string,
 ): readonly string[] {
-  const variables = new Map([DEFAULT_PATH, `HOSTNAME=${hostname}`, ...(Env ?? [])].map(pairOf));
+  const own = hostname === undefined ? [] : [`HOSTNAME=${hostname}`];
+  const variables = new Map([DEFAULT_PATH, ...own, ...(Env ?? [])].map(pairOf));
   for (const [name, value] of Object.entries(env)) variables.set(name, value);
   return [...variables].map(([name, value]) => `${name}=${value}`);
 }

@@ -30,7 +30,7 @@ export function explaining(options: ExplainingOptions): Explaining {
   return {
     book,
     onFailure,
-    mask: (text) => mask.apply(text, true).shown,
+    mask: (text) => mask.text(text),
     async fileChanges(vertex: Vertex, input: number, old: Digest): Promise<readonly FileChange[] | undefined> {
       const now = runner.taken(vertex, input);
       const before = await textOf(content, old, signal);

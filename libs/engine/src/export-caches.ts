@@ -17,7 +17,7 @@ import type { Repository } from '#registry';
 import { type Bytes, collect, isKilnError, KilnError, messageOf, single } from '#std';
 import pLimit from 'p-limit';
 import type { Exporting, OpenBlob } from './exporting.ts';
-import { treeOf } from './image-builder.ts';
+import { treeOf } from './platform-result.ts';
 import { conversionOf, type LayerVariants, type WantedForm } from './layer-variants.ts';
 import { withContentKeys } from './step-results.ts';
 

@@ -3,6 +3,7 @@ import { type Descriptor, type Digest, formatReference, type Layer, parseReferen
 import type { BuildResult, CacheReport, OutputFile, OutputRequest } from '#protocol';
 import type { Repository } from '#registry';
 import { type Bytes, KilnError, unreachable } from '#std';
+import { attestsFiles } from './attestations.ts';
 import { basesOf, type Exporting, type OpenBlob } from './exporting.ts';
 import { filesTar } from './files-tar.ts';
 import { ImageBuilder, keepsImage } from './image-builder.ts';
@@ -128,7 +129,10 @@ async function writeFile(exporting: Exporting, writing: Writing): Promise<Output
   return { type, digest, sizeBytes };
 }
 
-function contentOf({ node, job, results }: Exporting, { output, image, names, open: openLayer }: Writing): Bytes {
+function contentOf(
+  { node, job, results, attesting }: Exporting,
+  { output, image, names, open: openLayer }: Writing,
+): Bytes {
   const { request, signal } = job;
   switch (output.type) {
     case 'oci':
@@ -138,7 +142,8 @@ function contentOf({ node, job, results }: Exporting, { output, image, names, op
     case 'tar':
     case 'local': {
       const split = output.platformSplit ?? (results.length > 1 || asksForIndex(request));
-      return filesTar({ results, materialiser: node.materialiser, split, signal });
+      const attested = attestsFiles(request) ? { by: attesting, prefix: output.attestationPrefix ?? '' } : undefined;
+      return filesTar({ results, materialiser: node.materialiser, split, attested, signal });
     }
     default:
       return unreachable(output);

@@ -2,7 +2,8 @@ import type { ResolvedImage } from '#graph';
 import type { Descriptor } from '#oci';
 import type { BuildEvent } from '#protocol';
 import type { Bytes } from '#std';
-import type { PlatformResult } from './image-builder.ts';
+import type { Attesting } from './attestations.ts';
+import type { PlatformResult } from './platform-result.ts';
 import type { Images } from './images.ts';
 import type { IntermediateImages } from './intermediate-images.ts';
 import type { BuildJobInput, EngineNode } from './job.ts';
@@ -20,6 +21,7 @@ export interface Exporting {
   readonly report: (event: BuildEvent) => void;
   readonly tally: Tally;
   readonly steps: StepResults;
+  readonly attesting: Pick<Attesting, 'of'>;
   /** of a build for one platform whose image others may ask for */
   readonly intermediates?: IntermediateImages | undefined;
   readonly placed: Pick<PlacedBlobs, 'repositories'>;

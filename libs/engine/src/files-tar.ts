@@ -1,10 +1,12 @@
 import { setImmediate as yieldToOthers } from 'node:timers/promises';
-import { decodePath } from '#content';
+import { decodePath, type Tree } from '#content';
 import { formatPlatform } from '#oci';
+import { hexDigests, type Subject } from '#protocol';
 import { layerTar } from '#snapshot';
 import { type Bytes, KilnError } from '#std';
-import { encodeHeader, endOfTar, rewriteTar, type TarHeader } from '#tar';
-import { type PlatformResult, treeOf } from './image-builder.ts';
+import { encodeHeader, endOfTar, padding, rewriteTar, type TarHeader } from '#tar';
+import { type Attesting, statementOf } from './attestations.ts';
+import { type PlatformResult, treeOf } from './platform-result.ts';
 import type { Materialiser } from './materialiser.ts';
 
 export interface FilesTarOptions {
@@ -12,6 +14,8 @@ export interface FilesTarOptions {
   readonly materialiser: Materialiser;
   /** each platform's files below a directory of its own, such as linux_amd64 */
   readonly split: boolean;
+  /** what is told of the files in files beside them, and what their names begin with; undefined for nothing */
+  readonly attested?: { readonly by: Pick<Attesting, 'of'>; readonly prefix: string } | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -21,11 +25,13 @@ const TURN_MS = 8;
 /**
  * The files of a build's results in a tar, in order of paths, without the root itself; with SOURCE_DATE_EPOCH as mtime of
  * everything where that is given.
- * @throws KilnError INVALID_ARGUMENT when platforms that are not split have different files under one name
+ * @throws KilnError INVALID_ARGUMENT when platforms that are not split have different files under one name, or the result has
+ * one of a name that tells of it
  */
-export async function* filesTar({ results, materialiser, split, signal }: FilesTarOptions): Bytes {
-  const seen = split || results.length < 2 ? undefined : new Map<string, string>();
-  for (const result of results) {
+export async function* filesTar({ results, materialiser, split, attested, signal }: FilesTarOptions): Bytes {
+  const several = results.length > 1;
+  const seen = split || !several ? undefined : new Map<string, string>();
+  for (const [at, result] of results.entries()) {
     const { platform: own, epochSeconds: epoch } = result.lowered;
     const platform = formatPlatform(own);
     const prefix = split ? `${platform.replaceAll('/', '_')}/` : '';
@@ -42,8 +48,45 @@ export async function* filesTar({ results, materialiser, split, signal }: FilesT
       };
     };
     yield* rewriteTar(treeTar(result, materialiser, signal), { change, open: true });
+    if (attested === undefined) continue;
+    const tree = await treeOf(result.root).tree();
+    const suffix = several && !split ? `.${platform.replaceAll('/', '_')}` : '';
+    for await (const predicate of attested.by.of(result, at)) {
+      if (predicate.inlineOnly) continue;
+      const name = attested.prefix + suffixed(predicate.fileName, suffix);
+      if (tree.has(name)) throw taken(name);
+      const text = Buffer.from(`${JSON.stringify(statementOf(predicate, subjectsOf(tree)), undefined, 2)}\n`);
+      yield* fileEntry(prefix + name, text, epoch);
+    }
   }
   yield endOfTar;
+}
+
+/** Every file by its digest. */
+const subjectsOf = (tree: Tree): readonly Subject[] =>
+  [...tree.values()].flatMap(({ path, digest }) =>
+    digest === undefined ? [] : [{ name: path, digest: hexDigests(digest) }],
+  );
+
+/** `sbom.spdx.json` of one platform is `sbom.spdx.linux_amd64.json`, as BuildKit has it. */
+function suffixed(name: string, suffix: string): string {
+  const dot = name.lastIndexOf('.');
+  return dot <= 0 ? name + suffix : name.slice(0, dot) + suffix + name.slice(dot);
+}
+
+const taken = (name: string): KilnError =>
+  new KilnError('INVALID_ARGUMENT', `the result has a file /${name}, where its attestation is to be`, {
+    hint: 'give attestations other names: --output …,attestation-prefix=attested-',
+  });
+
+function* fileEntry(name: string, bytes: Buffer, epoch: number | undefined): Generator<Buffer> {
+  yield encodeHeader({
+    ...{ name: Buffer.from(name), type: 'file', mode: 0o600, uid: 0, gid: 0 },
+    size: bytes.byteLength,
+    mtime: epoch ?? 0,
+  });
+  yield bytes;
+  yield Buffer.alloc(padding(bytes.byteLength));
 }
 
 async function* treeTar(

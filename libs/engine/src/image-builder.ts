@@ -1,22 +1,26 @@
 import { type CacheEntry, inlineCache } from '#cache-manifest';
-import { type Assembled, assembleImage, type AssembledImage, assembleIndex, imagesOf, topOf } from '#exporter';
-import type { Lowered } from '#graph';
-import type { Descriptor, Digest, Layer } from '#oci';
-import type { StoredRequest } from '#protocol';
+import {
+  type Assembled,
+  assembleAttestation,
+  type AssembledAttestation,
+  assembleImage,
+  type AssembledImage,
+  assembleIndex,
+  manifestsOf,
+  type StatementBlob,
+  topOf,
+} from '#exporter';
+import { type Descriptor, type Digest, imagePurl, type Layer, mediaType } from '#oci';
+import { hexDigests, type StoredRequest, type Subject } from '#protocol';
 import { KilnError, single } from '#std';
 import pLimit from 'p-limit';
 import { annotationsOf, checkAnnotations } from './annotation-rules.ts';
+import { type Attesting, statementOf } from './attestations.ts';
 import type { ImageForm } from './image-form.ts';
 import { clampTo, createdAt, stepTimes } from './image-times.ts';
 import type { BuildJobInput, EngineNode } from './job.ts';
 import { conversionOf, type LayerVariants, type WantedForm } from './layer-variants.ts';
-import type { Ref, TreeRef } from './ref.ts';
-
-/** What a build gave for one platform. */
-export interface PlatformResult {
-  readonly lowered: Lowered;
-  readonly root: Ref;
-}
+import { type PlatformResult, treeOf } from './platform-result.ts';
 
 export interface ImageBuilderOptions {
   readonly node: EngineNode;
@@ -26,7 +30,11 @@ export interface ImageBuilderOptions {
   readonly variants: LayerVariants;
   /** results of steps for a cache in each image; undefined for none */
   readonly cached?: readonly CacheEntry[] | undefined;
+  /** what is told of them */
+  readonly attesting: Pick<Attesting, 'of'>;
 }
+
+type ImageNames = NonNullable<ImageForm['attested']>['names'];
 
 const PARALLEL_LAYERS = 2;
 
@@ -75,6 +83,7 @@ export class ImageBuilder {
     const image = index
       ? assembleIndex({
           images,
+          attestations: await this.#attest(images, form),
           annotations: annotationsOf(annotations, 'index'),
           descriptorAnnotations: annotationsOf(annotations, 'index-descriptor'),
         })
@@ -116,6 +125,27 @@ export class ImageBuilder {
     });
   }
 
+  async #attest(images: readonly AssembledImage[], { attested }: ImageForm): Promise<readonly AssembledAttestation[]> {
+    if (attested === undefined) return [];
+    const { results, attesting, node, job } = this.#options;
+    const attestations: AssembledAttestation[] = [];
+    for (const [at, image] of images.entries()) {
+      const result = results[at];
+      if (result === undefined) throw new KilnError('INTERNAL', 'an image without a result');
+      const subject = subjectsOf(image, attested.names);
+      const statements: StatementBlob[] = [];
+      for await (const predicate of attesting.of(result, at)) {
+        const bytes = Buffer.from(JSON.stringify(statementOf(predicate, subject)));
+        const { digest } = await node.content.put(single(bytes), undefined, job.signal);
+        const descriptor = { mediaType: mediaType.inToto, digest, size: bytes.byteLength };
+        statements.push({ descriptor, predicateType: predicate.type });
+        this.#own.add(digest);
+      }
+      attestations.push(assembleAttestation({ image, statements, artifact: attested.artifact }));
+    }
+    return attestations;
+  }
+
   async #layers(layers: readonly Layer[], ofBase: number, wanted: WantedForm): Promise<Layer[]> {
     const { variants } = this.#options;
     const limit = pLimit(PARALLEL_LAYERS);
@@ -137,9 +167,9 @@ export class ImageBuilder {
     const { signal } = job;
     const top = topOf(image);
     const documents = new Map([[top.descriptor, top.bytes]]);
-    for (const { configDescriptor, configBytes, manifestDescriptor, manifestBytes } of imagesOf(image))
+    for (const { configDescriptor, configBytes, manifestDescriptor, manifestBytes } of manifestsOf(image))
       documents.set(configDescriptor, configBytes).set(manifestDescriptor, manifestBytes);
-    const layers = imagesOf(image).flatMap(({ manifest }) => manifest.layers);
+    const layers = manifestsOf(image).flatMap(({ manifest }) => manifest.layers);
     // Nobody may need to have fetched a base's.
     const all = [...documents.keys(), ...layers].map(({ digest }) => digest);
     const absent = await node.content.findMissing(new Set(all), signal);
@@ -156,12 +186,14 @@ export class ImageBuilder {
   }
 }
 
+/** A platform's image under each of its names. */
+function subjectsOf({ manifestDescriptor, platform }: AssembledImage, names: ImageNames): readonly Subject[] {
+  const digest = hexDigests(manifestDescriptor.digest);
+  const all = names.map((name) => ({ name: imagePurl(name, platform), digest }));
+  return all.length === 0 ? [{ name: '_', digest }] : all;
+}
+
 /** Whether all blobs of the image are to be in the content store when the build ends. */
 export function keepsImage({ outputs }: StoredRequest): boolean {
   return outputs.some((output) => output.type === 'image' && !output.push);
-}
-
-export function treeOf(root: Ref): TreeRef {
-  if (root.kind !== 'tree') throw new KilnError('INTERNAL', 'a context is no result');
-  return root;
 }

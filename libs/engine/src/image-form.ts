@@ -1,8 +1,9 @@
 import type { Dialect } from '#exporter';
-import { type Compression, parsePlatform } from '#oci';
+import { type Compression, parsePlatform, parseReference, type Reference } from '#oci';
 import type { OutputRequest, StoredRequest } from '#protocol';
 import { KilnError } from '#std';
 import { type AnnotationRule, checkAnnotations, parseAnnotations } from './annotation-rules.ts';
+import { attests, attestsFiles } from './attestations.ts';
 
 /** Everything in which one output's image can differ from another's of the same results. */
 export interface ImageForm {
@@ -17,6 +18,8 @@ export interface ImageForm {
   /** an index for one platform too */
   readonly index: boolean;
   readonly annotations: readonly AnnotationRule[];
+  /** what its attestations call it, and how they are kept; undefined for an image without any */
+  readonly attested: { readonly names: readonly Reference[]; readonly artifact: boolean } | undefined;
 }
 
 type ImageOutput = Extract<OutputRequest, { readonly type: 'image' | 'oci' | 'docker' }>;
@@ -26,7 +29,9 @@ export const isImageOutput = (output: OutputRequest): output is ImageOutput =>
 
 /** @throws KilnError INVALID_ARGUMENT */
 export function formOf(request: StoredRequest, output?: ImageOutput): ImageForm {
-  const index = request.platforms.length > 1 || asksForIndex(request);
+  // An archive for docker load has no place for them.
+  const attested = attests(request) && output?.type !== 'docker';
+  const index = request.platforms.length > 1 || asksForIndex(request) || attested;
   return {
     dialect: output?.ociMediaTypes === false ? 'docker' : 'oci',
     compression: output?.compression === 'uncompressed' ? 'none' : output?.compression,
@@ -35,7 +40,14 @@ export function formOf(request: StoredRequest, output?: ImageOutput): ImageForm 
     rewriteTimestamp: output?.rewriteTimestamp === true,
     index,
     annotations: parseAnnotations({ ...request.annotations, ...output?.annotations }),
+    attested: attested ? { names: namesIn(request, output), artifact: output?.ociArtifact !== false } : undefined,
   };
+}
+
+function namesIn({ tags }: StoredRequest, output?: ImageOutput): readonly Reference[] {
+  const names = [...new Set([...tags, ...(output?.names ?? [])])].map(parseReference);
+  if (output?.type !== 'image' || output.pushByDigest !== true) return names;
+  return names.map(({ registry, repository }) => ({ registry, repository }));
 }
 
 /** As with BuildKit: `--build-arg BUILDKIT_MULTI_PLATFORM=1`. */
@@ -62,6 +74,14 @@ export function checkOutputs(request: StoredRequest): void {
         'build one platform, or use --output type=oci',
       );
     }
+    if (output.type === 'docker' && attestsFiles(request)) {
+      throw refuse(
+        'an archive for docker load has no attestations',
+        'use another output, or leave them out; a provenance may be inline-only, for such an archive to go without it',
+      );
+    }
+    if (form.dialect === 'docker' && form.attested !== undefined)
+      throw refuse('attestations go with OCI media types alone', 'leave oci-mediatypes=false out');
     if (form.dialect === 'docker' && form.compression === 'zstd')
       throw refuse('compression=zstd goes with OCI media types alone', 'leave oci-mediatypes=false out');
     if (form.compression === 'gzip' && (form.level ?? 0) > 9)

@@ -6,7 +6,7 @@ export * from './cache-mounts.ts';
 export { sweepContextTrees } from './context-trees.ts';
 export * from './export.ts';
 export type { Exporting } from './exporting.ts';
-export type { PlatformResult } from './image-builder.ts';
+export type { PlatformResult } from './platform-result.ts';
 export type { FarmFlights } from './follow-flight.ts';
 export * from './images.ts';
 export * from './job.ts';

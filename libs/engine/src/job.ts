@@ -61,6 +61,8 @@ export interface BuildJobInput {
   /** named contexts that came with the request, by name */
   readonly contexts: ReadonlyMap<string, ContextManifest>;
   readonly producer: Producer;
+  /** the project's name */
+  readonly project: string;
   readonly cache: CacheStore;
   /** what other builds run; undefined where there are none */
   readonly flights?: FarmFlights | undefined;

@@ -1,10 +1,11 @@
-import { type Assembled, type AssembledImage, imagesOf, topOf } from '#exporter';
+import { type Assembled, type AssembledImage, imagesOf, manifestsOf, topOf } from '#exporter';
 import type { StoredLayer } from '#cache';
 import { type Descriptor, type Digest, ImageConfigSchema, type Layer } from '#oci';
 import type { ImageContent, ImageEntry, ImageVariant } from '#protocol';
 import { KilnError } from '#std';
 import type { Exporting } from './exporting.ts';
-import { keepsImage, type PlatformResult, treeOf } from './image-builder.ts';
+import { keepsImage } from './image-builder.ts';
+import { type PlatformResult, treeOf } from './platform-result.ts';
 
 export interface Keeping {
   readonly image: Assembled;
@@ -38,10 +39,13 @@ export async function keepImage(exporting: Exporting, { image, names, pushed }: 
 /** All that a registry is to have of it. */
 export const blobsOf = (image: Assembled): readonly Descriptor[] => [...documentsOf(image), ...layersIn(image)];
 
+/** Statements among them: nobody could make them again. */
 function documentsOf(image: Assembled): readonly Descriptor[] {
+  const statements = image.kind === 'image' ? [] : image.attestations.flatMap(({ manifest }) => manifest.layers);
   return [
     topOf(image).descriptor,
-    ...imagesOf(image).flatMap(({ manifestDescriptor, configDescriptor }) => [manifestDescriptor, configDescriptor]),
+    ...manifestsOf(image).flatMap(({ manifestDescriptor, configDescriptor }) => [manifestDescriptor, configDescriptor]),
+    ...statements,
   ];
 }
 

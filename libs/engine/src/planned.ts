@@ -8,7 +8,7 @@ export function plannedVertices(definition: Definition): PlannedVertex[] {
     name: vertex.label.name,
     stage: vertex.label.stage,
     line: vertex.label.line,
-    step: isStep(vertex),
+    step: isStep(vertex) && vertex.label.aside !== true,
     inputs: vertex.inputs.map((edge) => edge.vertex),
   }));
 }

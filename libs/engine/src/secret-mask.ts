@@ -32,6 +32,11 @@ export class SecretMask {
     return this.#needles.size === 0;
   }
 
+  /** For a text that is whole. */
+  text(text: string): string {
+    return this.apply(text, true).shown;
+  }
+
   /** For one stream of output. */
   stream(): MaskedStream {
     return new MaskedStream(this);

@@ -1,4 +1,4 @@
-import type { ExplainedKey, OpKey, Result, ResultId } from '#cache';
+import type { ExplainedKey, OpKey, Producer, Result, ResultId } from '#cache';
 import { type CacheEntry, type KnownKey, MAX_KEYS } from '#cache-manifest';
 import type { Definition, Vertex } from '#graph';
 import { type Digest, formatPlatform } from '#oci';
@@ -29,6 +29,11 @@ export class StepResults {
 
   add(vertex: Vertex, keys: readonly ExplainedKey[], result: Result): void {
     this.#known.set(vertex.digest, { vertex, keys, result });
+  }
+
+  /** Whose result a vertex has; undefined where it is no step, or where nobody needed it. */
+  producerOf(vertex: Digest): Producer | undefined {
+    return this.#known.get(vertex)?.result.producer;
   }
 
   /** In the order of the graph; a result that several steps have is there once. */

@@ -1,3 +1,4 @@
+export { type AssembledAttestation, assembleAttestation, type StatementBlob } from './assemble-attestation.ts';
 export {
   type Annotations,
   type AssembledImage,
@@ -12,6 +13,7 @@ export {
   assembleIndex,
   imagesOf,
   type IndexParts,
+  manifestsOf,
   topOf,
 } from './assemble-index.ts';
 export { type LayerConversion, convertLayer } from './convert-layer.ts';

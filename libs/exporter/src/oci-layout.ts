@@ -1,7 +1,7 @@
 import { type Descriptor, formatReference, hexOf, mediaType, parseReference } from '#oci';
 import { type Bytes, canonicalJson, type Json, single } from '#std';
 import { type ArchiveFile, fileOf, writeArchive } from './archive.ts';
-import { type Assembled, imagesOf, topEntry, topOf } from './assemble-index.ts';
+import { type Assembled, manifestsOf, topEntry, topOf } from './assemble-index.ts';
 
 export interface OciLayoutOptions {
   readonly image: Assembled;
@@ -60,7 +60,7 @@ const blob = (descriptor: Descriptor, open: () => Bytes): ArchiveFile => ({
 function blobsOf(image: Assembled, openLayer: OciLayoutOptions['openLayer']): ArchiveFile[] {
   const top = topOf(image);
   const all = [
-    ...imagesOf(image).flatMap(({ manifest, configDescriptor, configBytes, manifestDescriptor, manifestBytes }) => [
+    ...manifestsOf(image).flatMap(({ manifest, configDescriptor, configBytes, manifestDescriptor, manifestBytes }) => [
       ...manifest.layers.map((layer) => blob(layer, () => openLayer(layer))),
       blob(configDescriptor, () => single(configBytes)),
       blob(manifestDescriptor, () => single(manifestBytes)),

@@ -1,7 +1,7 @@
 import type { Descriptor, Digest, Reference } from '#oci';
 import type { PushOutcome, RegistryClient, Repository } from '#registry';
 import { type Bytes, single } from '#std';
-import { type Assembled, imagesOf, topOf } from './assemble-index.ts';
+import { type Assembled, manifestsOf, topOf } from './assemble-index.ts';
 import { pushBlobs } from './push-blobs.ts';
 
 /** What happens while an image is pushed. */
@@ -31,15 +31,16 @@ export interface PushOptions {
 }
 
 /**
- * Layers and configs, of several platforms their manifests by digest, then the manifest or the index under its tag.
+ * Layers and configs, of an index its manifests by digest, images before what refers to them, then the manifest or the index
+ * under its tag.
  * Resolves to the bytes that really went up.
  * @throws KilnError REGISTRY_*, IMAGE_NOT_FOUND, and what `openLayer` and `beforeTag` throw
  */
 export async function pushImage(options: PushOptions): Promise<{ readonly uploadedBytes: number }> {
   const { client, image, reference, mountCandidates, report, beforeTag, signal } = options;
-  const images = imagesOf(image);
+  const manifests = manifestsOf(image);
   const configs = new Map(
-    images.map(({ configDescriptor, configBytes }) => [configDescriptor.digest, configBytes] as const),
+    manifests.map(({ configDescriptor, configBytes }) => [configDescriptor.digest, configBytes] as const),
   );
   const pushing = {
     client,
@@ -53,10 +54,10 @@ export async function pushImage(options: PushOptions): Promise<{ readonly upload
       report({ type: 'blob', descriptor, outcome, mountedFrom }),
     signal,
   };
-  const layers = images.flatMap(({ manifest }) => manifest.layers);
+  const layers = manifests.flatMap(({ manifest }) => manifest.layers);
   let uploadedBytes = await pushBlobs(layers, pushing);
   uploadedBytes += await pushBlobs(
-    images.map(({ configDescriptor }) => configDescriptor),
+    manifests.map(({ configDescriptor }) => configDescriptor),
     pushing,
   );
   const putDocument = async (at: Reference, descriptor: Descriptor, bytes: Uint8Array): Promise<void> => {
@@ -66,7 +67,7 @@ export async function pushImage(options: PushOptions): Promise<{ readonly upload
   };
   if (image.kind === 'index') {
     const { registry, repository } = reference;
-    for (const { manifestDescriptor, manifestBytes } of images) {
+    for (const { manifestDescriptor, manifestBytes } of manifests) {
       await putDocument({ registry, repository, digest: manifestDescriptor.digest }, manifestDescriptor, manifestBytes);
     }
   }

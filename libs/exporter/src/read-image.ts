@@ -1,7 +1,16 @@
-import { type Descriptor, ImageConfigSchema, IndexSchema, ManifestSchema, mediaType, normalisePlatform } from '#oci';
+import {
+  type Descriptor,
+  ImageConfigSchema,
+  IndexSchema,
+  isDigest,
+  ManifestSchema,
+  mediaType,
+  normalisePlatform,
+} from '#oci';
 import { KilnError } from '#std';
 import type { AssembledImage } from './assemble-image.ts';
-import type { Assembled } from './assemble-index.ts';
+import type { AssembledAttestation, AssembledManifest } from './assemble-attestation.ts';
+import { type Assembled, ATTESTATION, REFERENCE_DIGEST, REFERENCE_TYPE } from './assemble-index.ts';
 
 /** The whole bytes of a document: a manifest, an index, a config. */
 export type ReadDocument = (descriptor: Descriptor) => Promise<Buffer>;
@@ -16,22 +25,31 @@ export async function readImage(descriptor: Descriptor, read: ReadDocument): Pro
   const indexBytes = await read(descriptor);
   const { manifests } = parsed(IndexSchema, indexBytes, descriptor);
   const images: AssembledImage[] = [];
-  for (const { mediaType: type, digest, size } of manifests) {
-    images.push(await readOne({ mediaType: type, digest, size }, read));
+  const attestations: AssembledAttestation[] = [];
+  for (const { mediaType: type, digest, size, annotations = {} } of manifests) {
+    const of = annotations[REFERENCE_DIGEST];
+    if (annotations[REFERENCE_TYPE] === ATTESTATION && of !== undefined && isDigest(of))
+      attestations.push({ kind: 'attestation', of, ...(await readManifest({ mediaType: type, digest, size }, read)) });
+    else images.push(await readOne({ mediaType: type, digest, size }, read));
   }
-  return { kind: 'index', images, indexBytes, indexDescriptor: descriptor, descriptorAnnotations: {} };
+  return { kind: 'index', images, attestations, indexBytes, indexDescriptor: descriptor, descriptorAnnotations: {} };
 }
 
-async function readOne(manifestDescriptor: Descriptor, read: ReadDocument): Promise<AssembledImage> {
+async function readManifest(manifestDescriptor: Descriptor, read: ReadDocument): Promise<AssembledManifest> {
   const manifestBytes = await read(manifestDescriptor);
   const manifest = parsed(ManifestSchema, manifestBytes, manifestDescriptor);
   const { mediaType: type, digest, size } = manifest.config;
   const configDescriptor = { mediaType: type, digest, size };
-  const configBytes = await read(configDescriptor);
+  return { manifestBytes, manifestDescriptor, manifest, configDescriptor, configBytes: await read(configDescriptor) };
+}
+
+async function readOne(manifestDescriptor: Descriptor, read: ReadDocument): Promise<AssembledImage> {
+  const whole = await readManifest(manifestDescriptor, read);
+  const { configBytes, configDescriptor } = whole;
   const { os, architecture, variant, created } = parsed(ImageConfigSchema, configBytes, configDescriptor);
   return {
     kind: 'image',
-    ...{ configBytes, configDescriptor, manifestBytes, manifestDescriptor, manifest },
+    ...whole,
     platform: normalisePlatform({ os, architecture, variant }),
     descriptorAnnotations: {},
     dialect: manifestDescriptor.mediaType === mediaType.dockerManifest ? 'docker' : 'oci',

@@ -109,6 +109,13 @@ export interface ImageStep {
   readonly image: ImageAround;
 }
 
+/** What a bill of materials tells of besides the result: a stage, or the context. */
+export interface ScannedTree {
+  readonly name: string;
+  /** with the tree as its root */
+  readonly definition: Definition;
+}
+
 /** What a front end makes of a build file for one platform: the graph, and the image around its result. */
 export interface Lowered extends ImageAround {
   readonly definition: Definition;
@@ -117,6 +124,7 @@ export interface Lowered extends ImageAround {
   readonly epochSeconds?: number | undefined;
   /** of the stages that the result needs, in the file's order; none where they are more than {@link MAX_IMAGE_STEPS} */
   readonly steps: readonly ImageStep[];
+  readonly scanned: readonly ScannedTree[];
   /** for the person: lint, arguments that nothing consumed */
   readonly warnings: readonly Warning[];
 }

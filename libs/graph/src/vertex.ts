@@ -24,6 +24,8 @@ export interface VertexLabel {
   readonly ignoredBy?: '--no-cache-filter' | undefined;
   /** RUN: those of its variables that are ARGs */
   readonly args?: readonly string[] | undefined;
+  /** no line of the build file: it is not counted among the steps */
+  readonly aside?: true | undefined;
 }
 
 export interface Vertex {

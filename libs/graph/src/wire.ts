@@ -123,6 +123,7 @@ const Wire = z.strictObject({
         ttlMs: z.int().positive().optional(),
         ignoredBy: z.literal('--no-cache-filter').optional(),
         args: z.array(z.string()).optional(),
+        aside: z.literal(true).optional(),
       }),
     }),
   ),

@@ -5,3 +5,4 @@ export * from './manifest.ts';
 export * from './media-type.ts';
 export * from './platform.ts';
 export * from './reference.ts';
+export * from './package-url.ts';

@@ -11,6 +11,10 @@ export const mediaType = {
   dockerConfig: 'application/vnd.docker.container.image.v1+json',
   dockerLayerGzip: 'application/vnd.docker.image.rootfs.diff.tar.gzip',
   dockerLayer: 'application/vnd.docker.image.rootfs.diff.tar',
+  /** `{}`: the config of what is no image */
+  ociEmpty: 'application/vnd.oci.empty.v1+json',
+  /** a statement of https://in-toto.io */
+  inToto: 'application/vnd.in-toto+json',
 } as const;
 
 export type Compression = 'none' | 'gzip' | 'zstd';

@@ -1,6 +1,7 @@
 import { DigestSchema, parseKnownPlatform } from '#oci';
 import { messageOf } from '#std';
 import { z } from 'zod';
+import { Attestations } from './attestations.ts';
 import { BuildSource } from './build-source.ts';
 import { ContainerRun } from './container-run.ts';
 import { LinkedBuild } from './linked-build.ts';
@@ -40,8 +41,22 @@ const imageOptions = {
   annotations: z.record(z.string().min(1).max(512), z.string().max(65_536)).optional(),
   /** OCI's media types (the default), or Docker's older names for the same */
   ociMediaTypes: z.boolean().optional(),
+  /** attestations as OCI artifacts that refer to their image (the default), or as manifests of an older kind */
+  ociArtifact: z.boolean().optional(),
   /** of this output alone, besides the build's tags */
   names: z.array(ImageName).max(64).optional(),
+};
+
+/** What outputs of files have. */
+const fileOptions = {
+  /** each platform's files below a directory of its own */
+  platformSplit: z.boolean().optional(),
+  /** before the names of the files that attest */
+  attestationPrefix: z
+    .string()
+    .max(128)
+    .regex(/^[^/\0]*$/, 'a prefix of a file name')
+    .optional(),
 };
 
 /** Where the result goes besides the cache. */
@@ -58,9 +73,9 @@ export const OutputRequest = z.discriminatedUnion('type', [
   /** what `docker load` takes, in a tar; one platform */
   z.strictObject({ type: z.literal('docker'), ...imageOptions }),
   /** the files of the result, in a tar; of several platforms below a directory each */
-  z.strictObject({ type: z.literal('tar'), platformSplit: z.boolean().optional() }),
+  z.strictObject({ type: z.literal('tar'), ...fileOptions }),
   /** the same, for a client that unpacks it into a directory */
-  z.strictObject({ type: z.literal('local'), platformSplit: z.boolean().optional() }),
+  z.strictObject({ type: z.literal('local'), ...fileOptions }),
 ]);
 export type OutputRequest = z.infer<typeof OutputRequest>;
 
@@ -180,6 +195,8 @@ export const BuildRequest = z.strictObject({
   /** ids of the secrets whose values count in the keys of the steps that see them */
   keyedSecrets: z.array(name).max(256).default([]),
   outputs: z.array(OutputRequest).max(8).default([]),
+  /** what is told of the images beside them; nothing by default */
+  attestations: Attestations.default({}),
   /** whose results may stand for steps besides the farm's own */
   cacheFrom: z.array(CacheSource).max(32).default([]),
   cacheTo: z.array(CacheTarget).max(8).default([]),

@@ -1,16 +1,41 @@
-import { KilnError } from '#std';
 import { z } from 'zod';
-import type { BuildView, StepView } from './build-view.ts';
+import type { StoredRequest } from './build-request.ts';
 import { BuildSource } from './build-source.ts';
-import { instructionOf } from './miss-text.ts';
 
-const Digests = z.object({ sha256: z.string() });
+/** In hexadecimal; that of a git commit is mostly a SHA-1. */
+const Digests = z.object({ sha256: z.string().optional(), sha1: z.string().optional() });
 
-/** GET /v1/builds/:id/provenance: an in-toto statement with a predicate of SLSA, as the farm recorded it; nobody signed it. */
+const Material = z.object({
+  name: z.string(),
+  uri: z.string().optional(),
+  digest: Digests,
+  /** in base64: the Dockerfile's, with the mode `max` */
+  content: z.string().optional(),
+});
+/** What a build was made of, by its digest. */
+export type Material = z.infer<typeof Material>;
+
+const Reused = z.object({ step: z.string(), build: z.string(), scope: z.string() });
+/** What was not run but taken from the cache: which build ran it, and in which scope. */
+export type ReusedStep = z.infer<typeof Reused>;
+
+const Step = z.object({
+  name: z.string(),
+  stage: z.string(),
+  line: z.int(),
+  platform: z.string(),
+  id: z.string(),
+  /** ids of steps */
+  inputs: z.array(z.string()),
+});
+/** One vertex of the graph that was built. */
+export type ProvenanceStep = z.infer<typeof Step>;
+
+/** An in-toto statement with a predicate of SLSA, as the farm recorded it; nobody signed it. */
 export const Provenance = z.object({
   /** which statement of in-toto */
   _type: z.string(),
-  /** the image, under each of its names */
+  /** the image, under each of its names; or files */
   subject: z.array(z.object({ name: z.string(), digest: Digests })),
   /** which predicate of SLSA */
   predicateType: z.string(),
@@ -27,15 +52,21 @@ export const Provenance = z.object({
         buildArgs: z.array(z.string()),
         secrets: z.array(z.string()),
         contexts: z.array(z.string()),
+        /** with their values, with the mode `max` alone */
+        args: z.record(z.string(), z.string()).optional(),
+        labels: z.record(z.string(), z.string()).optional(),
+        ssh: z.array(z.string()).optional(),
       }),
       internalParameters: z.object({
         project: z.string(),
         scope: z.string(),
-        /** what was not run but taken from the cache: which build ran it, and in which scope */
-        reused: z.array(z.object({ step: z.string(), build: z.string(), scope: z.string() })),
+        builderPlatform: z.string().optional(),
+        reused: z.array(Reused),
+        /** with the mode `max` alone */
+        steps: z.array(Step).optional(),
       }),
-      /** the context, and images by their manifests */
-      resolvedDependencies: z.array(z.object({ name: z.string(), uri: z.string().optional(), digest: Digests })),
+      /** contexts, and images by their manifests; repositories by their commits, files of the web */
+      resolvedDependencies: z.array(Material),
     }),
     runDetails: z.object({
       builder: z.object({ id: z.string() }),
@@ -43,74 +74,108 @@ export const Provenance = z.object({
         invocationId: z.string(),
         startedOn: z.string().optional(),
         finishedOn: z.string().optional(),
+        /** the client's word */
+        kiln_reproducible: z.boolean().optional(),
+        /** no step had a network: nothing came in but the dependencies */
+        kiln_hermetic: z.boolean().optional(),
       }),
     }),
   }),
 });
 export type Provenance = z.infer<typeof Provenance>;
+export type Statement<T = unknown> = Omit<Provenance, 'predicate'> & { readonly predicate: T };
+export type Subject = Provenance['subject'][number];
 
-const digestsOf = (digest: string): z.infer<typeof Digests> => ({ sha256: digest.replace(/^sha256:/, '') });
+/** A build, as whoever tells of it knows it. */
+export interface Made {
+  readonly request: StoredRequest;
+  readonly project: string;
+  readonly scope: string;
+  /** who says so */
+  readonly builderId: string;
+  /** the build's page, or its id */
+  readonly invocationId: string;
+  readonly startedOn?: string | undefined;
+  readonly finishedOn?: string | undefined;
+  readonly builderPlatform?: string | undefined;
+  readonly hermetic?: boolean | undefined;
+  readonly materials: readonly Material[];
+  readonly reused: readonly ReusedStep[];
+  /** what may be nobody's business: values of arguments, and the steps */
+  readonly whole?: { readonly steps: readonly ProvenanceStep[] } | undefined;
+}
 
-/**
- * What an image was made of, by whom, and at whose wish.
- * @throws KilnError NOT_FOUND for a build that made no image of a Dockerfile
- */
-export function provenanceOf(build: BuildView, steps: readonly StepView[]): Provenance {
-  const { id, url, project, scope, request, context, result, startedAt, finishedAt } = build;
-  const image = result?.digest;
-  if (request.call !== 'build' || image === undefined) {
-    throw new KilnError('NOT_FOUND', `build ${id} made no image: there is no provenance`, {
-      hint: 'a build has one once it has made an image: with a tag (-t), --push or an output of an image',
-    });
-  }
-  const names = result?.names.length === 0 ? [image] : (result?.names ?? []);
+export const STATEMENT_TYPE = 'https://in-toto.io/Statement/v1';
+export const PROVENANCE_TYPE = 'https://slsa.dev/provenance/v1';
+const PROVENANCE_V02_TYPE = 'https://slsa.dev/provenance/v0.2';
+
+export const hexDigests = (digest: string): Material['digest'] => ({ sha256: digest.replace(/^sha256:/, '') });
+
+/** https://slsa.dev/spec/v1.1/provenance */
+export function provenancePredicate(made: Made): Provenance['predicate'] {
+  const { request, project, scope, builderPlatform, hermetic, startedOn, finishedOn, reused, whole } = made;
+  const { attestations, ssh, labels, buildArgs } = request;
+  const reproducible = attestations.provenance?.reproducible;
   return {
-    _type: 'https://in-toto.io/Statement/v1',
-    subject: names.map((name) => ({ name, digest: digestsOf(image) })),
-    predicateType: 'https://slsa.dev/provenance/v1',
-    predicate: {
-      buildDefinition: {
-        buildType: 'urn:kiln:build:v1',
-        externalParameters: {
-          source: request.source,
-          dockerfile: request.dockerfile,
-          ...(request.target === undefined ? {} : { target: request.target }),
-          platforms: request.platforms,
-          buildArgs: Object.keys(request.buildArgs),
-          secrets: request.secretIds,
-          contexts: Object.keys(request.contexts),
-        },
-        internalParameters: { project, scope, reused: reusedOf(steps) },
-        resolvedDependencies: [{ name: 'context', digest: digestsOf(context.digest) }, ...imagesOf(steps)],
+    buildDefinition: {
+      buildType: 'urn:kiln:build:v1',
+      externalParameters: {
+        source: request.source,
+        dockerfile: request.dockerfile,
+        ...(request.target === undefined ? {} : { target: request.target }),
+        platforms: request.platforms,
+        buildArgs: Object.keys(buildArgs),
+        secrets: request.secretIds,
+        contexts: Object.keys(request.contexts),
+        ...(whole === undefined ? {} : { args: buildArgs, labels, ssh }),
       },
-      runDetails: {
-        builder: { id: new URL(url).origin },
-        metadata: {
-          invocationId: url,
-          ...(startedAt === null ? {} : { startedOn: startedAt }),
-          ...(finishedAt === null ? {} : { finishedOn: finishedAt }),
-        },
+      internalParameters: {
+        ...{ project, scope, reused: [...reused] },
+        ...(builderPlatform === undefined ? {} : { builderPlatform }),
+        ...(whole === undefined ? {} : { steps: [...whole.steps] }),
+      },
+      resolvedDependencies: [...made.materials],
+    },
+    runDetails: {
+      builder: { id: made.builderId },
+      metadata: {
+        invocationId: made.invocationId,
+        ...(startedOn === undefined ? {} : { startedOn }),
+        ...(finishedOn === undefined ? {} : { finishedOn }),
+        ...(reproducible === undefined ? {} : { kiln_reproducible: reproducible }),
+        ...(hermetic === undefined ? {} : { kiln_hermetic: hermetic }),
       },
     },
   };
 }
 
-type Material = Provenance['predicate']['buildDefinition']['resolvedDependencies'][number];
-
-const reusedOf = (
-  steps: readonly StepView[],
-): Provenance['predicate']['buildDefinition']['internalParameters']['reused'] =>
-  steps.flatMap(({ name, hit }) =>
-    hit === null ? [] : [{ step: instructionOf(name), build: hit.buildId, scope: hit.scope }],
-  );
-
-/** Images that stages began with, or took files of, each once. */
-function imagesOf(steps: readonly StepView[]): readonly Material[] {
-  const found = new Map<string, Material>();
-  for (const { name } of steps) {
-    const [, image, digest] = /^FROM (\S+)@(sha256:[0-9a-f]{64})$/.exec(instructionOf(name)) ?? [];
-    if (image === undefined || digest === undefined) continue;
-    found.set(`${image}@${digest}`, { name: image, uri: `oci://${image}@${digest}`, digest: digestsOf(digest) });
-  }
-  return [...found.values()];
+/** The same in the words of https://slsa.dev/spec/v0.2/provenance, for readers that know no other. */
+export function provenanceV02({ buildDefinition, runDetails }: Provenance['predicate']): {
+  readonly predicateType: string;
+  readonly predicate: unknown;
+} {
+  const { buildType, externalParameters, internalParameters, resolvedDependencies } = buildDefinition;
+  const { invocationId, startedOn, finishedOn, kiln_reproducible: reproducible, ...more } = runDetails.metadata;
+  const { builderPlatform: platform, ...environment } = internalParameters;
+  return {
+    predicateType: PROVENANCE_V02_TYPE,
+    predicate: {
+      builder: runDetails.builder,
+      buildType,
+      invocation: {
+        configSource: { uri: externalParameters.source.repository, entryPoint: externalParameters.dockerfile },
+        parameters: externalParameters,
+        environment: { ...(platform === undefined ? {} : { platform }), ...environment },
+      },
+      materials: resolvedDependencies.map(({ name, uri = name, digest }) => ({ uri, digest })),
+      metadata: {
+        buildInvocationID: invocationId,
+        ...(startedOn === undefined ? {} : { buildStartedOn: startedOn }),
+        ...(finishedOn === undefined ? {} : { buildFinishedOn: finishedOn }),
+        completeness: { parameters: externalParameters.args !== undefined, environment: true, materials: true },
+        reproducible: reproducible === true,
+        ...more,
+      },
+    },
+  };
 }

@@ -13,7 +13,7 @@ import type {
   StoredContext,
   StoredNamedContext,
 } from '#storage';
-import type { ApiConfig } from '../config.ts';
+import { type ApiConfig, publicUrl } from '../config.ts';
 import { bounded, checkLength } from '../contexts/archive-length.ts';
 import { TakeContext } from '../contexts/take-context.ts';
 import * as tokens from '../tokens.ts';
@@ -71,7 +71,7 @@ export class AcceptBuild {
     const namedContexts: StoredNamedContext[] = [...stored].map(([name, each]) => ({ name, ...each }));
     const id = randomId(this.#random, ID_LENGTH);
     const { credentials, secrets, ...given } = asked;
-    const request = asStored(given, { credentials, secrets });
+    const request = asStored(given, { credentials, secrets }, publicUrl(this.#config));
     const sealed = this.#seal(id, { credentials, secrets });
     const { idempotencyKey } = options;
     return await this.#create(caller, { id, request, context, namedContexts, sealed, idempotencyKey });
@@ -116,7 +116,7 @@ export class AcceptBuild {
   ): Promise<StoredBuild> {
     await this.#ledger.checkReach(caller, retryOf);
     const { build, scopeId, context, namedContexts } = await this.#ledger.sent(caller.projectId, retryOf);
-    const request = asStored({ ...build.request, supersede: false }, parts);
+    const request = asStored({ ...build.request, supersede: false }, parts, publicUrl(this.#config));
     const asked = { request, retryOf, context, namedContexts, idempotencyKey };
     // What was accepted stays so, whatever has become of the first build since.
     // What a pull request sent is no more trusted for being run again by somebody who is.
@@ -199,8 +199,14 @@ interface Came {
 type Accepted = Omit<NewBuild, 'projectId' | 'scopeId' | 'fingerprint'>;
 
 /** What came, without its values. */
-function asStored(request: StoredRequest, { credentials, secrets }: SealedParts): StoredRequest {
-  return { ...request, secretIds: Object.keys(secrets).sort(), credentialHosts: Object.keys(credentials).sort() };
+function asStored(request: StoredRequest, { credentials, secrets }: SealedParts, farm: string): StoredRequest {
+  const { provenance, ...others } = request.attestations;
+  return {
+    ...request,
+    attestations: provenance === undefined ? others : { ...others, provenance: { ...provenance, farm } },
+    secretIds: Object.keys(secrets).sort(),
+    credentialHosts: Object.keys(credentials).sort(),
+  };
 }
 
 /** @throws KilnError INVALID_ARGUMENT */

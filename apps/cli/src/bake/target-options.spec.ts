@@ -77,7 +77,6 @@ describe('a target as a build', () => {
       image: { type: 'elsewhere' },
     });
     expect(build?.notes).toEqual([
-      'attest sbom has no effect: images have no attestations yet',
       'resources cpu-shares have no effect: memory, cpu-quota and cpu-period limit RUN steps',
     ]);
   });

@@ -195,6 +195,7 @@ function flagsOf(target: Target, environment: Environment): Partial<BuildFlags> 
     tag: target.tags ?? [],
     platform: target.platforms ?? [],
     output: texts(target.output),
+    attest: texts(target.attest),
     cacheFrom: texts(target['cache-from']),
     cacheTo: texts(target['cache-to']),
     cacheFilter: target['no-cache-filter'] ?? [],
@@ -228,11 +229,9 @@ function cpusOf(resources: Readonly<Record<string, string>>): string | undefined
   return quota > 0 && period > 0 ? String(quota / period) : undefined;
 }
 
-function notesOf({ attest = [], resources = {} }: Target): readonly string[] {
-  const kinds = attest.filter(({ disabled }) => disabled !== 'true').map(({ type }) => type);
+function notesOf({ resources = {} }: Target): readonly string[] {
   const idle = Object.keys(resources).filter((key) => !['memory', 'cpu-quota', 'cpu-period'].includes(key));
   return [
-    ...(kinds.length === 0 ? [] : [`attest ${kinds.join(', ')} has no effect: images have no attestations yet`]),
     ...(idle.length === 0
       ? []
       : [`resources ${idle.join(', ')} have no effect: memory, cpu-quota and cpu-period limit RUN steps`]),

@@ -4,6 +4,7 @@ import { type ProgressMode, progressModes } from '../progress/progress-modes.ts'
 import { type Call, parseCall } from '../call/parse-call.ts';
 import { usageError } from '../usage.ts';
 import { readAnnotations } from './annotations.ts';
+import { type AttestFlags, type AttestOptions, checkAttested, readAttestFlags } from './attest-flags.ts';
 import { type CacheTargets, type GivenCache, readCacheSources, readCacheTargets } from './caches.ts';
 import type { Links } from './linked-builds.ts';
 import { type GivenContext, readBuildContexts } from './named-contexts.ts';
@@ -13,7 +14,7 @@ import { type OrderFlags, type OrderOptions, readOrderFlags } from './order-flag
 import { readRunFlags, type RunFlags, type RunOptions } from './run-flags.ts';
 
 /** The flags of `kiln build` as commander gives them. */
-export interface BuildFlags extends RunFlags, OrderFlags {
+export interface BuildFlags extends RunFlags, OrderFlags, AttestFlags {
   readonly file?: string;
   readonly tag?: readonly string[];
   readonly push?: boolean;
@@ -66,6 +67,8 @@ export interface BuildOptions {
   /** what it is of, and its place among the others */
   readonly order: OrderOptions;
   readonly outputs: Outputs;
+  /** what is told of the images beside them */
+  readonly attestations: AttestOptions;
   readonly cacheFrom: readonly GivenCache[];
   readonly cacheTo: CacheTargets;
   /** a report instead of a build */
@@ -94,8 +97,10 @@ export function checkFlags(
   const askedCaches = readCacheTargets(flags.cacheTo ?? []);
   const cacheTo: CacheTargets = call === undefined ? askedCaches : { requests: [], destinations: [] };
   const cacheFrom = readCacheSources(flags.cacheFrom ?? []);
+  const attestations = readAttestFlags(flags);
   const tags = flags.tag ?? [];
   checkNames(outputs, tags);
+  checkAttested(attestations, outputs);
   checkCacheNames([...cacheFrom, ...cacheTo.requests]);
   const detach = flags.detach === true;
   if (detach) refuseDetached(flags, [...outputs.destinations, ...cacheTo.destinations]);
@@ -117,6 +122,7 @@ export function checkFlags(
     run,
     order: readOrderFlags(flags),
     outputs,
+    attestations: call === undefined ? attestations : {},
     cacheFrom: call === undefined ? cacheFrom : [],
     cacheTo,
     call,

@@ -119,9 +119,15 @@ function byType(type: string, attributes: Attributes): ParsedOutput {
 
 const fileOrStdout = (path = '-'): Destination => (path === '-' ? { kind: 'stdout' } : { kind: 'file', path });
 
-function split(attributes: Attributes): { readonly platformSplit?: boolean } {
+function split(attributes: Attributes): { readonly platformSplit?: boolean; readonly attestationPrefix?: string } {
   const platformSplit = attributes.takeBoolean('platform-split');
-  return platformSplit === undefined ? {} : { platformSplit };
+  const attestationPrefix = attributes.take('attestation-prefix');
+  if (attestationPrefix?.includes('/') === true)
+    throw usageError('--output: attestation-prefix is the beginning of a file name', 'such as attestation-prefix=app-');
+  return {
+    ...(platformSplit === undefined ? {} : { platformSplit }),
+    ...(attestationPrefix === undefined ? {} : { attestationPrefix }),
+  };
 }
 
 function image(type: 'image' | 'registry', attributes: Attributes): OutputRequest {
@@ -154,6 +160,7 @@ function imageAttributes(attributes: Attributes): ImageAttributes {
   const compressionLevel = readLevel('--output', attributes.take('compression-level'), compression);
   const forceCompression = attributes.takeBoolean('force-compression');
   const ociMediaTypes = attributes.takeBoolean('oci-mediatypes');
+  const ociArtifact = attributes.takeBoolean('oci-artifact');
   const rewriteTimestamp = attributes.takeBoolean('rewrite-timestamp');
   const annotations = takeAnnotations(attributes);
   const names = (attributes.take('name') ?? '').split(',').filter((name) => name !== '');
@@ -166,6 +173,7 @@ function imageAttributes(attributes: Attributes): ImageAttributes {
     ...(compressionLevel === undefined ? {} : { compressionLevel }),
     ...(forceCompression === undefined ? {} : { forceCompression }),
     ...(ociMediaTypes === undefined ? {} : { ociMediaTypes }),
+    ...(ociArtifact === undefined ? {} : { ociArtifact }),
     ...(rewriteTimestamp === undefined ? {} : { rewriteTimestamp }),
     ...(annotations === undefined ? {} : { annotations }),
     ...(names.length === 0 ? {} : { names }),

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { dockerCredentials, type FileAnswers, type KilnClient, MAIN_CONTEXT } from '#client';
-import type { BuildRequestInput, BuildView } from '#protocol';
+import { type BuildRequestInput, type BuildView, DEFAULT_GENERATOR } from '#protocol';
 import { isKilnError } from '#std';
 import type { Config } from '../config.ts';
 import { clientFor } from '../farm/connect.ts';
@@ -89,7 +89,10 @@ async function requestOf(submission: Submission): Promise<BuildRequestInput> {
   const cached = [...caches.requests, ...options.cacheTo.requests].flatMap((cache) =>
     cache.type === 'registry' ? [cache.ref] : [],
   );
-  const hosts = new Set(registryHosts([...names, ...replaced, ...cached], context.text, options.buildArgs));
+  const { sbom } = options.attestations;
+  const generators = sbom === undefined ? [] : [sbom.generator ?? DEFAULT_GENERATOR];
+  const all = [...names, ...replaced, ...cached, ...generators];
+  const hosts = new Set(registryHosts(all, context.text, options.buildArgs));
   for (const { text, buildArgs } of linked.texts)
     for (const host of registryHosts([], text, buildArgs)) hosts.add(host);
   const credentials = await dockerCredentials(hosts, { configDir: config.dockerConfigDir, signal: interrupted });
@@ -119,6 +122,7 @@ async function requestOf(submission: Submission): Promise<BuildRequestInput> {
     secrets: { ...secrets },
     keyedSecrets: options.run.secrets.flatMap(({ id, keyed }) => (keyed === true ? [id] : [])),
     outputs: [...requests],
+    attestations: options.attestations,
     cacheFrom: [...caches.requests],
     cacheTo: [...options.cacheTo.requests],
     credentials,

@@ -2,7 +2,6 @@ import { usageError } from '../usage.ts';
 
 /** Flags of `docker buildx build` that are not here yet. They are refused by name, never ignored. */
 export const unsupportedFlags: readonly string[] = [
-  '--attest <value>',
   '--builder <value>',
   '--compress',
   '--cpu-period <value>',
@@ -14,8 +13,6 @@ export const unsupportedFlags: readonly string[] = [
   '--isolation <value>',
   '--memory-swap <value>',
   '--policy <value>',
-  '--provenance <value>',
-  '--sbom <value>',
   '--security-opt <value>',
   '--squash',
 ];
@@ -26,8 +23,6 @@ export const idleFlags: readonly string[] = ['--rm', '--force-rm'];
 /** They ask for what is done anyway when they are switched off. */
 const harmless: Readonly<Record<string, readonly string[]>> = {
   isolation: ['default'],
-  provenance: ['false', 'mode=disabled', 'disabled=true'],
-  sbom: ['false', 'disabled=true'],
 };
 
 const longName = (flags: string): string => /--([a-z-]+)/.exec(flags)?.[1] ?? flags;
@@ -45,10 +40,8 @@ export function refuseUnsupported(given: Readonly<Record<string, unknown>>): voi
 }
 
 const CPUS = '--cpus limits the processors of RUN steps';
-const ATTESTATIONS = 'images have no attestations yet; leave it out';
 
 const hints: Readonly<Record<string, string>> = {
-  attest: ATTESTATIONS,
   builder: 'KILN_URL names the farm; without it the one of this machine builds',
   compress: 'not needed: only what is new in the context is sent',
   'cpu-period': CPUS,
@@ -58,7 +51,5 @@ const hints: Readonly<Record<string, string>> = {
   debug: '--progress=plain shows all that steps print',
   isolation: 'every step has a sandbox of its own; leave it out',
   'memory-swap': '--memory limits the memory of RUN steps',
-  provenance: `${ATTESTATIONS}, or say --provenance=false`,
-  sbom: `${ATTESTATIONS}, or say --sbom=false`,
   squash: 'a last stage FROM scratch with COPY --from=STAGE / / has one layer',
 };

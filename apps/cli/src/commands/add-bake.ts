@@ -24,6 +24,8 @@ export function addBake(program: Command, around: BuildSurroundings | undefined)
     .optionsGroup('Where it goes:')
     .option('--push', 'push the images under their tags')
     .option('--load', 'load the images into Docker or Podman on this machine')
+    .option('--provenance <value>', 'true, mode=min or mode=max; short for --set=*.attest=type=provenance')
+    .option('--sbom <value>', 'true or generator=IMAGE; short for --set=*.attest=type=sbom')
     .option('--metadata-file <path>', 'write digests and figures of all targets as JSON')
     .optionsGroup('What is reused:')
     .option('--no-cache', 'run every step')
@@ -37,8 +39,6 @@ export function addBake(program: Command, around: BuildSurroundings | undefined)
     .optionsGroup('Options:')
     .option(...DATA)
     .addOption(new Option('--builder <name>', 'accepted, without effect').hideHelp())
-    .addOption(new Option('--provenance <value>', 'accepted, without effect').hideHelp())
-    .addOption(new Option('--sbom <value>', 'accepted, without effect').hideHelp())
     .action(async (targets: readonly string[], flags: BakeFlags) =>
       (await import('./bake.ts')).bake(targets, flags, around),
     );

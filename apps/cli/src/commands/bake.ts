@@ -1,6 +1,7 @@
 import { planAsked } from '../bake/read-files.ts';
 import { runBake } from '../bake/run-bake.ts';
 import { targetBuilds } from '../bake/target-options.ts';
+import { attestText } from '../build/attest-flags.ts';
 import { readProgress } from '../build/build-flags.ts';
 import type { BuildSurroundings } from '../build/run-build.ts';
 import { ownSurroundings } from '../build/surroundings.ts';
@@ -61,13 +62,15 @@ export async function bake(
 }
 
 /** Short ways to say `--set`, which come after it. */
-function overridesOf({ set = [], push, load, cache, pull }: BakeFlags): readonly string[] {
+function overridesOf({ set = [], push, load, cache, pull, provenance, sbom }: BakeFlags): readonly string[] {
   return [
     ...set,
     ...(push === true ? ['*.push=true'] : []),
     ...(load === true ? ['*.load=true'] : []),
     ...(cache ? [] : ['*.no-cache=true']),
     ...(pull === true ? ['*.pull=true'] : []),
+    ...(provenance === undefined ? [] : [`*.attest=${attestText('provenance', provenance)}`]),
+    ...(sbom === undefined ? [] : [`*.attest=${attestText('sbom', sbom)}`]),
   ];
 }
 
@@ -75,13 +78,9 @@ function overridesOf({ set = [], push, load, cache, pull }: BakeFlags): readonly
 const granted = (set: readonly string[]): readonly string[] =>
   set.flatMap((each) => /^[^.]*\.entitlements\+?=(.*)$/.exec(each)?.[1] ?? []);
 
-function notesOf(notes: readonly string[], { builder, provenance, sbom }: BakeFlags): readonly string[] {
-  const off = (value: string | undefined): boolean => value === undefined || ['false', 'disabled=true'].includes(value);
+function notesOf(notes: readonly string[], { builder }: BakeFlags): readonly string[] {
   return [
     ...notes,
     ...(builder === undefined ? [] : ['--builder has no effect: KILN_URL or --context names the farm']),
-    ...(off(provenance) && off(sbom)
-      ? []
-      : ['--provenance and --sbom have no effect: images have no attestations yet']),
   ];
 }

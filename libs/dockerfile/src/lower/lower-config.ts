@@ -4,11 +4,9 @@ import { invalid } from '../invalid.ts';
 import type { Arg, Command, HealthcheckInstruction, Listed, Pairs, Single } from '../parse/ast.ts';
 import { given } from './global-scope.ts';
 import { commandArgs } from './lower-run.ts';
+import { scanSwitches } from './scanned-trees.ts';
 import { checkSignal } from './signals.ts';
 import { expandIn, type StageLowering } from './stage-lowering.ts';
-
-/** They say which stages are scanned for a bill of materials, and are for no process. */
-const scanSwitches = new Set(['BUILDKIT_SBOM_SCAN_CONTEXT', 'BUILDKIT_SBOM_SCAN_STAGE']);
 
 /** ENV and LABEL: all values see the environment before the instruction. */
 export function lowerPairs(node: Pairs, lowering: StageLowering): void {

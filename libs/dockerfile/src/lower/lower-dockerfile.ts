@@ -9,6 +9,7 @@ import { lintStage } from '../lint/stage-rules.ts';
 import type { Dockerfile, Instruction } from '../parse/ast.ts';
 import { parseTrigger } from '../parse/parse-dockerfile.ts';
 import { checkBuildArgs } from './build-args.ts';
+import type { Environment } from './environment.ts';
 import { globalScope } from './global-scope.ts';
 import { lintOfBuild } from './lint-of-build.ts';
 import type { LowerOptions } from './lower-options.ts';
@@ -19,6 +20,7 @@ import { triggerFailure } from './onbuild-failure.ts';
 import { checkOrder, StagePlanner } from './plan-stages.ts';
 import { RemoteBook } from './remote-book.ts';
 import { ImageBook } from './resolve-images.ts';
+import { scannedTrees } from './scanned-trees.ts';
 import { sourceDateEpoch } from './source-date-epoch.ts';
 import { neededImages, reachable, type StagePlan } from './stage-plan.ts';
 
@@ -35,7 +37,7 @@ export async function lowerDockerfile(
   const findings = new Findings(lintOfBuild(file, given));
   lintFile(file, findings);
   try {
-    const { lowerer, target, options, epochSeconds } = await lowerStages({
+    const { lowerer, target, options, scope, epochSeconds } = await lowerStages({
       file,
       options: given,
       resolver,
@@ -53,6 +55,7 @@ export async function lowerDockerfile(
       base: state.image,
       history: state.wholeHistory,
       steps: lowerer.steps.list(),
+      scanned: scannedTrees({ lowerer, target, options, scope }),
       warnings: findings.warnings(),
     };
   } catch (thrown) {
@@ -75,6 +78,7 @@ export interface LoweredStages {
   readonly target: StagePlan;
   /** with what SOURCE_DATE_EPOCH makes of them */
   readonly options: LowerOptions;
+  readonly scope: Environment;
   readonly epochSeconds: number | undefined;
 }
 
@@ -117,7 +121,7 @@ export async function lowerStages({
       lowerer.lower(plan);
     }
   } while (await remotes.settle());
-  return { lowerer, target, options, epochSeconds };
+  return { lowerer, target, options, scope, epochSeconds };
 }
 
 /** Resolves what the wanted stages need, and what the triggers of their bases need besides. */

@@ -31,7 +31,7 @@ export interface StageLowering {
 const TEXT_LIMIT = 4 * 1024 * 1024;
 
 /** What the client sent: one for the whole build, whatever the platform. */
-export function contextEdge({ builder, options }: StageLowering): Edge {
+export function contextEdge({ builder, options }: Pick<StageLowering, 'builder' | 'options'>): Edge {
   return builder.add({ kind: 'local', name: options.contextName ?? 'context' }, options.buildPlatform, [], {
     name: '[internal] load build context',
     stage: '',

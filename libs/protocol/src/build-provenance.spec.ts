@@ -2,7 +2,8 @@ import { digestOf } from '#oci';
 import { describe, expect, it } from 'vitest';
 import { BuildRequest, StoredRequest } from './build-request.ts';
 import { BuildView, StepView } from './build-view.ts';
-import { Provenance, provenanceOf } from './provenance.ts';
+import { provenanceOf } from './build-provenance.ts';
+import { Provenance } from './provenance.ts';
 
 const image = digestOf('image');
 const base = digestOf('base');

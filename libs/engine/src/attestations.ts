@@ -1,0 +1,78 @@
+import {
+  PROVENANCE_TYPE,
+  provenancePredicate,
+  provenanceV02,
+  type Statement,
+  STATEMENT_TYPE,
+  type StoredRequest,
+  type Subject,
+} from '#protocol';
+import { type Clock, KilnError } from '#std';
+import { type PlatformResult, treeOf } from './platform-result.ts';
+import type { Materialiser } from './materialiser.ts';
+import { type Making, madeOf } from './provenance-of.ts';
+import type { Ref } from './ref.ts';
+import { readScan, SPDX_TYPE } from './sbom-scan.ts';
+
+/** What is said of a result, before it is said of what. */
+export interface Predicate {
+  readonly type: string;
+  readonly value: unknown;
+  /** among files */
+  readonly fileName: string;
+  /** not among files at all */
+  readonly inlineOnly: boolean;
+}
+
+export interface AttestingOptions extends Omit<Making, 'finishedAtMs'> {
+  readonly clock: Clock;
+  readonly materialiser: Materialiser;
+  /** of each platform what its generator wrote, in their order; none where nobody asked */
+  readonly scans: readonly Ref[];
+}
+
+export const attests = ({ attestations: { provenance, sbom } }: StoredRequest): boolean =>
+  provenance !== undefined || sbom !== undefined;
+
+/** Whether the request tells something beside files, too. */
+export const attestsFiles = ({ attestations: { provenance, sbom } }: StoredRequest): boolean =>
+  sbom !== undefined || provenance?.inlineOnly === false;
+
+export const statementOf = ({ type, value }: Predicate, subject: readonly Subject[]): Statement => ({
+  _type: STATEMENT_TYPE,
+  predicateType: type,
+  subject: [...subject],
+  predicate: value,
+});
+
+/** Tells of the results of one build how they were made and what is in them: of all its outputs the same. */
+export class Attesting {
+  readonly #options: AttestingOptions;
+  #finishedAtMs: number | undefined;
+
+  constructor(options: AttestingOptions) {
+    this.#options = options;
+  }
+
+  /** @throws KilnError as `readScan` does */
+  async *of(result: PlatformResult, at: number): AsyncGenerator<Predicate> {
+    const { clock, job, materialiser, scans } = this.#options;
+    const { provenance, sbom } = job.request.attestations;
+    if (sbom !== undefined) {
+      const scan = scans[at];
+      if (scan === undefined) throw new KilnError('INTERNAL', 'a platform without an SBOM');
+      for await (const { fileName, predicate } of readScan(treeOf(scan), sbom.generator, materialiser))
+        yield { type: SPDX_TYPE, value: predicate, fileName, inlineOnly: false };
+    }
+    if (provenance === undefined) return;
+    this.#finishedAtMs ??= clock.nowMs();
+    const made = await madeOf(result.lowered, { ...this.#options, finishedAtMs: this.#finishedAtMs });
+    const predicate = provenancePredicate(made);
+    const { filename: fileName, inlineOnly, version } = provenance;
+    if (version === 'v1') yield { type: PROVENANCE_TYPE, value: predicate, fileName, inlineOnly };
+    else {
+      const { predicateType: type, predicate: value } = provenanceV02(predicate);
+      yield { type, value, fileName, inlineOnly };
+    }
+  }
+}
