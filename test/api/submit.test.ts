@@ -132,6 +132,10 @@ describe('a submission', () => {
         ['network', 'none'],
       ],
       ...[
+        ['provenance', 'mode=min'],
+        ['attest', 'type=sbom,generator=acme/scan:1'],
+      ],
+      ...[
         ['branch', 'main'],
         ['commit', 'a'.repeat(40)],
         ['author', 'someone'],
@@ -165,6 +169,10 @@ describe('a submission', () => {
       contexts: { base: { type: 'image', reference: 'busybox:1' }, made: { type: 'target', stage: 'build' } },
       cacheFrom: [{ type: 'registry', ref: 'acme/cache' }],
       network: 'none',
+      attestations: {
+        provenance: { mode: 'min', farm: 'https://kiln.example.com' },
+        sbom: { generator: 'acme/scan:1' },
+      },
       source: { branch: 'main', commit: 'a'.repeat(40), author: 'someone', pullRequest: '7' },
       priority: 'low',
     });
@@ -179,6 +187,7 @@ describe('a submission', () => {
     ['build-context=x=https://host/x.git', 'build-context'],
     ['platform=linux', 'platforms[0]'],
     ['memory=lots', 'memory'],
+    ['provenance=most', 'provenance'],
     ['secret=id=a', 'secret'],
     ['supersede&branch=main', 'source.commit'],
     ['request={}&pull', 'pull'],

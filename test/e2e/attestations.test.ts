@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { digestOf, IndexSchema, ManifestSchema, mediaType } from '#oci';
+import { ImageDetail } from '#protocol';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { write } from './context.ts';
@@ -186,6 +187,23 @@ describe('an image with attestations', () => {
     const text = Buffer.from(resolvedDependencies[0]?.content ?? '', 'base64').toString();
     expect(text).toBe(await readFile(join(context, 'Dockerfile'), 'utf8'));
     for (const each of texts) expect(each).not.toContain(PASSWORD);
+  });
+
+  it('has them for who asks the farm', async () => {
+    const headers = { authorization: `Bearer ${farm.token}` };
+    const get = (path: string) => fetch(`${farm.url}/v1/images/${encodeURIComponent(app)}${path}`, { headers });
+    const { content } = ImageDetail.parse(await (await get('')).json());
+    const told = content.variants.flatMap(({ attestations = [] }) => attestations);
+    const { texts, manifest } = await attested(app);
+    expect(told.map(({ descriptor }) => descriptor.digest)).toEqual(manifest.layers.map(({ digest }) => digest));
+    for (const [at, { descriptor }] of told.entries()) {
+      const answer = await get(`/attestations/${descriptor.digest}`);
+      expect(answer.headers.get('content-type')).toBe(mediaType.inToto);
+      expect(await answer.text()).toBe(texts[at]);
+    }
+    // Nothing but what is said of it, whatever else the farm has.
+    expect((await get(`/attestations/${content.variants[0]?.digest}`)).status).toBe(404);
+    expect((await get('/attestations/sha256:1')).status).toBe(400);
   });
 
   it('is pushed elsewhere with them', async () => {

@@ -59,6 +59,7 @@ function ImageHeader({ image, me }: { readonly image: ImageDetail; readonly me: 
         <Fact name="Made" value={<Time at={image.createdAt} />} />
         <Fact name="Build" value={<Link href={`/b/${image.buildId}`}>{image.buildId}</Link>} />
         <Fact name="Scope" value={image.scope} />
+        <Attested image={image} />
         <Fact name="Stays" value={image.kept ? 'with all its layers' : 'as far as the cache has its layers'} />
       </dl>
       {image.names.length > 1 && <p>Also called {image.names.slice(1).map(familiar).join(', ')}.</p>}
@@ -73,6 +74,35 @@ function ImageHeader({ image, me }: { readonly image: ImageDetail; readonly me: 
       )}
     </header>
   );
+}
+
+const predicates: Readonly<Record<string, string>> = {
+  'https://spdx.dev/Document': 'bill of materials',
+  'https://slsa.dev/provenance/v1': 'provenance',
+  'https://slsa.dev/provenance/v0.2': 'provenance',
+};
+
+/** What is told of it beside it in its registry. */
+function Attested({ image }: { readonly image: ImageDetail }) {
+  const { variants } = image.content;
+  const told = variants.flatMap(({ platform: { os, architecture }, attestations = [] }) =>
+    attestations.map(({ predicateType, descriptor: { digest } }) => ({
+      digest,
+      name: predicates[predicateType] ?? predicateType,
+      of: variants.length > 1 ? ` of ${os}/${architecture}` : '',
+    })),
+  );
+  if (told.length === 0) return null;
+  const links = told.map(({ digest, name, of }, at) => (
+    <span key={digest}>
+      {at > 0 && ', '}
+      <a href={`/v1/images/${encodeURIComponent(image.digest)}/attestations/${encodeURIComponent(digest)}`} download>
+        {name}
+        {of}
+      </a>
+    </span>
+  ));
+  return <Fact name="Attested" value={<>{links}</>} />;
 }
 
 function Actions({ image }: { readonly image: ImageDetail }) {

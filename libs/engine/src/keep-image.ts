@@ -1,4 +1,4 @@
-import { type Assembled, type AssembledImage, imagesOf, manifestsOf, topOf } from '#exporter';
+import { type Assembled, type AssembledImage, imagesOf, manifestsOf, statementIn, topOf } from '#exporter';
 import type { StoredLayer } from '#cache';
 import { type Descriptor, type Digest, ImageConfigSchema, type Layer } from '#oci';
 import type { ImageContent, ImageEntry, ImageVariant } from '#protocol';
@@ -20,7 +20,9 @@ export async function keepImage(exporting: Exporting, { image, names, pushed }: 
   const { job } = exporting;
   const [first] = imagesOf(image);
   if (first === undefined) throw new KilnError('INTERNAL', 'a build without a result');
-  const variants = await Promise.all(imagesOf(image).map((each, at) => variantOf(exporting, each, at)));
+  const variants = await Promise.all(
+    imagesOf(image).map(async (each, at) => ({ ...(await variantOf(exporting, each, at)), ...toldOf(image, each) })),
+  );
   const { descriptor } = topOf(image);
   const content: ImageContent = { descriptor, variants, createdAt: first.createdAt };
   const deltas = variants.flatMap(({ history }) => history.flatMap(({ layer }) => layer?.delta ?? []));
@@ -51,6 +53,13 @@ function documentsOf(image: Assembled): readonly Descriptor[] {
 
 const layersIn = (image: Assembled): readonly Descriptor[] =>
   imagesOf(image).flatMap(({ manifest }) => manifest.layers);
+
+/** What is said of one of its images. */
+function toldOf(image: Assembled, { manifestDescriptor }: AssembledImage): Pick<ImageVariant, 'attestations'> {
+  const told = image.kind === 'image' ? [] : image.attestations.filter(({ of }) => of === manifestDescriptor.digest);
+  const attestations = told.flatMap(({ manifest }) => manifest.layers.map(statementIn));
+  return attestations.length === 0 ? {} : { attestations };
+}
 
 async function variantOf(
   { results, intermediates }: Exporting,

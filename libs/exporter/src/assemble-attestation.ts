@@ -1,4 +1,4 @@
-import { type Descriptor, type Digest, digestOf, mediaType } from '#oci';
+import { type Descriptor, type Digest, digestOf, type Manifest, mediaType } from '#oci';
 import { canonicalJson } from '#std';
 import type { AssembledImage } from './assemble-image.ts';
 
@@ -29,7 +29,7 @@ export interface AttestationParts {
 }
 
 const ARTIFACT_TYPE = 'application/vnd.docker.attestation.manifest.v1+json';
-export const PREDICATE_TYPE = 'in-toto.io/predicate-type';
+const PREDICATE_TYPE = 'in-toto.io/predicate-type';
 
 /**
  * https://github.com/moby/buildkit/blob/master/docs/attestations/attestation-storage.md: pure, the same bytes for the same
@@ -58,6 +58,17 @@ export function assembleAttestation({ image, statements, artifact }: Attestation
     },
   };
 }
+
+/** A statement, of the manifest that lists it. */
+export const statementIn = ({
+  mediaType: type,
+  digest,
+  size,
+  annotations = {},
+}: Manifest['layers'][number]): StatementBlob => ({
+  descriptor: { mediaType: type, digest, size },
+  predicateType: annotations[PREDICATE_TYPE] ?? '',
+});
 
 const configOf = (statements: readonly StatementBlob[]) => ({
   ...{ architecture: 'unknown', os: 'unknown', config: {} },

@@ -1,4 +1,9 @@
-export { type AssembledAttestation, assembleAttestation, type StatementBlob } from './assemble-attestation.ts';
+export {
+  type AssembledAttestation,
+  assembleAttestation,
+  type StatementBlob,
+  statementIn,
+} from './assemble-attestation.ts';
 export {
   type Annotations,
   type AssembledImage,

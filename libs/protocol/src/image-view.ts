@@ -36,6 +36,8 @@ export const ImageVariant = z.object({
   sizeBytes: z.int(),
   /** the oldest first */
   history: z.array(ImageEntry),
+  /** what is told of it: statements of in-toto, GET /v1/images/:image/attestations/:digest */
+  attestations: z.array(z.object({ predicateType: z.string(), descriptor: DescriptorSchema })).optional(),
 });
 export type ImageVariant = z.infer<typeof ImageVariant>;
 

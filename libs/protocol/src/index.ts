@@ -22,6 +22,7 @@ export * from './plain-text.ts';
 export * from './miss-text.ts';
 export * from './explanation.ts';
 export * from './attestations.ts';
+export * from './attest-values.ts';
 export * from './provenance.ts';
 export * from './build-provenance.ts';
 export * from './hints.ts';

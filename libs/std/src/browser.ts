@@ -11,3 +11,4 @@ export * from './csv-fields.ts';
 export * from './errors.ts';
 export * from './logger.ts';
 export * from './once.ts';
+export * from './nearest.ts';

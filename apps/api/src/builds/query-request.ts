@@ -1,4 +1,4 @@
-import { type BuildRequestInput, type NamedContext, Priority, readRunValues } from '#protocol';
+import { type BuildRequestInput, type NamedContext, Priority, readAttestValues, readRunValues } from '#protocol';
 import { KilnError } from '#std';
 import { z } from 'zod';
 import { many } from '../http/many.ts';
@@ -25,6 +25,9 @@ export const QueryFlags = z.strictObject({
   'no-cache': flag,
   'no-cache-filter': texts,
   pull: flag,
+  attest: texts,
+  provenance: text,
+  sbom: text,
   network: text,
   allow: texts,
   'add-host': texts,
@@ -76,6 +79,7 @@ export function requestOf(flags: QueryFlags): BuildRequestInput {
     outputs,
     cacheFrom: caches(flags['cache-from']),
     cacheTo: caches(flags['cache-to']),
+    attestations: readAttestValues(flags, (name) => name),
     noCache: on(flags['no-cache']),
     noCacheFilter: flags['no-cache-filter'] ?? [],
     pull: on(flags.pull),

@@ -2,11 +2,15 @@ import { Body, Controller, Delete, Get, Inject, Param, Post, Query, Res } from '
 import type { FastifyReply } from 'fastify';
 import { ImageChanges, ImageDetail, ImageLayers, ImageList, ImageName, RemovedImage, TagRequest } from '#protocol';
 import type { ContentStore } from '#content';
+import { DigestSchema, mediaType } from '#oci';
+import { KilnError } from '#std';
 import type { ImageStore, Principal } from '#storage';
 import { z } from 'zod';
 import { Caller } from '../http/auth.guard.ts';
 import { Described } from '../openapi/described.ts';
 import { clientSignal } from '../http/leaving.ts';
+import { begun } from '../builds/begun.ts';
+import { readable } from '../builds/readable.ts';
 import { CONTENT, IMAGES, SHUTDOWN } from '../tokens.ts';
 import { changesOf, layersOf } from './image-files.ts';
 
@@ -20,6 +24,7 @@ const ListQuery = z.strictObject({
   all: flag,
 });
 const ChangesQuery = z.strictObject({ with: z.string().min(1).max(512) });
+const AttestationParams = z.object({ image: z.string(), digest: DigestSchema });
 const RemoveQuery = z.strictObject({ force: flag });
 
 /** Images that builds made: by name (written as in a URL: `acme%2Fapp:1`), digest or id. */
@@ -86,6 +91,31 @@ export class ImagesController {
     const signal = clientSignal(reply, this.#shutdown.signal);
     const [before, after] = [await this.#images.get(caller, other), await this.#images.get(caller, image)];
     return await changesOf(this.#content, before, after, signal);
+  }
+
+  @Described({
+    summary: 'what is told of an image: a statement of in-toto',
+    detail: 'As it is beside the image in registries; the image has the digests of its statements.',
+    answer: { [mediaType.inToto]: null },
+    errors: ['CONFLICT', 'BLOB_MISSING'],
+  })
+  @Get(':image/attestations/:digest')
+  async attestation(
+    @Caller() caller: Principal,
+    @Param({ schema: AttestationParams }) { image, digest }: z.infer<typeof AttestationParams>,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
+    const { content } = await this.#images.get(caller, image);
+    const told = content.variants.flatMap(({ attestations = [] }) => attestations);
+    const found = told.find(({ descriptor }) => descriptor.digest === digest);
+    if (found === undefined) throw new KilnError('NOT_FOUND', `the image has no attestation ${digest}`);
+    const signal = clientSignal(reply, this.#shutdown.signal);
+    const body = await begun(this.#content.get(digest, signal));
+    await reply
+      .type(mediaType.inToto)
+      .header('content-length', found.descriptor.size)
+      .header('content-disposition', `attachment; filename="${digest.slice('sha256:'.length, 19)}.intoto.json"`)
+      .send(readable(body));
   }
 
   @Described({

@@ -1,10 +1,17 @@
-import { type CacheTarget, ImageName, readPlatforms } from '#protocol';
+import {
+  type AttestationsInput,
+  type AttestValues,
+  type CacheTarget,
+  ImageName,
+  readAttestValues,
+  readPlatforms,
+} from '#protocol';
 import { isKilnError } from '#std';
 import { type ProgressMode, progressModes } from '../progress/progress-modes.ts';
 import { type Call, parseCall } from '../call/parse-call.ts';
 import { usageError } from '../usage.ts';
 import { readAnnotations } from './annotations.ts';
-import { type AttestFlags, type AttestOptions, checkAttested, readAttestFlags } from './attest-flags.ts';
+import { checkAttested } from './attested.ts';
 import { type CacheTargets, type GivenCache, readCacheSources, readCacheTargets } from './caches.ts';
 import type { Links } from './linked-builds.ts';
 import { type GivenContext, readBuildContexts } from './named-contexts.ts';
@@ -14,7 +21,7 @@ import { type OrderFlags, type OrderOptions, readOrderFlags } from './order-flag
 import { readRunFlags, type RunFlags, type RunOptions } from './run-flags.ts';
 
 /** The flags of `kiln build` as commander gives them. */
-export interface BuildFlags extends RunFlags, OrderFlags, AttestFlags {
+export interface BuildFlags extends RunFlags, OrderFlags, AttestValues {
   readonly file?: string;
   readonly tag?: readonly string[];
   readonly push?: boolean;
@@ -68,7 +75,7 @@ export interface BuildOptions {
   readonly order: OrderOptions;
   readonly outputs: Outputs;
   /** what is told of the images beside them */
-  readonly attestations: AttestOptions;
+  readonly attestations: AttestationsInput;
   readonly cacheFrom: readonly GivenCache[];
   readonly cacheTo: CacheTargets;
   /** a report instead of a build */
@@ -97,7 +104,7 @@ export function checkFlags(
   const askedCaches = readCacheTargets(flags.cacheTo ?? []);
   const cacheTo: CacheTargets = call === undefined ? askedCaches : { requests: [], destinations: [] };
   const cacheFrom = readCacheSources(flags.cacheFrom ?? []);
-  const attestations = readAttestFlags(flags);
+  const attestations = readAttestValues(flags, (name) => `--${name}`);
   const tags = flags.tag ?? [];
   checkNames(outputs, tags);
   checkAttested(attestations, outputs);

@@ -1,7 +1,7 @@
+import { attestText } from '#protocol';
 import { planAsked } from '../bake/read-files.ts';
 import { runBake } from '../bake/run-bake.ts';
 import { targetBuilds } from '../bake/target-options.ts';
-import { attestText } from '../build/attest-flags.ts';
 import { readProgress } from '../build/build-flags.ts';
 import type { BuildSurroundings } from '../build/run-build.ts';
 import { ownSurroundings } from '../build/surroundings.ts';
