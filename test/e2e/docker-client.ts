@@ -1,35 +1,10 @@
-import { execFile, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { access, mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
+import { debianProgram, exists } from '../debian-program.ts';
 
-const run = promisify(execFile);
-const kept = fileURLToPath(new URL('../../.kiln/docker-client/', import.meta.url));
-
-/**
- * The client of Debian's package docker.io, of 2020: without the engine that the package brings, which has no business on a
- * machine that may have another one.
- */
-export async function debianDocker(): Promise<string> {
-  const program = join(kept, 'docker');
-  if (await exists(program)) return program;
-  await mkdir(kept, { recursive: true });
-  const dir = await mkdtemp(join(kept, 'download-'));
-  try {
-    await run('apt-get', ['download', 'docker.io'], { cwd: dir }).catch(async () => {
-      await run('apt-get', ['update']);
-      await run('apt-get', ['download', 'docker.io'], { cwd: dir });
-    });
-    const [archive = ''] = (await readdir(dir)).filter((name) => name.endsWith('.deb'));
-    await run('dpkg-deb', ['--extract', archive, 'package'], { cwd: dir });
-    await rename(join(dir, 'package/usr/bin/docker'), program);
-    return program;
-  } finally {
-    await rm(dir, { recursive: true, force: true });
-  }
-}
+/** The client of Debian's package docker.io, of 2020, without its engine. */
+export const debianDocker = (): Promise<string> => debianProgram('docker.io', 'usr/bin/docker');
 
 /** The client that this machine has; undefined where it has none. */
 export async function ownDocker(): Promise<string | undefined> {
@@ -39,12 +14,6 @@ export async function ownDocker(): Promise<string | undefined> {
   }
   return undefined;
 }
-
-const exists = (path: string): Promise<boolean> =>
-  access(path).then(
-    () => true,
-    () => false,
-  );
 
 export interface DockerRun {
   readonly code: number | null;

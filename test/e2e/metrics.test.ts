@@ -1,7 +1,13 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { freePort } from '#testing';
+import { parse } from 'yaml';
+import { z } from 'zod';
 import { write } from './context.ts';
 import { Farm } from './farm.ts';
+import { promtool } from './promtool.ts';
 
 const TOKEN = 'an-operators-token';
 const stack = new AsyncDisposableStack();
@@ -16,8 +22,11 @@ beforeAll(async () => {
 });
 afterAll(() => stack.disposeAsync());
 
+async function scrape(from: string, token: string): Promise<string> {
+  return await (await fetch(from, { headers: { authorization: `Bearer ${token}` } })).text();
+}
 async function figures(): Promise<(name: string) => number> {
-  const text = await (await fetch(url, { headers: { authorization: `Bearer ${TOKEN}` } })).text();
+  const text = await scrape(url, TOKEN);
   return (name) =>
     Number(
       text
@@ -55,5 +64,52 @@ describe('a builder’s figures', () => {
     const third = await counted('kiln_builder_builds_total{outcome="failed"}', 1);
     expect(third('kiln_builder_steps_total{outcome="failed"}')).toBe(1);
     expect(third('kiln_builder_builds_running{kind="build"}')).toBe(0);
+  });
+});
+
+const infra = (path: string): string => fileURLToPath(new URL(`../../infra/${path}`, import.meta.url));
+const Alerts = z.object({ groups: z.array(z.object({ rules: z.array(z.object({ alert: z.string() })) })) });
+const AlertTest = z.object({ alertname: z.string(), exp_alerts: z.array(z.unknown()).default([]) });
+const AlertTests = z.object({ tests: z.array(z.object({ alert_rule_test: z.array(AlertTest).default([]) })) });
+const fires = (test: z.infer<typeof AlertTest>): boolean => test.exp_alerts.length > 0;
+/** As Grafana sends it. */
+const filled = (expr: string): string =>
+  expr.replaceAll('$__rate_interval', '5m').replaceAll(/\$(?:job|instance)\b/g, 'kiln.*');
+const Dashboard = z.object({
+  panels: z.array(z.object({ targets: z.array(z.object({ expr: z.string() })).default([]) })),
+});
+
+describe('Prometheus’ own checker', () => {
+  it('has nothing against the figures', async () => {
+    for (const text of [await scrape(`${farm.url}/metrics`, farm.token), await scrape(url, TOKEN)]) {
+      expect(text).toContain('# TYPE kiln_');
+      expect(await promtool(['check', 'metrics'], text)).toBe('');
+    }
+  });
+
+  it('has nothing against what Prometheus is to ask', async () => {
+    await promtool(['check', 'config', '--syntax-only', infra('prometheus/scrape.yml')]);
+  });
+
+  it('sees each alert fire where it should, and only there', async () => {
+    await promtool(['check', 'rules', infra('prometheus/alerts.yml')]);
+    await promtool(['test', 'rules', infra('prometheus/alerts.test.yml')]);
+    const { groups } = Alerts.parse(parse(await readFile(infra('prometheus/alerts.yml'), 'utf8')));
+    const { tests } = AlertTests.parse(parse(await readFile(infra('prometheus/alerts.test.yml'), 'utf8')));
+    const cases = tests.flatMap((each) => each.alert_rule_test);
+    for (const { alert } of groups.flatMap(({ rules }) => rules)) {
+      const own = cases.filter(({ alertname }) => alertname === alert);
+      expect([alert, own.some(fires), own.some((each) => !fires(each))]).toEqual([alert, true, true]);
+    }
+  });
+
+  it('reads each expression of the dashboard', async () => {
+    const { panels } = Dashboard.parse(JSON.parse(await readFile(infra('grafana/kiln.json'), 'utf8')));
+    const asked = panels.flatMap(({ targets }) => targets.map(({ expr }) => filled(expr)));
+    expect(asked.filter((expr) => expr.includes('$'))).toEqual([]);
+    const rules = join(farm.dir, 'dashboard.yml');
+    const named = asked.map((expr, index) => ({ record: `panel:${index}`, expr }));
+    await writeFile(rules, JSON.stringify({ groups: [{ name: 'dashboard', rules: named }] }));
+    expect(await promtool(['check', 'rules', rules])).toContain(`SUCCESS: ${asked.length} rules found`);
   });
 });

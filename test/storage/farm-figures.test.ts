@@ -3,7 +3,7 @@ import type { BuildEvent } from '#protocol';
 import { systemClock } from '#std';
 import { BuilderRegistry, FarmFigureReader, type FarmFigures, StatisticsReader } from '#storage';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { claimBuild, createBuild, startStorage, type Storage } from './farm.ts';
+import { claimBuild, createBuild, goSilent, startStorage, type Storage } from './farm.ts';
 
 let storage: Storage;
 beforeAll(async () => {
@@ -12,6 +12,8 @@ beforeAll(async () => {
 afterAll(() => storage[Symbol.asyncDispose]());
 
 const WITHIN_MS = 15_000;
+/** The database has to have been up for as long as builders may be silent. */
+const TTL_MS = 50;
 /** As who asks for the first time. */
 const farmFigures = (): Promise<FarmFigures> => new FarmFigureReader(storage.db, systemClock, WITHIN_MS).read();
 const vertices = ['make', 'test', 'pack'].map((name) => ({
@@ -82,6 +84,15 @@ describe('figures of the farm', () => {
       webhooks: { pending: 2, failed: 0 },
     });
     expect(figures.oldestQueuedSeconds).toBeGreaterThanOrEqual(60);
+  });
+
+  it('count builds whose builder was missed, each time and once', async () => {
+    const { buildId } = await claimBuild(storage, 'dies', 'lost');
+    await goSilent(storage, buildId);
+    const lost = await storage.ledger.expired(TTL_MS);
+    expect(lost.map((job) => job.buildId)).toContain(buildId);
+    expect(await storage.ledger.expired(TTL_MS)).toEqual([]);
+    expect((await farmFigures()).totals.buildsLost).toBe(lost.length);
   });
 
   it('are asked for once by many, and again when they are old', async () => {

@@ -155,7 +155,7 @@ const DISK_SHARE = 0.2;
 async function roomOf(dir: string, givenMib: number | undefined): Promise<number> {
   if (givenMib !== undefined) return givenMib * 1024 * 1024;
   const { blocks, bsize } = await statfs(dir);
-  return blocks * bsize * DISK_SHARE;
+  return Math.floor(blocks * bsize * DISK_SHARE);
 }
 
 /** The system's certificates and the operator's in one file, which programs without rights can read. */

@@ -1,5 +1,6 @@
-import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { Gauge, Histogram, Registry } from 'prom-client';
 import { type FarmState, farmText } from './farm-text.ts';
+import { collectProcessFigures } from './process-figures.ts';
 
 export interface RequestFacts {
   readonly method: string;
@@ -20,7 +21,7 @@ export class ApiMetrics {
 
   constructor() {
     const registers = [this.#registry];
-    collectDefaultMetrics({ register: this.#registry });
+    collectProcessFigures(this.#registry);
     this.#requests = new Histogram({
       name: 'kiln_http_request_duration_seconds',
       help: 'Time from a request to the end of its answer, without event streams.',

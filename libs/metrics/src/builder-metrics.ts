@@ -1,5 +1,6 @@
-import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { BuildEvent } from '#protocol';
+import { collectProcessFigures } from './process-figures.ts';
 
 export interface BuilderState {
   readonly slots: number;
@@ -35,7 +36,7 @@ export class BuilderMetrics {
   constructor(state: () => Promise<BuilderState>) {
     this.#state = state;
     const registers = [this.#registry];
-    collectDefaultMetrics({ register: this.#registry });
+    collectProcessFigures(this.#registry);
     this.#builds = new Counter({
       name: 'kiln_builder_builds_total',
       help: 'Builds that this builder ended.',
@@ -114,7 +115,11 @@ export class BuilderMetrics {
       registers,
     });
     // What has not happened is 0 rather than absent: a rate needs a beginning.
-    for (const outcome of ['succeeded', 'failed', 'cancelled']) this.#builds.inc({ outcome }, 0);
+    for (const outcome of ['succeeded', 'failed', 'cancelled']) {
+      this.#builds.inc({ outcome }, 0);
+      this.#buildSeconds.zero({ outcome });
+    }
+    for (const outcome of ['run', 'failed']) this.#stepSeconds.zero({ outcome });
     for (const outcome of ['hit', 'joined', 'run', 'failed']) this.#steps.inc({ outcome }, 0);
     for (const way of ['context', 'pulled', 'pushed']) this.#bytes.inc({ way }, 0);
     for (const kind of ['build', 'part']) this.#running.set({ kind }, 0);

@@ -1,4 +1,5 @@
 import { Counter, Gauge, Registry } from 'prom-client';
+import { missWords } from '#protocol';
 
 /** What holds for the farm as a whole at one moment. */
 export interface FarmState {
@@ -17,6 +18,8 @@ export interface FarmState {
   /** since the farm began */
   readonly totals: {
     readonly buildsSubmitted: number;
+    /** by builders that were missed while they ran them, each time */
+    readonly buildsLost: number;
     /** by outcome */
     readonly buildsEnded: Readonly<Record<string, number>>;
     /** by outcome */
@@ -32,6 +35,7 @@ export interface FarmState {
 /** What has not happened yet is 0 rather than absent: a rate needs a beginning. */
 const ended = { succeeded: 0, failed: 0, cancelled: 0 };
 const outcomes = { hit: 0, joined: 0, miss: 0 };
+const causes = Object.fromEntries(missWords.map((word) => [word, 0]));
 
 /** The farm's figures as Prometheus reads them; every API tells the same. */
 export async function farmText(state: FarmState): Promise<string> {
@@ -67,9 +71,13 @@ export async function farmText(state: FarmState): Promise<string> {
     for (const [each, value] of Object.entries(values)) counter.inc({ [label]: each }, value);
   };
   count('kiln_builds_submitted_total', 'Builds that were accepted', totals.buildsSubmitted);
+  count('kiln_builds_lost_total', 'Times that a builder was missed while it ran a build', totals.buildsLost);
   countEach('kiln_builds_ended_total', 'Builds that ended', 'outcome', { ...ended, ...totals.buildsEnded });
   countEach('kiln_steps_total', 'Steps of builds that ended', 'outcome', { ...outcomes, ...totals.steps });
-  countEach('kiln_misses_total', 'Steps that ran, by why nothing in the cache could be used', 'cause', totals.misses);
+  countEach('kiln_misses_total', 'Steps that ran, by why nothing in the cache could be used', 'cause', {
+    ...causes,
+    ...totals.misses,
+  });
   count('kiln_saved_seconds_total', 'What hits took when they ran', totals.savedMs / 1000);
   count('kiln_saved_bytes_total', 'Bytes of layers that hits stood for', totals.savedBytes);
   count('kiln_spent_seconds_total', 'Time of steps that ran', totals.spentMs / 1000);

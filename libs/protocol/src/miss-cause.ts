@@ -69,6 +69,8 @@ export const MissChange = z.discriminatedUnion('kind', [
 ]);
 export type MissChange = z.infer<typeof MissChange>;
 
+const GoneReason = z.enum(['evicted', 'lost', 'disowned']);
+
 /** Why nothing in the cache could be used for a step, as far as the step itself is concerned. */
 export const OwnCause = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('changed'), changes: z.array(MissChange).min(1) }),
@@ -77,7 +79,7 @@ export const OwnCause = z.discriminatedUnion('kind', [
   /** its record is no more */
   z.object({
     kind: z.literal('gone'),
-    reason: z.enum(['evicted', 'lost', 'disowned']),
+    reason: GoneReason,
     at: z.iso.datetime(),
     detail: text.optional(),
   }),
@@ -94,6 +96,13 @@ export const OwnCause = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('unknown') }),
 ]);
 export type OwnCause = z.infer<typeof OwnCause>;
+
+/** All words that statistics have for causes: what changed first, why a record is gone, else the kind of the own cause. */
+export const missWords: readonly string[] = [
+  ...MissChange.options.map(({ shape }) => shape.kind.value),
+  ...GoneReason.options,
+  ...OwnCause.options.map(({ shape }) => shape.kind.value).filter((kind) => kind !== 'changed' && kind !== 'gone'),
+];
 
 export const MissCause = z.discriminatedUnion('kind', [
   ...OwnCause.options,

@@ -3,7 +3,7 @@ import { type BuildFailure, BuildResult, type QueuedBuild } from '#protocol';
 import { type Clock, KilnError } from '#std';
 import type { Claim } from './claim.ts';
 import { bigintColumn, type Database, type Sql } from './database.ts';
-import { countBuilds } from './count-build.ts';
+import { countBuilds, countLost } from './count-build.ts';
 import { cancelReason, endBuild } from './end-build.ts';
 import { endFlightsOf } from './flights.ts';
 import type { Wakeups } from './wakeups.ts';
@@ -75,6 +75,10 @@ export class BuildRecovery {
       for (const build of lost)
         if (!(await this.#end(sql, build, ended))) jobs.push(await requeue(sql, build.id, 'lost'));
       await countBuilds(sql, ended);
+      await countLost(
+        sql,
+        lost.map(({ id }) => id),
+      );
       return { jobs, ended };
     });
     // Readers hear of the end; who waits for a step, of its owner's death.

@@ -108,3 +108,14 @@ export async function countAccepted(sql: Sql, projectId: string): Promise<void> 
     [projectId],
   );
 }
+
+/** Counts builds whose builder was missed, in the transaction that takes them from it; after {@link countBuilds}, which says why. */
+export async function countLost(sql: Sql, buildIds: readonly string[]): Promise<void> {
+  if (buildIds.length === 0) return;
+  await sql.execute(
+    `INSERT INTO farm_counters AS t (shard, name, label, value)
+     SELECT ${shard('project_id')}, 'builds_lost', '', count(*) FROM builds
+     WHERE id = ANY ($1::text[]) AND parent_id IS NULL GROUP BY 1 ORDER BY 1 ${add}`,
+    [buildIds],
+  );
+}

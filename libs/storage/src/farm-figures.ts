@@ -22,6 +22,8 @@ export interface FarmFigures {
 /** What the farm has done since it began: counted in the transactions that accept and end builds, and never less. */
 export interface FarmTotals {
   readonly buildsSubmitted: number;
+  /** by builders that were missed while they ran them, each time */
+  readonly buildsLost: number;
   /** by outcome: `succeeded`, `failed`, `cancelled`; what never happened is absent, here and below */
   readonly buildsEnded: Readonly<Record<string, number>>;
   /** of builds that ended, by outcome: `hit`, `joined`, `miss` */
@@ -125,6 +127,7 @@ export class FarmFigureReader {
     const single = (wanted: string): number => labelled(wanted)[''] ?? 0;
     return {
       buildsSubmitted: single('builds_submitted'),
+      buildsLost: single('builds_lost'),
       buildsEnded: labelled('builds_ended'),
       steps: labelled('steps'),
       misses: labelled('misses'),
