@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { trySandbox } from '#executor';
 import { diffUpper } from '#snapshot';
 import { Sandboxes } from './sandbox.ts';
 import { shift, summary } from './scratch.ts';
@@ -23,6 +24,19 @@ afterAll(async () => {
   await sandboxes[Symbol.asyncDispose]();
   expect(fs.existsSync(dir)).toBe(false);
   expect(fs.existsSync(join('/sys/fs/cgroup/memory', cgroupParent))).toBe(false);
+});
+
+describe('a node', () => {
+  test('is tried before it takes steps', async () => {
+    await trySandbox(sandboxes.executor, sandboxes.dir, shift.uid);
+  });
+
+  test('that gives no sandboxes says so, and why', async () => {
+    await using broken = await Sandboxes.open('/no/such/program');
+    const tried = trySandbox(broken.executor, broken.dir, shift.uid);
+    await expect(tried).rejects.toThrow(/no step can run on this machine: the sandbox has no network/);
+    expect(await broken.leftovers()).toEqual([]);
+  });
 });
 
 describe('a process and its exit', () => {

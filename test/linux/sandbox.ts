@@ -56,13 +56,14 @@ export class Sandboxes implements AsyncDisposable {
     this.base = fields.base;
   }
 
-  static async open(): Promise<Sandboxes> {
+  /** @param slirp4netns what connects them */
+  static async open(slirp4netns = 'slirp4netns'): Promise<Sandboxes> {
     const dir = mkdtempSync('/run/kiln-test-');
     execFileSync('chmod', ['711', dir]);
     const cgroupParent = `/kiln-test/${dir.slice(-6)}`;
     const executor = await RuncExecutor.open({
       runtime: 'runc',
-      slirp4netns: 'slirp4netns',
+      slirp4netns,
       root: dir,
       cgroupParent,
       idMap: { containerId: 0, hostId: 100_000, size: 2 ** 31 },

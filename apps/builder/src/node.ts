@@ -10,7 +10,7 @@ import {
   sweepContextTrees,
   Workspace,
 } from '#engine';
-import { findNodePlatforms, RuncExecutor } from '#executor';
+import { findNodePlatforms, RuncExecutor, trySandbox } from '#executor';
 import type { TrustStore } from '#registry';
 import { EgressProxy, GitRepositories, WebClient } from '#remote';
 import { createDiffer, OverlaySnapshotter, resolveInRoot } from '#snapshot';
@@ -66,12 +66,15 @@ export async function openNode(
     logger,
   });
   await executor.sweep();
-  const platforms = await findNodePlatforms({
-    arch: process.arch,
-    declared: config.KILN_BUILDER_PLATFORMS,
-    emulate: config.KILN_EMULATION === 'auto',
-    logger,
-  });
+  const [platforms] = await Promise.all([
+    findNodePlatforms({
+      arch: process.arch,
+      declared: config.KILN_BUILDER_PLATFORMS,
+      emulate: config.KILN_EMULATION === 'auto',
+      logger,
+    }),
+    trySandbox(executor, join(dir, 'run'), ID_SHIFT.uid),
+  ]);
   const room = new SnapshotRoom({
     snapshotter: await OverlaySnapshotter.open({ root: join(dir, 'snapshots'), shift: ID_SHIFT }),
     measure: bytesOnDisk,

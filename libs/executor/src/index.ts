@@ -4,3 +4,4 @@ export { findNodePlatforms, type NodePlatforms, type NodePlatformsOptions } from
 export { RuncExecutor, type RuncExecutorOptions } from './runc-executor.ts';
 export type { IdMap } from './runtime-spec.ts';
 export { ulimitNames } from './rlimits.ts';
+export { trySandbox } from './try-sandbox.ts';
