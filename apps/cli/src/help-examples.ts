@@ -110,8 +110,11 @@ const examples: Readonly<Record<string, readonly (readonly [line: string, what?:
   ],
   'builder undrain': [['kiln builder undrain builder-2']],
   'builder join': [
-    ['kiln builder join --id big-1', 'with the API’s environment; prints the farm’s credentials'],
-    ['kiln builder join | ssh root@big-1 "cd kiln && sh"'],
+    [
+      'kiln builder join | ssh root@big-1 "cd kiln && sh"',
+      'with the API’s environment; hands out the farm’s credentials',
+    ],
+    ['kiln builder join --id big-1 --env | ssh root@big-1 "umask 077; cat > /etc/kiln/builder.env"', 'for a service'],
   ],
   'builder ls': [['kiln builder ls'], ['kiln builder ls --json', 'with the times of their last heartbeats']],
   webhook: [['kiln webhook create https://ci.example.com/kiln --event build.failed'], ['kiln webhook ls']],

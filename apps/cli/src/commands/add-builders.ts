@@ -28,5 +28,10 @@ export function addBuilders(program: Command): void {
     .description('print the command by which another machine becomes a builder of the farm whose environment this is')
     .option('--id <name>', 'its name in the farm; that of the machine without it')
     .option('--dir <path>', 'where it keeps its layers', '/var/lib/kiln')
+    .option(
+      '--metrics <host:port>',
+      'where it tells its figures, to who has the KILN_METRICS_TOKEN of this environment',
+    )
+    .option('--env', 'print settings, one a line, for a service that reads them from a file')
     .action(async (flags: BuilderJoinFlags) => (await import('./builder-join.ts')).builderJoin(flags));
 }

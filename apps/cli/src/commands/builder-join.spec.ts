@@ -1,6 +1,6 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
-import { joinCommand } from './builder-join.ts';
+import { joinCommand, joinEnvironment } from './builder-join.ts';
 
 const farm = {
   KILN_DATABASE_URL: "postgres://kiln:it's@db.example:5432/kiln",
@@ -27,8 +27,24 @@ describe('the command by which a machine joins', () => {
     expect(command.split('unshare')[1]).not.toContain('KILN');
   });
 
-  it('names the builder after the machine where nothing else is said', () => {
-    expect(joinCommand(flags, farm)).toContain('KILN_BUILDER_ID="$(hostname -s)"');
+  it('names the builder after the machine where nothing else is said, as names of builders are', () => {
+    const found = settings(joinCommand(flags, farm).replace('hostname -s', 'echo Big-1'));
+    expect(found).toContain('KILN_BUILDER_ID=big-1\n');
+  });
+
+  it('hands on whom the API trusts, and the figures’ token where they are asked for', () => {
+    const environment = { ...farm, KILN_REGISTRY_CA: 'r=/etc/ca.pem', KILN_METRICS_TOKEN: 'a-token-of-figures' };
+    expect(settings(joinCommand(flags, environment))).toContain('KILN_REGISTRY_CA=r=/etc/ca.pem\n');
+    expect(joinCommand(flags, environment)).not.toContain('a-token-of-figures');
+    const found = settings(joinCommand({ ...flags, metrics: '10.0.0.7:9420' }, environment));
+    expect(found).toContain('KILN_METRICS_LISTEN=10.0.0.7:9420\n');
+    expect(found).toContain('KILN_METRICS_TOKEN=a-token-of-figures\n');
+  });
+
+  it('begins nothing where the folder of the farm’s blobs is not mounted', () => {
+    const command = joinCommand(flags, { ...farm, KILN_OBJECT_STORE: "/no/such/folder's" });
+    const { status, stderr } = spawnSync('sh', ['-c', command], { encoding: 'utf8', cwd: '/' });
+    expect([status, stderr]).toEqual([1, "the farm’s folder /no/such/folder's is not mounted here\n"]);
   });
 
   it.each([
@@ -38,7 +54,26 @@ describe('the command by which a machine joins', () => {
     [{ ...farm, KILN_DATABASE_URL: 'postgres://[::1]/x' }, flags, /KILN_DATABASE_URL leads to this machine/],
     [farm, { ...flags, id: '"; rm -rf /' }, /--id/],
     [farm, { dir: 'here' }, /--dir/],
+    [{ ...farm, KILN_OBJECT_STORE: 's3://b?endpoint=http://127.0.0.1:9000' }, flags, /KILN_OBJECT_STORE leads to this/],
+    [farm, { ...flags, metrics: '9420' }, /--metrics/],
+    [farm, { ...flags, metrics: '10.0.0.7:9420' }, /figures would be open/],
   ])('is refused where it could not work: %o', (environment, asked, complaint) => {
     expect(() => joinCommand(asked, environment)).toThrow(complaint);
+  });
+});
+
+describe('the settings of a service', () => {
+  it('are a line each, as they are', () => {
+    const plain = { ...farm, KILN_DATABASE_URL: 'postgres://kiln:it%27s@db.example/kiln' };
+    expect(joinEnvironment({ ...flags, id: 'big-1' }, plain).split('\n')).toEqual([
+      'KILN_BUILDER_ID=big-1',
+      ...Object.entries(plain).map(([name, value]) => `${name}=${value}`),
+      'KILN_BUILDER_DIR=/var/lib/kiln',
+    ]);
+  });
+
+  it('are refused without a name, and where their readers would disagree', () => {
+    expect(() => joinEnvironment(flags, farm)).toThrow(/--id/);
+    expect(() => joinEnvironment({ ...flags, id: 'big-1' }, farm)).toThrow(/KILN_DATABASE_URL has a quote/);
   });
 });

