@@ -1,3 +1,5 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Clock, Random } from '#std';
 import { retrying, verified, verifying } from './decorators.ts';
 import { FolderContentStore } from './folder-store.ts';
@@ -21,7 +23,11 @@ export async function openContentStore(
   location: StoreLocation,
   { random, clock, leaveDamaged = false, tuning = {} }: OpenStoreOptions,
 ): Promise<ContentStore> {
-  if (location.kind === 'folder') return new FolderContentStore({ root: location.root, random, leaveDamaged });
+  if (location.kind === 'folder') {
+    // An empty store is told from a folder that is none, such as one that nothing is mounted at.
+    await mkdir(join(location.root, 'sha256'), { recursive: true });
+    return new FolderContentStore({ root: location.root, random, leaveDamaged });
+  }
   const { bucket, prefix } = location;
   // Loaded where it is used: the SDK costs every command line a tenth of a second.
   const [{ S3ContentStore }, { s3Client }] = await Promise.all([import('./s3-store.ts'), import('./s3-client.ts')]);
