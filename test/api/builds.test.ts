@@ -177,9 +177,9 @@ describe('builders', () => {
     expect((await ask('post', operatorToken)).body).toMatchObject({ id: 'going', state: 'draining', running: 1 });
     const next = await submitted();
     expect(await farm.ledger.claim(next, 1, 'going')).toBeNull();
-    expect(await registry.heartbeat('going', 'ready')).toBe(false);
+    expect(await registry.heartbeat('going', 'ready')).toMatchObject({ mayTake: false });
     // A new process of it, too.
-    expect(await registry.register('going', { platforms: ['linux/arm64'] })).toBe(false);
+    expect(await registry.register('going', { platforms: ['linux/arm64'] })).toMatchObject({ mayTake: false });
     expect(await registry.fittest('linux/arm64', 60_000)).toBe('staying');
     await farm.ledger.finish(running, cancelled);
     const states = BuilderList.parse((await get('/v1/builders')).body).builders.map(({ id, state }) => [id, state]);

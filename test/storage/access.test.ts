@@ -125,6 +125,16 @@ describe('builders', () => {
     await storage.db.execute("UPDATE builders SET heartbeat_at = now() - interval '1 hour' WHERE id = 'b-2'");
     expect(await builders.list(10_000)).toMatchObject([{ id: 'b-1', state: 'draining', pid: 42 }]);
   });
+
+  it('hear when another has begun under their name', async () => {
+    const builders = new BuilderRegistry(storage.db);
+    const first = await builders.register('b-3');
+    expect(await builders.heartbeat('b-3', 'ready')).toEqual(first);
+    const second = await builders.register('b-3');
+    expect(second.startedAtMs).not.toBe(first.startedAtMs);
+    expect(await builders.heartbeat('b-3', 'ready')).toEqual(second);
+    expect(await builders.heartbeat('forgotten', 'ready')).toEqual({ mayTake: true, startedAtMs: undefined });
+  });
 });
 
 describe('a database that is away', () => {

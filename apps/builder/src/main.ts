@@ -46,7 +46,12 @@ async function serve(config: BuilderConfig, { draining, shutdown }: Ending): Pro
   const concurrency = config.KILN_BUILDER_CONCURRENCY;
   const platforms = engine.platforms.native.map(formatPlatform);
   const emulated = engine.platforms.emulated.map(formatPlatform);
-  const mayTake = await builders.register(builderId, { pid: process.pid, slots: concurrency, platforms, emulated });
+  const { mayTake, startedAtMs } = await builders.register(builderId, {
+    pid: process.pid,
+    slots: concurrency,
+    platforms,
+    emulated,
+  });
   const parts = resources.use(
     new PartQueues({
       redisUrl,
@@ -77,6 +82,7 @@ async function serve(config: BuilderConfig, { draining, shutdown }: Ending): Pro
   const gone = new AbortController();
   const beating = beat(builders, {
     builderId,
+    startedAtMs,
     clock,
     draining,
     gone: gone.signal,
@@ -132,6 +138,8 @@ async function serve(config: BuilderConfig, { draining, shutdown }: Ending): Pro
 
 interface Beating {
   readonly builderId: string;
+  /** as the farm knows it */
+  readonly startedAtMs: number | undefined;
   readonly clock: Clock;
   readonly draining: AbortSignal;
   readonly gone: AbortSignal;
@@ -144,11 +152,17 @@ interface Beating {
 /** Tells the farm that this builder lives, until it is gone, and hears whether it may take builds. */
 async function beat(
   builders: BuilderRegistry,
-  { builderId, clock, draining, gone, intake, wakeups, metrics, logger }: Beating,
+  { builderId, startedAtMs, clock, draining, gone, intake, wakeups, metrics, logger }: Beating,
 ): Promise<void> {
+  let knownMs = startedAtMs;
   const say = async (state: BuilderState): Promise<void> => {
     try {
-      const mayTake = await builders.heartbeat(builderId, state);
+      const { mayTake, startedAtMs } = await builders.heartbeat(builderId, state);
+      if (startedAtMs !== knownMs)
+        logger.error('another builder has begun under this name: each wants a KILN_BUILDER_ID of its own', {
+          builderId,
+        });
+      knownMs = startedAtMs;
       if (mayTake !== intake.isOpen) logger.info(mayTake ? 'the builder is undrained' : 'the builder is drained');
       intake.set(mayTake);
     } catch (thrown) {

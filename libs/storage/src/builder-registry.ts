@@ -46,6 +46,7 @@ const Row = z.object({
 
 const Answer = z.object({ yes: z.boolean() });
 const Drained = z.object({ drained: z.boolean() });
+const Standing = z.object({ drained: z.boolean(), started_at: z.date() });
 const First = z.object({ platform: z.string() });
 
 /** Of `builders`; what its builds belong to does not matter here. */
@@ -64,6 +65,14 @@ export async function mayTake(sql: Sql, builderId: string): Promise<boolean> {
   return row?.drained !== true;
 }
 
+/** How a builder stands with the farm. */
+export interface BuilderStanding {
+  /** whether it may take builds: an operator may have drained it */
+  readonly mayTake: boolean;
+  /** when the builder began that has the name; undefined where it has been forgotten */
+  readonly startedAtMs: number | undefined;
+}
+
 /** The farm's builders, as they tell of themselves. */
 export class BuilderRegistry {
   readonly #db: Database;
@@ -72,30 +81,30 @@ export class BuilderRegistry {
     this.#db = db;
   }
 
-  /** A builder process has begun, with room for so many builds at a time. @returns whether it may take any */
+  /** A builder process has begun, with room for so many builds at a time. */
   async register(
     id: string,
     { pid, slots = 1, platforms = [], emulated = [] }: BuilderRegistration = {},
-  ): Promise<boolean> {
+  ): Promise<BuilderStanding> {
     const [row] = await this.#db.query(
-      Drained,
+      Standing,
       `INSERT INTO builders (id, state, pid, slots, platforms, emulated) VALUES ($1, 'ready', $2, $3, $4, $5)
        ON CONFLICT (id) DO UPDATE SET state = 'ready', pid = excluded.pid, slots = excluded.slots, started_at = now(),
          heartbeat_at = now(), platforms = excluded.platforms, emulated = excluded.emulated
-       RETURNING drained_at IS NOT NULL AS drained`,
+       RETURNING drained_at IS NOT NULL AS drained, started_at`,
       [id, pid ?? null, slots, platforms, emulated],
     );
-    return row?.drained !== true;
+    return standingOf(row);
   }
 
-  /** @returns whether it may take builds: an operator may have drained it */
-  async heartbeat(id: string, state: BuilderState): Promise<boolean> {
+  async heartbeat(id: string, state: BuilderState): Promise<BuilderStanding> {
     const [row] = await this.#db.query(
-      Drained,
-      `UPDATE builders SET state = $2, heartbeat_at = now() WHERE id = $1 RETURNING drained_at IS NOT NULL AS drained`,
+      Standing,
+      `UPDATE builders SET state = $2, heartbeat_at = now() WHERE id = $1
+       RETURNING drained_at IS NOT NULL AS drained, started_at`,
       [id, state],
     );
-    return row?.drained !== true;
+    return standingOf(row);
   }
 
   /**
@@ -182,3 +191,8 @@ export class BuilderRegistry {
 }
 
 const infoOf = ({ heartbeat_at: heartbeatAt, ...row }: z.infer<typeof Row>): BuilderInfo => ({ ...row, heartbeatAt });
+
+const standingOf = (row: z.infer<typeof Standing> | undefined): BuilderStanding => ({
+  mayTake: row?.drained !== true,
+  startedAtMs: row?.started_at.getTime(),
+});
