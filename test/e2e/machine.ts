@@ -39,10 +39,8 @@ export class Machine implements AsyncDisposable {
       await ip('link', 'add', near, 'type', 'veth', 'peer', 'name', far, 'netns', name);
       await ip('addr', 'add', `${here}/30`, 'dev', near);
       await ip('link', 'set', near, 'up');
-      for (const [device, ...address] of [['lo'], [far, `${there}/30`]] as const) {
-        if (address[0] !== undefined) await ip('-n', name, 'addr', 'add', address[0], 'dev', device);
-        await ip('-n', name, 'link', 'set', device, 'up');
-      }
+      await ip('-n', name, 'addr', 'add', `${there}/30`, 'dev', far);
+      for (const device of ['lo', far]) await ip('-n', name, 'link', 'set', device, 'up');
       return machine;
     } catch (thrown) {
       await machine[Symbol.asyncDispose]();

@@ -157,12 +157,9 @@ async function beat(
   let knownMs = startedAtMs;
   const say = async (state: BuilderState): Promise<void> => {
     try {
-      const { mayTake, startedAtMs } = await builders.heartbeat(builderId, state);
-      if (startedAtMs !== knownMs)
-        logger.error('another builder has begun under this name: each wants a KILN_BUILDER_ID of its own', {
-          builderId,
-        });
-      knownMs = startedAtMs;
+      const { mayTake, startedAtMs: newestMs } = await builders.heartbeat(builderId, state);
+      if (newestMs !== knownMs) logger.error(`another builder has begun as ${builderId}: each wants a name of its own`);
+      knownMs = newestMs;
       if (mayTake !== intake.isOpen) logger.info(mayTake ? 'the builder is undrained' : 'the builder is drained');
       intake.set(mayTake);
     } catch (thrown) {
