@@ -1,18 +1,22 @@
 import { randomBytes } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
-import { rename, rm, stat, writeFile } from 'node:fs/promises';
+import { realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Bytes } from '#std';
 import { usageError } from '../usage.ts';
 
-/** Writes beside the target and renames: the target is whole, or as it was. */
-async function replaceFile(path: string, write: (beside: string) => Promise<unknown>): Promise<void> {
-  const beside = `${path}.kiln-${randomBytes(4).toString('hex')}`;
+/** Writes beside the target and renames: the target is whole, or as it was. A pipe, a device and what else is no file is written into. */
+async function replaceFile(path: string, write: (to: string, flag: 'w' | 'wx') => Promise<unknown>): Promise<void> {
+  const known = await stat(path).catch(() => undefined);
+  // Whoever reads /dev/stdout has the file open that would be replaced.
+  if ((known !== undefined && !known.isFile()) || /^\/(?:dev|proc)\//.test(path)) return void (await write(path, 'w'));
+  const target = known === undefined ? path : await realpath(path);
+  const beside = `${target}.kiln-${randomBytes(4).toString('hex')}`;
   try {
-    await write(beside);
-    await rename(beside, path);
+    await write(beside, 'wx');
+    await rename(beside, target);
   } catch (thrown) {
     await rm(beside, { force: true });
     throw thrown;
@@ -21,12 +25,12 @@ async function replaceFile(path: string, write: (beside: string) => Promise<unkn
 
 /** @param mode of the file; as the umask has it when it is not said */
 export function replaceWithText(path: string, text: string, mode?: number): Promise<void> {
-  return replaceFile(path, (beside) => writeFile(beside, text, mode === undefined ? {} : { mode, flag: 'wx' }));
+  return replaceFile(path, (to, flag) => writeFile(to, text, { flag, ...(mode === undefined ? {} : { mode }) }));
 }
 
 export function replaceWithBytes(path: string, bytes: Bytes): Promise<void> {
-  return replaceFile(path, (beside) =>
-    pipeline(Readable.from(bytes, { objectMode: false }), createWriteStream(beside)),
+  return replaceFile(path, (to, flags) =>
+    pipeline(Readable.from(bytes, { objectMode: false }), createWriteStream(to, { flags })),
   );
 }
 
