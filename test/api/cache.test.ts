@@ -1,6 +1,6 @@
 import type { CacheKey, Result } from '#cache';
 import { digestOf } from '#oci';
-import { CacheDisowned, CachePruned, CacheStatistics, DearMisses, CacheUsage } from '#protocol';
+import { CacheDisowned, CachePruned, CacheSeries, CacheStatistics, DearMisses, CacheUsage } from '#protocol';
 import { createCacheStore, openRedis } from '#storage';
 import request from 'supertest';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -113,6 +113,13 @@ describe('statistics', () => {
     expect(other).toMatchObject({ project: 'other', builds: 0, groups: [], by: 'day' });
     expect(JSON.stringify(other)).not.toContain('mine');
     expect((await get('/v1/cache/statistics', 'kiln_nope')).status).toBe(401);
+    const series = CacheSeries.parse((await get('/v1/cache/statistics/series?days=1&by=scope')).body);
+    expect(series).toMatchObject({ project: 'mine', since: series.until, total: mine.total, others: null });
+    expect(series.groups.map(({ name }) => name)).toEqual(mine.groups.map(({ name }) => name));
+    const theirs = CacheSeries.parse((await get('/v1/cache/statistics/series', farm.tokens.other)).body);
+    expect(theirs).toMatchObject({ project: 'other', by: 'branch', groups: [], days: [] });
+    expect((await get('/v1/cache/statistics/series?by=day')).body).toMatchObject({ status: 400, field: 'by' });
+    expect((await get('/v1/cache/statistics/series?limit=13')).body).toMatchObject({ status: 400, field: 'limit' });
     const dear = DearMisses.parse((await get('/v1/cache/misses')).body);
     expect(dear.project).toBe('mine');
     const others = DearMisses.parse((await get('/v1/cache/misses', farm.tokens.other)).body);

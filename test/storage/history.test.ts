@@ -1,4 +1,11 @@
-import type { CacheStatistics, StatisticsBy } from '#protocol';
+import {
+  type CacheSeries,
+  type CacheStatistics,
+  MAX_SERIES_GROUPS,
+  type SeriesBy,
+  type SeriesDay,
+  type StatisticsBy,
+} from '#protocol';
 import { countBuilds, StatisticsReader } from '#storage';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
@@ -115,6 +122,22 @@ async function counted(name: string, where = 'true') {
   );
 }
 
+const causeWord =
+  "coalesce(s.cause->'cause'->'changes'->0->>'kind', s.cause->'changes'->0->>'kind', s.cause->>'reason', s.cause->>'kind')";
+
+const series = (by: SeriesBy, limit: number): Promise<CacheSeries> =>
+  timed(`series of ${limit} by ${by}`, () =>
+    new StatisticsReader(storage.db).series({ projectId, project: 'default' }, { days: DAYS + 1, by, limit }),
+  );
+
+const byDay = (days: readonly SeriesDay[]) => new Map(days.map(({ day, ...counts }) => [day, counts]));
+
+function added(parts: readonly Omit<SeriesDay, 'day'>[]): Readonly<Record<string, number>> {
+  const all: Record<string, number> = {};
+  for (const part of parts) for (const [name, count] of Object.entries(part)) all[name] = (all[name] ?? 0) + count;
+  return all;
+}
+
 const byName = ({ groups }: CacheStatistics) => new Map(groups.map(({ name, ...counts }) => [name, counts]));
 
 describe(`a history of ${BUILDS} builds`, () => {
@@ -133,13 +156,7 @@ describe(`a history of ${BUILDS} builds`, () => {
       expect([by, byName(statistics)]).toEqual([by, await counted(name)]);
     }
     const causes = await read('cause');
-    const expected = new Map([
-      ...(await counted(
-        "coalesce(s.cause->'cause'->'changes'->0->>'kind', s.cause->'changes'->0->>'kind', s.cause->>'reason', s.cause->>'kind')",
-        "s.state IN ('run', 'failed')",
-      )),
-    ]);
-    expect(byName(causes)).toEqual(expected);
+    expect(byName(causes)).toEqual(await counted(causeWord, "s.state IN ('run', 'failed')"));
     const query = { days: DAYS + 1, limit: 50 };
     const { misses } = await timed('dear misses', () =>
       new StatisticsReader(storage.db).dearMisses({ projectId, project: 'default' }, query),
@@ -157,6 +174,37 @@ describe(`a history of ${BUILDS} builds`, () => {
     expect(misses.length).toBeGreaterThan(20);
     expect((await read('step', { scope: 'pr-1' })).total).toEqual((await counted('c.name')).get('pr-1'));
     expect([causes.builds, causes.cachedBuilds]).toEqual([BUILDS, await cached()]);
+  });
+
+  it('has them day by day, the groups and the others together as all that is counted', async () => {
+    const day = "to_char((b.finished_at AT TIME ZONE 'UTC')::date, 'YYYY-MM-DD')";
+    const names: readonly (readonly [SeriesBy, string, string?])[] = [
+      ['branch', "coalesce(b.source_branch, '')"],
+      ['scope', 'c.name'],
+      ['step', "regexp_replace(s.name, ' [0-9]/4', '')"],
+      ['cause', causeWord, "s.state IN ('run', 'failed')"],
+    ];
+    for (const [by, name, where] of names) {
+      const all = await series(by, MAX_SERIES_GROUPS);
+      const some = await series(by, 2);
+      const each = await counted(`concat_ws('|', ${name}, ${day})`, where);
+      for (const { name: group, days } of some.groups)
+        for (const { day: at, ...counts } of days)
+          expect([group, at, counts]).toEqual([group, at, each.get(`${group}|${at}`)]);
+      const statistics = await read(by);
+      expect(some.groups.map(({ name: group, total }) => [group, total])).toEqual(
+        statistics.groups.slice(0, 2).map(({ name: group, ...total }) => [group, total]),
+      );
+      expect([by, some.others?.groups]).toEqual([by, statistics.groups.length - 2]);
+      expect(some.total).toEqual((await counted("'all'", where)).get('all'));
+      expect(byDay(some.days)).toEqual(await counted(day, where));
+      for (const { days, groups, others, total } of [all, some]) {
+        const parts = [...groups, ...(others === null ? [] : [others])];
+        expect(added(parts.map((part) => part.total))).toEqual(total);
+        expect(added(parts.flatMap((part) => part.days.map(({ day: _, ...counts }) => counts)))).toEqual(total);
+        expect(added(days.map(({ day: _, ...counts }) => counts))).toEqual(total);
+      }
+    }
   });
 
   it('is counted with another project of as many, each by itself', async () => {

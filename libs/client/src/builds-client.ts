@@ -9,6 +9,8 @@ import {
   type CacheDisownRequest,
   CachePruned,
   type CachePruneRequest,
+  CacheSeries,
+  type CacheSeriesQuery,
   CacheStatistics,
   type CacheStatisticsQuery,
   CacheUsage,
@@ -97,6 +99,13 @@ export class BuildsClient {
     const query = new URLSearchParams({ days: String(days), by, limit: String(limit) });
     if (scope !== undefined) query.set('scope', scope);
     return this.#connection.json(CacheStatistics, { path: this.#readPath('/v1/cache/statistics', query), signal });
+  }
+
+  /** The same day by day. */
+  cacheSeries({ days, by, scope, limit }: CacheSeriesQuery, signal?: AbortSignal): Promise<CacheSeries> {
+    const query = new URLSearchParams({ days: String(days), by, limit: String(limit) });
+    if (scope !== undefined) query.set('scope', scope);
+    return this.#connection.json(CacheSeries, { path: this.#readPath('/v1/cache/statistics/series', query), signal });
   }
 
   /** Which steps that ran cost most. */

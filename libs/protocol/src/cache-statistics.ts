@@ -21,7 +21,8 @@ export const CacheStatisticsQuery = z.strictObject({
 });
 export type CacheStatisticsQuery = z.infer<typeof CacheStatisticsQuery>;
 
-const counts = {
+/** What is counted of steps. */
+export const statisticsCounts = {
   /** found in the cache */
   hits: z.int(),
   /** run by another build at the same time */
@@ -38,7 +39,7 @@ const counts = {
   spentMs: z.number(),
 };
 
-export const StatisticsGroup = z.object({ name: z.string(), ...counts });
+export const StatisticsGroup = z.object({ name: z.string(), ...statisticsCounts });
 export type StatisticsGroup = z.infer<typeof StatisticsGroup>;
 
 /** Of builds that have ended, counted as they end; each step of each build once. */
@@ -49,7 +50,7 @@ export const CacheStatistics = z.object({
   builds: z.int(),
   /** of these: nothing had to run */
   cachedBuilds: z.int(),
-  total: z.object(counts),
+  total: z.object(statisticsCounts),
   by: StatisticsBy,
   groups: z.array(StatisticsGroup),
   /** there are more groups */

@@ -1,58 +1,27 @@
 import { z } from 'zod';
 import {
+  type CacheSeries,
+  type CacheSeriesQuery,
   type CacheStatistics,
   type CacheStatisticsQuery,
   type DearMisses,
   type DearMissesQuery,
   MAX_STATISTICS_DAYS,
-  type StatisticsBy,
 } from '#protocol';
 import { bigintColumn, type Database } from './database.ts';
 import { readDearMisses } from './dear-misses.ts';
+import { countColumns, countedRows, daysAgo, groupings, renamed, sumsOf } from './statistics-groups.ts';
+import { readSeries } from './statistics-series.ts';
 
-const counts = {
-  hits: bigintColumn,
-  joined: bigintColumn,
-  misses: bigintColumn,
-  followed: bigintColumn,
-  saved_ms: z.number(),
-  saved_bytes: bigintColumn,
-  spent_ms: z.number(),
-};
-const sums = `coalesce(sum(t.steps) FILTER (WHERE t.outcome = 'hit'), 0)::bigint AS hits,
-  coalesce(sum(t.steps) FILTER (WHERE t.outcome = 'joined'), 0)::bigint AS joined,
-  coalesce(sum(t.steps) FILTER (WHERE t.outcome = 'miss'), 0)::bigint AS misses,
-  coalesce(sum(t.followed), 0)::bigint AS followed, coalesce(sum(t.saved_ms), 0) AS saved_ms,
-  coalesce(sum(t.saved_bytes), 0)::bigint AS saved_bytes, coalesce(sum(t.spent_ms), 0) AS spent_ms`;
-const branchSums = `sum(t.hits)::bigint AS hits, sum(t.joined)::bigint AS joined, sum(t.misses)::bigint AS misses,
-  sum(t.followed)::bigint AS followed, sum(t.saved_ms) AS saved_ms, sum(t.saved_bytes)::bigint AS saved_bytes,
-  sum(t.spent_ms) AS spent_ms`;
-const renamed = <T extends { saved_ms: number; saved_bytes: number; spent_ms: number }>(row: T) => {
-  const { saved_ms: savedMs, saved_bytes: savedBytes, spent_ms: spentMs, ...others } = row;
-  return { ...others, savedMs, savedBytes, spentMs };
-};
-const Total = z.object(counts).transform(renamed);
-const Group = z.object({ name: z.string(), ...counts }).transform(renamed);
+const Total = z.object(countColumns).transform(renamed);
+const Group = z.object({ name: z.string(), ...countColumns }).transform(renamed);
 const Builds = z.object({ since: z.string(), builds: bigintColumn, cached: bigintColumn });
 
-const groups: Readonly<
-  Record<
-    StatisticsBy,
-    { readonly name: string; readonly order: string; readonly table?: string; readonly join?: string }
-  >
-> = {
-  day: { name: "to_char(t.day, 'YYYY-MM-DD')", order: 'name DESC' },
-  scope: { name: 's.name', order: 'spent_ms DESC, saved_ms DESC, name' },
-  branch: { name: 't.branch', order: 'spent_ms DESC, saved_ms DESC, name', table: 'branch_statistics' },
-  dockerfile: { name: 't.dockerfile', order: 'spent_ms DESC, saved_ms DESC, name' },
-  step: { name: 't.step', order: 'spent_ms DESC, saved_ms DESC, name' },
-  cause: { name: 't.cause', order: 'misses DESC, spent_ms DESC, name' },
-  project: {
-    name: 'p.name',
-    order: 'spent_ms DESC, saved_ms DESC, name',
-    join: 'JOIN projects p ON p.id = t.project_id',
-  },
-};
+/** A project that is asked about. */
+export interface Counted {
+  readonly projectId: string;
+  readonly project: string;
+}
 
 /** What the cache was good for, from counts that are kept as builds end (count-build.ts). */
 export class StatisticsReader {
@@ -64,30 +33,24 @@ export class StatisticsReader {
 
   /** @param projectIds whose builds are counted together */
   async read(
-    { projectId, project }: { readonly projectId: string; readonly project: string },
+    { projectId, project }: Counted,
     { days, by, scope, limit }: CacheStatisticsQuery,
     projectIds: readonly string[] = [projectId],
   ): Promise<CacheStatistics> {
     const values = [projectIds, days - 1, scope ?? null];
-    const from = (
-      table: string,
-      join = '',
-    ): string => `FROM ${table} t JOIN scopes s ON s.project_id = t.project_id AND s.id = t.scope_id ${join}
-      WHERE t.project_id = ANY ($1) AND t.day >= (now() AT TIME ZONE 'UTC')::date - $2::int AND ($3::text IS NULL OR s.name = $3)`;
     const [builds] = await this.#db.query(
       Builds,
-      `SELECT to_char((now() AT TIME ZONE 'UTC')::date - $2::int, 'YYYY-MM-DD') AS since,
+      `SELECT to_char(${daysAgo(2)}, 'YYYY-MM-DD') AS since,
          coalesce(sum(t.builds), 0)::bigint AS builds, coalesce(sum(t.cached_builds), 0)::bigint AS cached
-       ${from('build_statistics')}`,
+       ${countedRows('build_statistics')}`,
       values,
     );
-    const [total] = await this.#db.query(Total, `SELECT ${sums} ${from('step_statistics')}`, values);
-    const { name, order, table = 'step_statistics', join } = groups[by];
-    const summed = table === 'step_statistics' ? sums : branchSums;
-    const misses = by === 'cause' ? "AND t.outcome = 'miss'" : '';
+    const steps = `SELECT ${sumsOf('step_statistics')} ${countedRows('step_statistics')}`;
+    const [total] = await this.#db.query(Total, steps, values);
+    const { name, order, table, join, where } = groupings[by];
     const found = await this.#db.query(
       Group,
-      `SELECT ${name} AS name, ${summed} ${from(table, join)} ${misses} GROUP BY 1 ORDER BY ${order} LIMIT $4`,
+      `SELECT ${name} AS name, ${sumsOf(table)} ${countedRows(table, join)} AND ${where} GROUP BY 1 ORDER BY ${order} LIMIT $4`,
       [...values, limit + 1],
     );
     if (builds === undefined || total === undefined) throw new Error('a sum without a row');
@@ -103,19 +66,23 @@ export class StatisticsReader {
     };
   }
 
+  /** Day by day. @param projectIds whose builds are counted together */
+  async series(
+    { projectId, project }: Counted,
+    query: CacheSeriesQuery,
+    projectIds: readonly string[] = [projectId],
+  ): Promise<CacheSeries> {
+    return await readSeries(this.#db, project, projectIds, query);
+  }
+
   /** See {@link readDearMisses}. */
-  async dearMisses(
-    whose: { readonly projectId: string; readonly project: string },
-    query: DearMissesQuery,
-  ): Promise<DearMisses> {
+  async dearMisses(whose: Counted, query: DearMissesQuery): Promise<DearMisses> {
     return await readDearMisses(this.#db, whose, query);
   }
 
   /** Lets go of what is older than anybody may ask for. */
   async sweep(): Promise<void> {
     for (const table of ['step_statistics', 'build_statistics', 'branch_statistics'] as const)
-      await this.#db.execute(`DELETE FROM ${table} WHERE day < (now() AT TIME ZONE 'UTC')::date - $1::int`, [
-        MAX_STATISTICS_DAYS,
-      ]);
+      await this.#db.execute(`DELETE FROM ${table} WHERE day < ${daysAgo(1)}`, [MAX_STATISTICS_DAYS]);
   }
 }

@@ -1,12 +1,22 @@
 import { Controller, Get, Inject, Query } from '@nestjs/common';
 import type { z } from 'zod';
-import { CacheStatistics, CacheStatisticsQuery, DearMisses, DearMissesQuery, ProjectQuery } from '#protocol';
+import {
+  CacheSeries,
+  CacheSeriesQuery,
+  CacheStatistics,
+  CacheStatisticsQuery,
+  DearMisses,
+  DearMissesQuery,
+  ProjectQuery,
+  type StatisticsBy,
+} from '#protocol';
 import type { Principal, ReadableProjects, StatisticsReader } from '#storage';
 import { Caller } from '../http/auth.guard.ts';
 import { Described } from '../openapi/described.ts';
 import { READABLE, STATISTICS } from '../tokens.ts';
 
 const StatisticsQuery = CacheStatisticsQuery.extend(ProjectQuery.shape);
+const SeriesQuery = CacheSeriesQuery.extend(ProjectQuery.shape);
 const MissesQuery = DearMissesQuery.extend(ProjectQuery.shape);
 
 /** What the cache was good for, in projects that the caller may read. */
@@ -27,8 +37,17 @@ export class CacheStatisticsController {
     @Query({ schema: StatisticsQuery }) { project, ...query }: z.infer<typeof StatisticsQuery>,
   ): Promise<CacheStatistics> {
     const one = await this.#readable.find(caller, project);
-    const together = query.by === 'project' && project === undefined;
-    return await this.#statistics.read(one, query, together ? await this.#readable.all(caller) : undefined);
+    return await this.#statistics.read(one, query, await this.#together(caller, query.by, project));
+  }
+
+  @Described({ summary: 'the same day by day, for some groups each', answer: CacheSeries, errors: ['NOT_FOUND'] })
+  @Get('statistics/series')
+  async series(
+    @Caller() caller: Principal,
+    @Query({ schema: SeriesQuery }) { project, ...query }: z.infer<typeof SeriesQuery>,
+  ): Promise<CacheSeries> {
+    const one = await this.#readable.find(caller, project);
+    return await this.#statistics.series(one, query, await this.#together(caller, query.by, project));
   }
 
   @Described({
@@ -42,5 +61,14 @@ export class CacheStatisticsController {
     @Query({ schema: MissesQuery }) { project, ...query }: z.infer<typeof MissesQuery>,
   ): Promise<DearMisses> {
     return await this.#statistics.dearMisses(await this.#readable.find(caller, project), query);
+  }
+
+  /** By project all that the caller reads, unless one is named. */
+  async #together(
+    caller: Principal,
+    by: StatisticsBy,
+    project: string | undefined,
+  ): Promise<readonly string[] | undefined> {
+    return by === 'project' && project === undefined ? await this.#readable.all(caller) : undefined;
   }
 }
