@@ -1,6 +1,7 @@
 import { useQuery } from '@tanstack/react-query';
 import { lazy, Suspense } from 'react';
 import type { CacheStatistics, MeView, StatisticsBy } from '#protocol';
+import { CacheSeriesSection } from './cache-series.tsx';
 import { DearMisses } from './dear-misses.tsx';
 import { farm } from './farm.ts';
 import { bytes, duration, hitRatio, percent } from './format.ts';
@@ -8,29 +9,10 @@ import { Failure, Loading } from './parts.tsx';
 import { Link } from 'wouter';
 import { ProjectChoice, useProjects } from './project-choice.tsx';
 import { useQueryWord } from './query-state.ts';
+import { buildsOf, wordOf } from './statistics-words.ts';
 import { useProject } from './use-project.ts';
 
 const Chart = lazy(() => import('./day-chart.tsx'));
-/** As the statistics name them, and as people do. */
-const causes: Readonly<Record<string, string>> = {
-  instruction: 'the instruction changed',
-  variable: 'a variable changed',
-  setting: 'a setting changed',
-  image: 'the base image changed',
-  commit: 'a git repository moved',
-  files: 'files changed',
-  order: 'steps were moved',
-  step: 'a step before it gave another result',
-  neverBuilt: 'never built before',
-  gone: 'gone from the cache',
-  evicted: 'evicted from the cache',
-  scope: 'built in a scope that may not be read',
-  noCache: '--no-cache',
-  expired: 'its time to live ended',
-  unfinished: 'begun elsewhere and never finished',
-  otherRun: 'a step before it ran elsewhere',
-  unknown: 'not known',
-};
 const spans = ['7', '30', '90'];
 const MOST_GROUPS = 15;
 
@@ -83,6 +65,7 @@ export default function CachePage({ me }: { readonly me: MeView }) {
           <Suspense fallback={<Loading />}>
             <Chart days={byDay.data.groups} since={byDay.data.since} />
           </Suspense>
+          <CacheSeriesSection days={days} projects={projects.length} />
         </>
       )}
       <DearMisses days={days} />
@@ -122,20 +105,6 @@ function Figures({ statistics: { total, builds, cachedBuilds } }: { readonly sta
     </dl>
   );
 }
-
-const wordOf = (by: StatisticsBy, name: string): string => {
-  if (by === 'branch' && name === '') return 'no branch';
-  return by === 'cause' ? (causes[name] ?? name) : name;
-};
-
-/** The builds behind a figure. */
-function buildsOf(by: StatisticsBy, name: string, since: string): Readonly<Record<string, string>> {
-  if (by === 'day') return { since: name, until: dayAfter(name) };
-  const key = by === 'dockerfile' ? 'text' : by;
-  return { [key]: name, since };
-}
-
-const dayAfter = (day: string): string => new Date(Date.parse(day) + 86_400_000).toISOString().slice(0, 10);
 
 function Groups({ title, by, days }: { readonly title: string; readonly by: StatisticsBy; readonly days: number }) {
   const { data, error } = useStatistics(days, by, by === 'day' ? days : MOST_GROUPS);
