@@ -1,6 +1,14 @@
 import type { CacheKey, Result } from '#cache';
 import { digestOf } from '#oci';
-import { CacheDisowned, CachePruned, CacheSeries, CacheStatistics, DearMisses, CacheUsage } from '#protocol';
+import {
+  CacheDisowned,
+  CacheGrowth,
+  CachePruned,
+  CacheSeries,
+  CacheStatistics,
+  DearMisses,
+  CacheUsage,
+} from '#protocol';
 import { createCacheStore, openRedis } from '#storage';
 import request from 'supertest';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -45,6 +53,12 @@ describe('usage', () => {
     expect(await resultsOf(farm.tokens.mine)).toBeGreaterThan(0);
     expect(await resultsOf(farm.tokens.other)).toBe(0);
     expect((await get('/v1/cache/usage', 'kiln_nope')).status).toBe(401);
+    const { days, quotaBytes } = CacheGrowth.parse((await get('/v1/cache/growth?days=3')).body);
+    const usage = CacheUsage.parse((await get('/v1/cache/usage')).body);
+    expect([days.length, quotaBytes]).toEqual([3, usage.quotaBytes]);
+    const theirs = CacheGrowth.parse((await get('/v1/cache/growth?days=1', farm.tokens.other)).body);
+    expect(theirs).toMatchObject({ project: 'other', total: { evicted: { results: 0 } } });
+    expect((await get('/v1/cache/growth?days=0')).body).toMatchObject({ status: 400, field: 'days' });
   });
 });
 

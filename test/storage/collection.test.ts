@@ -5,6 +5,7 @@ import { single } from '#std';
 import {
   BlobIndex,
   BlobLeases,
+  CacheAdmin,
   type Claim,
   Collector,
   type CollectorLimits,
@@ -402,6 +403,64 @@ describe('quotas', () => {
     }
     await collect({ projectBytes: 60 * MIB });
     expect([await present('seldom'), await present('often')]).toEqual([false, true]);
+  });
+});
+
+describe('the growth of a cache', () => {
+  it('is what it took when it was measured, and what was taken out of it and why', async () => {
+    const maker = await claimBuild(storage, 'one');
+    const cheap = await record(maker, { name: 'cheap', costMs: 1_500, size: 40 * MIB });
+    const dear = await record(maker, { name: 'dear', costMs: 60_000, size: 2 * MIB });
+    // The same layer once more takes no more room.
+    const other = await claimBuild(storage, 'two', 'default', 'pr');
+    await store(other).save([explained('cheap')], cheap, 1);
+    await store(other).save([explained('twin')], { ...dear, id: idOf('twin') }, 1);
+    await end(maker);
+    await end(other);
+    const admin = new CacheAdmin(storage.db, 1e12);
+    const growth = async (days = 1) => {
+      const whose = { projectId: maker.projectId, project: 'default' };
+      const { total, days: all, ...told } = await admin.growth(whose, { days });
+      expect(told).toEqual({ project: 'default', since: all[0]?.day, until: all.at(-1)?.day, quotaBytes: 1e12 });
+      expect(all).toHaveLength(days);
+      return { total, last: all.at(-1) };
+    };
+    const none = { results: 0, bytes: 0, costMs: 0 };
+    await collect();
+    const { cacheBytes, scopes } = await admin.usage(maker.projectId);
+    const results = scopes.reduce((all, scope) => all + scope.results, 0);
+    expect(results).toBe(4);
+    expect((await growth(3)).last).toMatchObject({ bytes: cacheBytes, results, evicted: none, lost: none });
+    await collect({ projectBytes: 5 * MIB });
+    const evicted = { results: 2, bytes: 40 * MIB, costMs: 1_500 };
+    const after = (await admin.usage(maker.projectId)).cacheBytes;
+    expect((await growth()).last).toMatchObject({ bytes: after, results: 2, evicted, lost: none, disowned: none });
+    const lose = async (scope: string): Promise<void> =>
+      store(await claimBuild(storage, `of ${scope}`, 'default', scope)).forget(new Set([layerOf('dear')]));
+    await lose('main');
+    // A result that is not read there has the layer yet.
+    expect((await growth()).total).toMatchObject({ evicted, lost: { results: 1, bytes: 0, costMs: 60_000 } });
+    await lose('pr');
+    expect((await growth()).total.lost).toEqual({ results: 2, bytes: 2 * MIB, costMs: 120_000 });
+  });
+
+  it('says what evicted steps cost when they ran again', async () => {
+    const { projectId, scopeId } = await storage.projects.ensure('default', 'main');
+    const ran = (day: number, cause: string) =>
+      storage.db.execute(
+        `INSERT INTO step_statistics VALUES ($1, $2, (now() AT TIME ZONE 'UTC')::date - $3::int, 'Dockerfile', 'RUN make', 'miss',
+           $4, 2, 0, 0, 0, 700)`,
+        [projectId, scopeId, day, cause],
+      );
+    await ran(0, 'evicted');
+    await ran(0, 'files');
+    await ran(2, 'evicted');
+    const { days, total } = await new CacheAdmin(storage.db, 1).growth({ projectId, project: 'default' }, { days: 2 });
+    expect(days.map(({ bytes, missed }) => [bytes, missed.steps])).toEqual([
+      [null, 0],
+      [null, 2],
+    ]);
+    expect(total.missed).toEqual({ steps: 2, spentMs: 700 });
   });
 });
 

@@ -7,6 +7,8 @@ import {
   BuildView,
   CacheDisowned,
   type CacheDisownRequest,
+  CacheGrowth,
+  type CacheGrowthQuery,
   CachePruned,
   type CachePruneRequest,
   CacheSeries,
@@ -136,6 +138,12 @@ export class BuildsClient {
       signal,
       answerMs: CACHE_ANSWER_MS,
     });
+  }
+
+  /** How large it was day by day, and what was taken out of it. */
+  cacheGrowth({ days }: CacheGrowthQuery, signal?: AbortSignal): Promise<CacheGrowth> {
+    const query = new URLSearchParams({ days: String(days) });
+    return this.#connection.json(CacheGrowth, { path: this.#readPath('/v1/cache/growth', query), signal });
   }
 
   /** Takes out of the project's cache what the request says; as much as one answer holds. */

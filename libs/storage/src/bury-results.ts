@@ -1,3 +1,4 @@
+import { countRemoved } from './cache-growth.ts';
 import type { Sql } from './database.ts';
 
 export interface Burial {
@@ -9,7 +10,8 @@ export interface Burial {
 }
 
 /** Takes results and their records out of the index, and leaves a note for whoever misses them. @returns how many results went */
-export async function buryResults(sql: Sql, projectId: string, { versions, reason, detail }: Burial): Promise<number> {
+export async function buryResults(sql: Sql, projectId: string, burial: Burial): Promise<number> {
+  const { versions, reason, detail } = burial;
   if (versions.length === 0) return 0;
   await sql.execute(
     `INSERT INTO record_tombstones (project_id, scope_id, key, op, reason, detail)
@@ -28,6 +30,7 @@ export async function buryResults(sql: Sql, projectId: string, { versions, reaso
            ORDER BY digest FOR NO KEY UPDATE) o WHERE b.digest = o.digest`,
     [projectId, versions],
   );
+  await countRemoved(sql, projectId, burial);
   // Records go with their results.
   return await sql.execute('DELETE FROM results WHERE project_id = $1 AND version = ANY ($2::bigint[])', [
     projectId,

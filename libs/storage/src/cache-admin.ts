@@ -1,5 +1,14 @@
-import type { CacheDisowned, CacheDisownRequest, CachePruned, CachePruneRequest, CacheUsage } from '#protocol';
+import type {
+  CacheDisowned,
+  CacheDisownRequest,
+  CacheGrowth,
+  CacheGrowthQuery,
+  CachePruned,
+  CachePruneRequest,
+  CacheUsage,
+} from '#protocol';
 import { KilnError } from '#std';
+import { readGrowth } from './cache-growth.ts';
 import { cacheUsage } from './cache-usage.ts';
 import type { Database } from './database.ts';
 import { disownResults } from './disown-results.ts';
@@ -7,6 +16,7 @@ import { pruneCache } from './prune-cache.ts';
 import type { Actor } from './audit-log.ts';
 import type { Principal } from './principal.ts';
 import type { ProjectIds } from './project-store.ts';
+import type { Counted } from './statistics.ts';
 import { rankOf } from './trust.ts';
 
 /** What people ask of a project's cache. */
@@ -21,6 +31,11 @@ export class CacheAdmin {
 
   async usage(projectId: string): Promise<CacheUsage> {
     return await cacheUsage(this.#db, projectId, this.#projectBytes);
+  }
+
+  /** See {@link readGrowth}. */
+  async growth(whose: Counted, query: CacheGrowthQuery): Promise<CacheGrowth> {
+    return await readGrowth(this.#db, whose, { ...query, quotaBytes: this.#projectBytes });
   }
 
   /**

@@ -2,6 +2,7 @@ import { leastValuable } from '#cache';
 import type { ContentStore } from '#content';
 import { formatBytes, type Logger, silentLogger } from '#std';
 import { z } from 'zod';
+import { noteSize } from './cache-growth.ts';
 import { COLLECTOR_LOCK } from './collector-lock.ts';
 import type { Database, Sql } from './database.ts';
 import { dropIdle } from './drop-idle.ts';
@@ -111,6 +112,7 @@ export class Collector {
     let idleMs = DAY_MS;
     for (let round = 0; round < ROUNDS && goesOn(signal); round++) {
       const bytes = await cacheBytes(this.#db, projectId);
+      if (projectId !== null) await noteSize(this.#db, projectId, bytes);
       if (bytes <= limitBytes) return evicted;
       if ((await this.#repeat((sql) => dropIdle(sql, projectId, idleMs), signal)) > 0) continue;
       const candidates = await evictableResults(this.#db, { projectId, idleMs: 0, limit: CANDIDATES });

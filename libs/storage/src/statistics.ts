@@ -17,6 +17,14 @@ const Total = z.object(countColumns).transform(renamed);
 const Group = z.object({ name: z.string(), ...countColumns }).transform(renamed);
 const Builds = z.object({ since: z.string(), builds: bigintColumn, cached: bigintColumn });
 
+const sweptTables = [
+  'step_statistics',
+  'build_statistics',
+  'branch_statistics',
+  'cache_sizes',
+  'cache_removals',
+] as const;
+
 /** A project that is asked about. */
 export interface Counted {
   readonly projectId: string;
@@ -82,7 +90,7 @@ export class StatisticsReader {
 
   /** Lets go of what is older than anybody may ask for. */
   async sweep(): Promise<void> {
-    for (const table of ['step_statistics', 'build_statistics', 'branch_statistics'] as const)
+    for (const table of sweptTables)
       await this.#db.execute(`DELETE FROM ${table} WHERE day < ${daysAgo(1)}`, [MAX_STATISTICS_DAYS]);
   }
 }

@@ -1,9 +1,21 @@
 import { Body, Controller, Get, HttpCode, Inject, Post, Query } from '@nestjs/common';
-import { CacheDisowned, CacheDisownRequest, CachePruned, CachePruneRequest, CacheUsage, ProjectQuery } from '#protocol';
+import type { z } from 'zod';
+import {
+  CacheDisowned,
+  CacheDisownRequest,
+  CacheGrowth,
+  CacheGrowthQuery,
+  CachePruned,
+  CachePruneRequest,
+  CacheUsage,
+  ProjectQuery,
+} from '#protocol';
 import type { CacheAdmin, Principal, ReadableProjects } from '#storage';
 import { Caller } from '../http/auth.guard.ts';
 import { Described } from '../openapi/described.ts';
 import { CACHE, READABLE } from '../tokens.ts';
+
+const GrowthQuery = CacheGrowthQuery.extend(ProjectQuery.shape);
 
 /** The cache of the caller's project; of others who reads the team sees how much room they take. */
 @Controller('v1/cache')
@@ -24,6 +36,19 @@ export class CacheController {
   ): Promise<CacheUsage> {
     const { projectId } = await this.#readable.find(caller, project);
     return await this.#cache.usage(projectId);
+  }
+
+  @Described({
+    summary: 'how large the cache was day by day, what was taken out of it, and what that cost later',
+    answer: CacheGrowth,
+    errors: ['NOT_FOUND'],
+  })
+  @Get('growth')
+  async growth(
+    @Caller() caller: Principal,
+    @Query({ schema: GrowthQuery }) { project, ...query }: z.infer<typeof GrowthQuery>,
+  ): Promise<CacheGrowth> {
+    return await this.#cache.growth(await this.#readable.find(caller, project), query);
   }
 
   @Described({ summary: 'take the least valuable out of the cache', answer: CachePruned })

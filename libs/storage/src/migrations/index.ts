@@ -37,6 +37,7 @@ import { imageSteps } from './0036-image-steps.ts';
 import { memberLogins } from './0037-member-logins.ts';
 import { signInFlows } from './0038-sign-in-flows.ts';
 import { lastBuild } from './0039-last-build.ts';
+import { cacheGrowth } from './0040-cache-growth.ts';
 
 export interface Migration {
   /** from 1, without gaps */
@@ -86,4 +87,5 @@ export const migrations: readonly Migration[] = [
   memberLogins,
   signInFlows,
   lastBuild,
+  cacheGrowth,
 ];
