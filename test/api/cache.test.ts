@@ -4,6 +4,7 @@ import {
   CacheDisowned,
   CacheGrowth,
   CachePruned,
+  CacheReruns,
   CacheSeries,
   CacheStatistics,
   DearMisses,
@@ -138,6 +139,9 @@ describe('statistics', () => {
     expect(dear.project).toBe('mine');
     const others = DearMisses.parse((await get('/v1/cache/misses', farm.tokens.other)).body);
     expect(others).toMatchObject({ project: 'other', misses: [] });
+    const again = CacheReruns.parse((await get('/v1/cache/reruns')).body);
+    expect(again).toMatchObject({ project: 'mine', total: { different: 0 } });
+    expect((await get('/v1/cache/reruns?limit=101')).body).toMatchObject({ status: 400, field: 'limit' });
     expect((await get('/v1/cache/misses?limit=51')).body).toMatchObject({ status: 400, field: 'limit' });
   });
 

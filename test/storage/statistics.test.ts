@@ -1,6 +1,7 @@
+import type { CacheKey, OpKey, Result } from '#cache';
 import { digestOf } from '#oci';
-import type { BuildEvent, CacheStatisticsQuery } from '#protocol';
-import { type Claim, StatisticsReader } from '#storage';
+import type { BuildEvent, CacheRerunsQuery, CacheStatisticsQuery } from '#protocol';
+import { type Claim, createCacheStore, RerunStore, StatisticsReader } from '#storage';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { claimBuild, goSilent, startStorage, type Storage } from './farm.ts';
 
@@ -160,5 +161,118 @@ describe('statistics', () => {
     const claims = await Promise.all(Array.from({ length: 12 }, () => build('many', [ran(2, files), found(1)])));
     await Promise.all(claims.map(succeed));
     expect(await read('many')).toMatchObject({ builds: 12, total: { hits: 12, misses: 12 } });
+  });
+});
+
+describe('steps that run again', () => {
+  interface Run {
+    readonly project: string;
+    readonly tree: string;
+    readonly scope?: string;
+    readonly step?: string;
+    readonly key?: string;
+  }
+
+  /** A build that runs one step, as the engine does it. @returns its id */
+  async function run({
+    project,
+    tree,
+    scope = 'main',
+    step: name = names[1] ?? '',
+    key: of = name,
+  }: Run): Promise<string> {
+    const claim = await claimBuild(storage, 'one', project, scope);
+    const key = digestOf(`content of ${of}`) as CacheKey;
+    const store = createCacheStore({ db: storage.db, redis: storage.link, claim });
+    await new RerunStore(storage.db, claim).note({ name, key, tree: digestOf(tree) });
+    const layer = { mediaType: 'application/test', digest: digestOf(`layer ${tree}`), size: 1 };
+    const result: Result = {
+      ...{ id: digestOf(`result ${of} ${tree}`) as Result['id'], parents: [], tree: digestOf(tree), empty: false },
+      layers: [{ descriptor: layer, diffId: digestOf(`diff ${tree}`), delta: layer }],
+      ...{ costMs: 1, startedAtMs: 1, finishedAtMs: 2 },
+      producer: { buildId: claim.buildId, builderId: 'one', scope },
+    };
+    await store.save([{ key, kind: 'content', op: digestOf('op') as OpKey, preimage: {} }], result, ++ran);
+    await succeed(claim);
+    return claim.buildId;
+  }
+  let ran = 0;
+
+  async function reruns(project: string, query: Partial<CacheRerunsQuery> = {}) {
+    const { projectId } = await storage.projects.ensure(project, 'main');
+    return new StatisticsReader(storage.db).reruns({ projectId, project }, { days: 7, limit: 20, ...query });
+  }
+
+  it('are told apart by whether they gave the same, with the builds of the last time that they did not', async () => {
+    const project = 'again';
+    expect(await reruns(project)).toMatchObject({ total: { same: 0, different: 0, steps: 0 }, steps: [], more: false });
+    const first = await run({ project, tree: 'a' });
+    expect((await reruns(project)).total).toEqual({ same: 0, different: 0, steps: 0, differing: 0 });
+    await run({ project, tree: 'a' });
+    const other = await run({ project, tree: 'b' });
+    await run({ project, tree: 'b' });
+    await run({ project, tree: 'x', step: 'COPY . .' });
+    await run({ project, tree: 'x', step: 'COPY . .' });
+    // Other inputs are another matter.
+    await run({ project, tree: 'y', step: 'COPY . .', key: 'other files' });
+    const all = await reruns(project);
+    expect(all.total).toEqual({ same: 3, different: 1, steps: 2, differing: 1 });
+    const at = all.steps[0]?.last?.at;
+    expect(all.steps).toEqual([
+      { step: '[build] RUN make', same: 2, different: 1, last: { buildId: other, earlierBuildId: first, at } },
+      { step: 'COPY . .', same: 1, different: 0, last: null },
+    ]);
+    expect(await reruns(project, { limit: 1 })).toMatchObject({ total: all.total, steps: [all.steps[0]], more: true });
+    expect((await reruns('elsewhere')).steps).toEqual([]);
+  });
+
+  it('are compared with what went out of the cache, but not with what was disowned', async () => {
+    const project = 'rebuilt';
+    const lose = async (layer: string): Promise<void> => {
+      const claim = await claimBuild(storage, 'one', project);
+      await createCacheStore({ db: storage.db, redis: storage.link, claim }).forget(new Set([digestOf(layer)]));
+    };
+    const first = await run({ project, tree: 'a' });
+    await lose('layer a');
+    const second = await run({ project, tree: 'c' });
+    expect((await reruns(project)).steps).toMatchObject([
+      { same: 0, different: 1, last: { buildId: second, earlierBuildId: first } },
+    ]);
+    await lose('layer c');
+    await storage.db.execute("UPDATE record_tombstones SET reason = 'disowned'");
+    await run({ project, tree: 'd' });
+    expect((await reruns(project)).total).toMatchObject({ same: 0, different: 1 });
+  });
+
+  it('are compared with what their scope may read, and counted for it', async () => {
+    const project = 'scoped';
+    await run({ project, tree: 'a' });
+    await run({ project, tree: 'b', scope: 'pr' });
+    await run({ project, tree: 'a' });
+    expect((await reruns(project, { scope: 'pr' })).total).toMatchObject({ same: 0, different: 1 });
+    expect((await reruns(project, { scope: 'main' })).total).toMatchObject({ same: 1, different: 0 });
+    await storage.db.execute('UPDATE rerun_statistics SET day = day - 3');
+    expect((await reruns(project, { days: 3 })).total.steps).toBe(0);
+    expect((await reruns(project, { days: 4 })).total.steps).toBe(1);
+  });
+
+  it('are counted as one by one they are', async () => {
+    const project = 'many-runs';
+    const before = new Map<string, string>();
+    const wanted = new Map<string, { same: number; different: number }>();
+    for (let n = 0; n < 24; n++) {
+      const name = `RUN step ${n % 3}`;
+      const tree = `tree ${(n * n) % 5 < 3 ? 0 : n}`;
+      await run({ project, step: name, tree });
+      const known = before.get(name);
+      before.set(name, tree);
+      const counts = wanted.get(name) ?? { same: 0, different: 0 };
+      if (known !== undefined) counts[known === tree ? 'same' : 'different']++;
+      wanted.set(name, counts);
+    }
+    const { steps, total } = await reruns(project);
+    expect(new Map(steps.map(({ step: name, same, different }) => [name, { same, different }]))).toEqual(wanted);
+    const sum = (of: 'same' | 'different') => [...wanted.values()].reduce((all, counts) => all + counts[of], 0);
+    expect(total).toMatchObject({ same: sum('same'), different: sum('different'), steps: 3 });
   });
 });

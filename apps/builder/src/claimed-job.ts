@@ -19,6 +19,7 @@ import {
   LayerVariantStore,
   PostgresFlights,
   RegistryCredentialStore,
+  RerunStore,
   type SizedBlob,
   type StoredContext,
 } from '#storage';
@@ -72,6 +73,7 @@ export async function runClaimedJob(farm: BuildRunnerOptions, given: ClaimedJob)
   const variants = new LayerVariantStore(db, claim);
   const places = new BlobPlaceStore(db, claim);
   const leases = new BlobLeases(db, claim);
+  const reruns = new RerunStore(db, claim);
   // The client of a part is that of its build.
   const clientOf = claim.part?.parentId ?? claim.buildId;
   const { projectId } = claim;
@@ -110,6 +112,7 @@ export async function runClaimedJob(farm: BuildRunnerOptions, given: ClaimedJob)
       wait,
     }),
     onRun: ({ digest, op }) => logger.info('a step runs', { vertex: digest, kind: op.kind }),
+    onRan: (run) => reruns.note(run).catch((error: unknown) => logger.warn('a run could not be compared', { error })),
     explain: {
       book: given.keys,
       onFailure: (what, thrown) => logger.warn(what, { error: messageOf(thrown) }),

@@ -1,10 +1,9 @@
 import { useQuery } from '@tanstack/react-query';
 import { lazy, Suspense, useMemo, useState } from 'react';
-import { Link } from 'wouter';
 import type { CacheSeries, SeriesBy, SeriesDay } from '#protocol';
 import { farm } from './farm.ts';
-import { LineSample } from './line-sample.tsx';
 import { MOST_LINES } from './line-looks.ts';
+import { LinesKey } from './lines-key.tsx';
 import { Failure, Loading } from './parts.tsx';
 import { useQueryWord } from './query-state.ts';
 import { SeriesDays } from './series-days.tsx';
@@ -67,6 +66,7 @@ export function CacheSeriesSection({ days, projects }: { readonly days: number; 
 
 function Series({ series, measure: name }: { readonly series: CacheSeries; readonly measure: MeasureName }) {
   const measure: Measure = measures[name];
+  const { link } = useProject();
   const [pointed, setPointed] = useState<number | null>(null);
   const days = useMemo(() => daysBetween(series.since, series.until), [series]);
   const lines = useMemo(() => linesOf(series), [series]);
@@ -87,7 +87,20 @@ function Series({ series, measure: name }: { readonly series: CacheSeries; reado
         <Suspense fallback={<Loading />}>
           <Chart label={`${title}, day by day`} lines={drawn} onDay={setPointed} />
         </Suspense>
-        <Ends lines={lines} measure={measure} by={series.by} day={day} />
+        <LinesKey
+          of={series.by}
+          when={day ?? 'all days'}
+          lines={lines.map(({ name: line, total, days: own, builds }) => {
+            const counts = day === undefined ? total : (own.get(day) ?? nothing);
+            const when = day === undefined ? {} : { since: day, until: dayAfter(day) };
+            return {
+              name: line,
+              value: measure.word(measure.of(counts)),
+              exact: exactly(counts),
+              href: builds && link('/', { ...builds, ...when }),
+            };
+          })}
+        />
       </div>
       <SeriesDays title={title} lines={lines} days={days} measure={measure} />
     </>
@@ -102,47 +115,4 @@ function linesOf({ groups, others, since, by }: CacheSeries): readonly SeriesLin
   }));
   if (others === null) return lines;
   return [...lines, { name: `${others.groups} others`, total: others.total, days: byDay(others.days) }];
-}
-
-/** What each line is, and what it comes to: in all the days, or on the one that is pointed at. */
-function Ends(props: {
-  readonly lines: readonly SeriesLine[];
-  readonly measure: Measure;
-  readonly by: SeriesBy;
-  readonly day: string | undefined;
-}) {
-  const { lines, measure, by, day } = props;
-  const { link } = useProject();
-  return (
-    <table>
-      <thead>
-        <tr>
-          <th scope="col">line</th>
-          <th scope="col">{by}</th>
-          <th scope="col" className="number">
-            {day ?? 'all days'}
-          </th>
-        </tr>
-      </thead>
-      <tbody>
-        {lines.map(({ name, total, days, builds }, index) => {
-          const counts = day === undefined ? total : (days.get(day) ?? nothing);
-          const when = day === undefined ? {} : { since: day, until: dayAfter(day) };
-          return (
-            <tr key={name}>
-              <td>
-                <LineSample index={index} />
-              </td>
-              <td className="named">
-                {builds === undefined ? name : <Link href={link('/', { ...builds, ...when })}>{name}</Link>}
-              </td>
-              <td className="number" title={exactly(counts)}>
-                {measure.word(measure.of(counts))}
-              </td>
-            </tr>
-          );
-        })}
-      </tbody>
-    </table>
-  );
 }

@@ -54,6 +54,15 @@ export interface CacheRecord {
   readonly confirmedAtMs: number;
 }
 
+/** What a step that ran gave. */
+export interface StepRun {
+  /** of its vertex */
+  readonly name: string;
+  /** over the contents of its inputs */
+  readonly key: CacheKey;
+  readonly tree: Digest;
+}
+
 /** A key with what it hashes, kept so that a later miss can be explained. */
 export interface ExplainedKey {
   readonly key: CacheKey;

@@ -11,6 +11,8 @@ import {
   type CacheGrowthQuery,
   CachePruned,
   type CachePruneRequest,
+  CacheReruns,
+  type CacheRerunsQuery,
   CacheSeries,
   type CacheSeriesQuery,
   CacheStatistics,
@@ -115,6 +117,13 @@ export class BuildsClient {
     const query = new URLSearchParams({ days: String(days), limit: String(limit) });
     if (scope !== undefined) query.set('scope', scope);
     return this.#connection.json(DearMisses, { path: this.#readPath('/v1/cache/misses', query), signal });
+  }
+
+  /** Which steps gave the same when they ran again. */
+  cacheReruns({ days, scope, limit }: CacheRerunsQuery, signal?: AbortSignal): Promise<CacheReruns> {
+    const query = new URLSearchParams({ days: String(days), limit: String(limit) });
+    if (scope !== undefined) query.set('scope', scope);
+    return this.#connection.json(CacheReruns, { path: this.#readPath('/v1/cache/reruns', query), signal });
   }
 
   async steps(id: string, signal?: AbortSignal): Promise<readonly StepView[]> {

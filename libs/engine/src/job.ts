@@ -1,4 +1,4 @@
-import type { CacheStore, KeyBook, Producer } from '#cache';
+import type { CacheStore, KeyBook, Producer, StepRun } from '#cache';
 import type { ContentStore, Retain } from '#content';
 import type { ContextManifest } from '#context';
 import type { NodePlatforms } from '#executor';
@@ -68,6 +68,8 @@ export interface BuildJobInput {
   readonly flights?: FarmFlights | undefined;
   /** told of every step that is about to run on this node */
   readonly onRun?: ((vertex: Vertex) => void) | undefined;
+  /** told of what each step gave that ran on this node, before its record is saved; does not fail */
+  readonly onRan?: ((run: StepRun) => Promise<void>) | undefined;
   /** what tells why steps miss; without it they miss without a reason */
   readonly explain?: { readonly book: KeyBook; readonly onFailure: Explaining['onFailure'] } | undefined;
   readonly tags: TagCache;

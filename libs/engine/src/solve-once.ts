@@ -64,6 +64,7 @@ export function solveOnce(
   return solve({
     ...{ definition, runner, cache, flights, clock, report, parallelism, onResult, onValue, signal },
     explaining: explained,
+    onRan: job.onRan,
     results: part?.results,
   });
 }

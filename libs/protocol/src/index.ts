@@ -10,6 +10,7 @@ export * from './build-view.ts';
 export * from './builder-view.ts';
 export * from './cache-disowning.ts';
 export * from './cache-growth.ts';
+export * from './cache-reruns.ts';
 export * from './cache-series.ts';
 export * from './cache-statistics.ts';
 export * from './cache-view.ts';

@@ -11,6 +11,7 @@ import {
   type OpKey,
   type Result,
   type ResultId,
+  type StepRun,
 } from '#cache';
 import { type Definition, isStep, type Vertex } from '#graph';
 import type { Digest } from '#oci';
@@ -40,6 +41,8 @@ export interface SolveOptions<R> {
   readonly onValue?: ((vertex: Digest, value: R) => void) | undefined;
   /** told of every step's result, and by which keys this build knows it; nothing goes on without it */
   readonly onResult?: ((vertex: Vertex, keys: readonly ExplainedKey[], result: Result) => Promise<void>) | undefined;
+  /** told of what each step that ran gave, before it is saved */
+  readonly onRan?: ((run: StepRun) => Promise<void>) | undefined;
   /** results that are given, by vertex: no other record of these is used, and none of them is made */
   readonly results?: ReadonlyMap<Digest, ResultId> | undefined;
   readonly signal: AbortSignal;
@@ -304,11 +307,13 @@ export class GraphSolver<R> {
   }
 
   async #save(vertex: Vertex, value: R, inputs: readonly R[], ranAtMs: number): Promise<void> {
-    const { runner, cache, saving } = this.#options;
+    const { runner, cache, saving, onRan } = this.#options;
     const earlier = this.#records.get(vertex.digest) ?? [];
     const reserve = (result: Result): Promise<Result> => cache.reserve(result, saving);
     const save = async (result: Result): Promise<Result> => {
-      const keys = [this.#keyOf(vertex), contentKey(vertex, await runner.contents(vertex, inputs, saving))];
+      const content = contentKey(vertex, await runner.contents(vertex, inputs, saving));
+      const keys = [this.#keyOf(vertex), content];
+      await onRan?.({ name: vertex.label.name, key: content.key, tree: result.tree });
       const stored = await cache.save(keys, result, ranAtMs, saving);
       await this.#tell(vertex, keys, stored);
       return stored;

@@ -43,6 +43,7 @@ export type { NewScope } from './scopes.ts';
 export * from './team-store.ts';
 export type { TokenLimits } from './token-rules.ts';
 export * from './registry-credential-store.ts';
+export { RerunStore } from './rerun-store.ts';
 export * from './trust-rule-store.ts';
 export { Wakeups } from './wakeups.ts';
 export * from './webhook-deliveries.ts';

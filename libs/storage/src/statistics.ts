@@ -1,5 +1,7 @@
 import { z } from 'zod';
 import {
+  type CacheReruns,
+  type CacheRerunsQuery,
   type CacheSeries,
   type CacheSeriesQuery,
   type CacheStatistics,
@@ -10,6 +12,7 @@ import {
 } from '#protocol';
 import { bigintColumn, type Database } from './database.ts';
 import { readDearMisses } from './dear-misses.ts';
+import { readReruns } from './rerun-store.ts';
 import { countColumns, countedRows, daysAgo, groupings, renamed, sumsOf } from './statistics-groups.ts';
 import { readSeries } from './statistics-series.ts';
 
@@ -23,6 +26,7 @@ const sweptTables = [
   'branch_statistics',
   'cache_sizes',
   'cache_removals',
+  'rerun_statistics',
 ] as const;
 
 /** A project that is asked about. */
@@ -86,6 +90,11 @@ export class StatisticsReader {
   /** See {@link readDearMisses}. */
   async dearMisses(whose: Counted, query: DearMissesQuery): Promise<DearMisses> {
     return await readDearMisses(this.#db, whose, query);
+  }
+
+  /** See {@link readReruns}. */
+  async reruns(whose: Counted, query: CacheRerunsQuery): Promise<CacheReruns> {
+    return await readReruns(this.#db, whose, query);
   }
 
   /** Lets go of what is older than anybody may ask for. */

@@ -1,6 +1,8 @@
 import { Controller, Get, Inject, Query } from '@nestjs/common';
 import type { z } from 'zod';
 import {
+  CacheReruns,
+  CacheRerunsQuery,
   CacheSeries,
   CacheSeriesQuery,
   CacheStatistics,
@@ -17,6 +19,7 @@ import { READABLE, STATISTICS } from '../tokens.ts';
 
 const StatisticsQuery = CacheStatisticsQuery.extend(ProjectQuery.shape);
 const SeriesQuery = CacheSeriesQuery.extend(ProjectQuery.shape);
+const RerunsQuery = CacheRerunsQuery.extend(ProjectQuery.shape);
 const MissesQuery = DearMissesQuery.extend(ProjectQuery.shape);
 
 /** What the cache was good for, in projects that the caller may read. */
@@ -61,6 +64,19 @@ export class CacheStatisticsController {
     @Query({ schema: MissesQuery }) { project, ...query }: z.infer<typeof MissesQuery>,
   ): Promise<DearMisses> {
     return await this.#statistics.dearMisses(await this.#readable.find(caller, project), query);
+  }
+
+  @Described({
+    summary: 'which steps gave the same when they ran again on the same inputs',
+    answer: CacheReruns,
+    errors: ['NOT_FOUND'],
+  })
+  @Get('reruns')
+  async reruns(
+    @Caller() caller: Principal,
+    @Query({ schema: RerunsQuery }) { project, ...query }: z.infer<typeof RerunsQuery>,
+  ): Promise<CacheReruns> {
+    return await this.#statistics.reruns(await this.#readable.find(caller, project), query);
   }
 
   /** By project all that the caller reads, unless one is named. */

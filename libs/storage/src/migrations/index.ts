@@ -38,6 +38,7 @@ import { memberLogins } from './0037-member-logins.ts';
 import { signInFlows } from './0038-sign-in-flows.ts';
 import { lastBuild } from './0039-last-build.ts';
 import { cacheGrowth } from './0040-cache-growth.ts';
+import { reruns } from './0041-reruns.ts';
 
 export interface Migration {
   /** from 1, without gaps */
@@ -88,4 +89,5 @@ export const migrations: readonly Migration[] = [
   signInFlows,
   lastBuild,
   cacheGrowth,
+  reruns,
 ];
