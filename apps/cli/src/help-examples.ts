@@ -66,6 +66,7 @@ const examples: Readonly<Record<string, readonly (readonly [line: string, what?:
     ['kiln cache disown 2jakgbtjphytqyff17x3 --step 4 --reason "a poisoned mirror"'],
   ],
   'cache misses': [['kiln cache misses', 'what to mend first'], ['kiln cache misses --days 30 --scope main --json']],
+  'cache reruns': [['kiln cache reruns', 'which steps are not deterministic'], ['kiln cache reruns --days 90 --json']],
   'cache stats': [
     ['kiln cache stats', 'why steps ran in the last week'],
     ['kiln cache stats --by step --days 30', 'which steps cost most'],

@@ -58,6 +58,7 @@ const lines: Readonly<Record<string, readonly string[]>> = {
   'cache disown': ['x', '-f'],
   'cache stats': [],
   'cache misses': [],
+  'cache reruns': [],
   'token create': ['x'],
   'token ls': [],
   'token revoke': ['x'],

@@ -2,6 +2,7 @@ import { useQuery } from '@tanstack/react-query';
 import { lazy, Suspense } from 'react';
 import type { CacheStatistics, MeView, StatisticsBy } from '#protocol';
 import { CacheGrowthSection } from './cache-growth.tsx';
+import { CacheRerunsSection } from './cache-reruns.tsx';
 import { CacheSeriesSection } from './cache-series.tsx';
 import { DearMisses } from './dear-misses.tsx';
 import { farm } from './farm.ts';
@@ -71,6 +72,7 @@ export default function CachePage({ me }: { readonly me: MeView }) {
       )}
       <DearMisses days={days} />
       <CacheGrowthSection days={days} />
+      <CacheRerunsSection days={days} />
       <div className="columns">
         {projects.length > 1 && <Groups title="By project" by="project" days={days} />}
         <Groups title="By step" by="step" days={days} />

@@ -61,4 +61,14 @@ export function addCache(program: Command): void {
     .option(...JSON_FLAG)
     .option(...DATA)
     .action(async (flags: CacheMissesFlags) => (await import('./cache-misses.ts')).cacheMisses(flags));
+  cache
+    .command('reruns')
+    .description('which steps gave other bytes when they ran again on the same inputs')
+    .option('--days <n>', 'how far back', '30')
+    .option('--scope <name>', 'of one scope alone')
+    .option('--project <name>', 'of another project of the team')
+    .option('-n, --limit <n>', 'how many of them', '20')
+    .option(...JSON_FLAG)
+    .option(...DATA)
+    .action(async (flags: CacheMissesFlags) => (await import('./cache-reruns.ts')).cacheReruns(flags));
 }
