@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
+import { CacheGrowth, CacheReruns, CacheSeries } from '#protocol';
 import { OidcIssuer } from '#testing';
 import { EmbeddedFarm } from '../farm/embedded-farm.ts';
 import { expectAccessible, shoot, startBrowser } from './browser.ts';
@@ -383,6 +384,65 @@ describe('the cache', () => {
     await page.goto(`${url}/cache?days=30`);
     await page.getByRole('region', { name: 'By day' }).waitFor();
     expect([...limits]).toEqual(['30']);
+  });
+
+  const asked = async <T>(schema: z.ZodType<T>, path: string): Promise<T> =>
+    schema.parse(await (await page.request.get(`${url}/v1/cache/${path}`)).json());
+
+  it('draws a line for each branch, and has the numbers of the API to the last digit', async () => {
+    await page.goto(`${url}/cache?days=30&measure=saved`);
+    await page.getByRole('img', { name: 'Time saved by branch, day by day' }).locator('canvas').waitFor();
+    await page.getByRole('group').filter({ hasText: 'The same in numbers' }).first().locator('summary').click();
+    const numbers = page.getByRole('region', { name: 'Time saved by branch' });
+    await numbers.waitFor();
+    const { groups } = await asked(CacheSeries, 'statistics/series?days=30&by=branch&limit=6');
+    const exact = ({ hits, joined, misses, savedMs, spentMs }: CacheSeries['total']): string =>
+      `${hits} hit, ${joined} joined, ${misses} run; ${savedMs} ms saved, ${spentMs} ms spent`;
+    const main = groups.find(({ name }) => name === 'main');
+    expect([main?.days.length, main?.total.misses ?? 0]).toEqual([1, expect.toSatisfy((misses) => misses > 3)]);
+    for (const { total: own, days } of groups) {
+      await page
+        .locator(`.lines-shown td[title="${exact(own)}"]`)
+        .first()
+        .waitFor();
+      for (const day of days)
+        await numbers
+          .locator(`td[title="${exact(day)}"]`)
+          .first()
+          .waitFor();
+    }
+    await expectAccessible(page);
+    await shoot(page, 'cache-series');
+    await page.getByLabel('Lines').selectOption('by cause');
+    await page.getByRole('img', { name: 'Misses by cause, day by day' }).waitFor();
+    expect(page.url()).toContain('by=cause');
+    await page.goto(`${url}/cache?days=30&by=branch&measure=misses`);
+    await page.locator('.lines-shown').getByRole('link', { name: 'main' }).click();
+    await page.getByRole('link', { name: 'acme/web:3' }).waitFor();
+    expect(page.url()).toContain('branch=main');
+  });
+
+  it('tells what was evicted, what that cost, and which steps give other bytes', async () => {
+    await write({ Dockerfile: 'FROM busybox:1\nRUN head -c 9 /dev/urandom > /random' });
+    await farm.succeed('build', dir());
+    await farm.succeed('cache', 'prune', '-f');
+    await farm.succeed('build', dir());
+    const reruns = CacheReruns.parse(JSON.parse((await farm.succeed('cache', 'reruns', '--json')).stdout));
+    expect(reruns).toEqual(await asked(CacheReruns, 'reruns'));
+    const [random] = reruns.steps;
+    expect(random).toMatchObject({ step: 'RUN head -c 9 /dev/urandom > /random', same: 0, different: 1 });
+    const { total } = await asked(CacheGrowth, 'growth');
+    expect([total.evicted.results, total.missed.steps]).toEqual([expect.toSatisfy((count) => count > 3), 1]);
+    await page.goto(`${url}/cache?days=30`);
+    await page.getByRole('img', { name: 'What the cache held and what was evicted, day by day' }).waitFor();
+    const { bytes, costMs } = total.evicted;
+    await page.locator(`.lines-shown td[title="${bytes} bytes, made in ${costMs} ms"]`).waitFor();
+    const differing = page.getByRole('region', { name: 'Steps that gave other bytes' });
+    await differing.getByRole('link', { name: random?.last?.earlierBuildId ?? '' }).waitFor();
+    await expectAccessible(page);
+    await page.getByRole('link', { name: '1 step', exact: true }).click();
+    await page.locator(`a[href^="/b/${random?.last?.buildId}"]`).first().waitFor();
+    expect(page.url()).toContain('cause=evicted');
   });
 });
 

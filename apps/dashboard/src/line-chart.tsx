@@ -75,6 +75,7 @@ function drawEnds(plot: uPlot, values: Lines['values'], colour: Colour): void {
   ctx.save();
   ctx.font = `600 ${height}px system-ui, sans-serif`;
   ctx.textBaseline = 'middle';
+  ctx.textAlign = 'left';
   const free = new Map<number, number>();
   for (const { index, x, y } of ends.sort((a, b) => b.y - a.y)) {
     const place = Math.min(y, free.get(x) ?? bbox.top + bbox.height);
