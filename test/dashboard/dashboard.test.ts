@@ -416,10 +416,12 @@ describe('the cache', () => {
     await page.getByLabel('Lines').selectOption('by cause');
     await page.getByRole('img', { name: 'Misses by cause, day by day' }).waitFor();
     expect(page.url()).toContain('by=cause');
+    await page.getByLabel('Lines').selectOption('by project');
+    await page.locator('.lines-shown').getByRole('link', { name: 'side' }).waitFor();
     await page.goto(`${url}/cache?days=30&by=branch&measure=misses`);
     await page.locator('.lines-shown').getByRole('link', { name: 'main' }).click();
     await page.getByRole('link', { name: 'acme/web:3' }).waitFor();
-    expect(page.url()).toContain('branch=main');
+    expect(page.url()).toMatch(/branch=main.*outcome=miss/);
   });
 
   it('tells what was evicted, what that cost, and which steps give other bytes', async () => {

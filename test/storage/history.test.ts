@@ -291,8 +291,9 @@ describe(`a history of ${BUILDS} builds`, () => {
       );
       return Number(row?.n);
     };
-    const missed = (condition: string): string =>
-      `EXISTS (SELECT FROM steps s WHERE s.build_id = b.id AND s.step AND s.state IN ('run', 'failed') AND ${condition})`;
+    const has = (condition: string): string =>
+      `EXISTS (SELECT FROM steps s WHERE s.build_id = b.id AND s.step AND ${condition})`;
+    const missed = (condition: string): string => has(`s.state IN ('run', 'failed') AND ${condition}`);
     const filters = [
       [{ state: ['failed' as const] }, "b.state = 'failed'"],
       [{ branch: ['branch-3'] }, "b.source_branch = 'branch-3'"],
@@ -303,6 +304,12 @@ describe(`a history of ${BUILDS} builds`, () => {
       [{ image: ['acme/app7'] }, "'docker.io/acme/app7' = ANY (b.image_names)"],
       [{ text: 'CHANGE 99' }, "b.request->'source'->>'message' LIKE 'change 99%' OR b.id LIKE '%change 99%'"],
       [{ step: '[stage] RUN step 2 of 1' }, missed("s.name LIKE '%RUN step 2 of 1'")],
+      [{ outcome: 'joined' as const }, has("s.state = 'joined'")],
+      [{ outcome: 'miss' as const, step: '[stage] RUN step 2 of 1' }, missed("s.name LIKE '%RUN step 2 of 1'")],
+      [
+        { outcome: 'hit' as const, step: '[stage] RUN step 2 of 1' },
+        has("s.state = 'hit' AND s.name LIKE '%RUN step 2 of 1'"),
+      ],
       [{ cause: 'evicted' }, missed("s.cause->>'reason' = 'evicted'")],
     ] as const;
     for (const [filter, where] of filters) {

@@ -1,6 +1,6 @@
 import { keepPreviousData, useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { Link } from 'wouter';
-import { BuildState, type BuildView, type MeView } from '#protocol';
+import { BuildState, type BuildView, type MeView, StepOutcome } from '#protocol';
 import { buildName } from './build-name.ts';
 import { duration, short } from './format.ts';
 import { Week } from './week.tsx';
@@ -28,12 +28,14 @@ export function BuildsPage({ me }: { readonly me: MeView }) {
   const [scope, setScope] = useQueryWord('scope');
   const [step, setStep] = useQueryWord('step');
   const [cause, setCause] = useQueryWord('cause');
+  const [outcome, setOutcome] = useQueryWord('outcome');
   const [since, setSince] = useQueryWord('since');
   const [until, setUntil] = useQueryWord('until');
   const chips = [
     ['scope', scope, setScope],
     ['had to run', step, setStep],
     ['for', cause, setCause],
+    ['has a step that is', outcome, setOutcome],
     ['since', since, setSince],
     ['before', until, setUntil],
   ] as const;
@@ -47,6 +49,7 @@ export function BuildsPage({ me }: { readonly me: MeView }) {
     ...(scope === '' ? {} : { scope: [scope] }),
     ...(step === '' ? {} : { step }),
     ...(cause === '' ? {} : { cause }),
+    ...(StepOutcome.safeParse(outcome).success ? { outcome: StepOutcome.parse(outcome) } : {}),
     ...timeOf('since', since),
     ...timeOf('until', until),
   };

@@ -91,19 +91,29 @@ export default function CachePage({ me }: { readonly me: MeView }) {
   );
 }
 
-function Figures({ statistics: { total, builds, cachedBuilds } }: { readonly statistics: CacheStatistics }) {
+/** Each leads to the builds behind it. */
+function Figures({ statistics }: { readonly statistics: CacheStatistics }) {
+  const { total, builds, cachedBuilds, since } = statistics;
+  const { link } = useProject();
+  const figures: readonly (readonly [string, string, Readonly<Record<string, string>>])[] = [
+    ['Hit ratio', percent(hitRatio(total)), { since }],
+    ['Time saved', duration(total.savedMs), { since, outcome: 'hit' }],
+    ['Time spent on misses', duration(total.spentMs), { since, outcome: 'miss' }],
+    [
+      'Waited for another build’s run',
+      `${total.joined} ${total.joined === 1 ? 'step' : 'steps'}`,
+      { since, outcome: 'joined' },
+    ],
+    ['Builds', `${builds}, ${cachedBuilds} with nothing to run`, { since }],
+  ];
   return (
     <dl className="facts big">
-      {[
-        ['Hit ratio', percent(hitRatio(total))],
-        ['Time saved', duration(total.savedMs)],
-        ['Time spent on misses', duration(total.spentMs)],
-        ['Waited for another build’s run', `${total.joined} ${total.joined === 1 ? 'step' : 'steps'}`],
-        ['Builds', `${builds}, ${cachedBuilds} with nothing to run`],
-      ].map(([name, value]) => (
+      {figures.map(([name, value, query]) => (
         <div key={name}>
           <dt>{name}</dt>
-          <dd>{value}</dd>
+          <dd>
+            <Link href={link('/', query)}>{value}</Link>
+          </dd>
         </div>
       ))}
     </dl>
@@ -141,7 +151,11 @@ function Groups({ title, by, days }: { readonly title: string; readonly by: Stat
             {data.groups.map((group) => (
               <tr key={group.name}>
                 <td className="wide">
-                  <Link href={link('/', buildsOf(by, group.name, data.since))}>{wordOf(by, group.name)}</Link>
+                  {group.name === '' ? (
+                    wordOf(by, group.name)
+                  ) : (
+                    <Link href={link('/', buildsOf(by, group.name, data.since))}>{wordOf(by, group.name)}</Link>
+                  )}
                 </td>
                 <td className="number" data-word="hit ratio">
                   {by === 'cause' ? '–' : percent(hitRatio(group))}

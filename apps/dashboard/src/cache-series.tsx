@@ -69,7 +69,7 @@ function Series({ series, measure: name }: { readonly series: CacheSeries; reado
   const { link } = useProject();
   const [pointed, setPointed] = useState<number | null>(null);
   const days = useMemo(() => daysBetween(series.since, series.until), [series]);
-  const lines = useMemo(() => linesOf(series), [series]);
+  const lines = useMemo(() => linesOf(series, measure), [series, measure]);
   const drawn = useMemo(
     () => ({
       days,
@@ -107,11 +107,11 @@ function Series({ series, measure: name }: { readonly series: CacheSeries; reado
   );
 }
 
-function linesOf({ groups, others, since, by }: CacheSeries): readonly SeriesLine[] {
+function linesOf({ groups, others, since, by }: CacheSeries, { outcome }: Measure): readonly SeriesLine[] {
   const byDay = (days: readonly SeriesDay[]) => new Map(days.map((day) => [day.day, day]));
   const lines: SeriesLine[] = groups.map(({ name, total, days }) => ({
     ...{ name: wordOf(by, name), total, days: byDay(days) },
-    ...(name === '' ? {} : { builds: buildsOf(by, name, since) }),
+    ...(name === '' ? {} : { builds: { ...buildsOf(by, name, since), ...(outcome && { outcome }) } }),
   }));
   if (others === null) return lines;
   return [...lines, { name: `${others.groups} others`, total: others.total, days: byDay(others.days) }];

@@ -1,4 +1,4 @@
-import type { SeriesBy, SeriesDay } from '#protocol';
+import type { SeriesBy, SeriesDay, StepOutcome } from '#protocol';
 import { duration, hitRatio, percent } from './format.ts';
 
 type Counts = Omit<SeriesDay, 'day'>;
@@ -9,6 +9,8 @@ export interface Measure {
   readonly of: (counts: Counts) => number | null;
   readonly word: (value: number | null) => string;
   readonly top?: number;
+  /** of a step behind it; where there is none, all builds that were counted are */
+  readonly outcome?: StepOutcome;
 }
 
 const steps = (value: number | null): string => (value === null ? '–' : value.toLocaleString());
@@ -17,9 +19,9 @@ const time = (ms: number | null): string => (ms === null ? '–' : duration(ms))
 export const measures = {
   ratio: { title: 'Hit ratio', of: hitRatio, word: percent, top: 1 },
   saved: { title: 'Time saved', of: ({ savedMs }) => savedMs, word: time },
-  spent: { title: 'Time spent on misses', of: ({ spentMs }) => spentMs, word: time },
-  misses: { title: 'Misses', of: ({ misses }) => misses, word: steps },
-  joined: { title: 'Joined steps', of: ({ joined }) => joined, word: steps },
+  spent: { title: 'Time spent on misses', of: ({ spentMs }) => spentMs, word: time, outcome: 'miss' },
+  misses: { title: 'Misses', of: ({ misses }) => misses, word: steps, outcome: 'miss' },
+  joined: { title: 'Joined steps', of: ({ joined }) => joined, word: steps, outcome: 'joined' },
 } as const satisfies Readonly<Record<string, Measure>>;
 export type MeasureName = keyof typeof measures;
 

@@ -30,6 +30,10 @@ export const BuildView = z.object({
 });
 export type BuildView = z.infer<typeof BuildView>;
 
+/** What became of a step, as statistics have it; a miss is one that ran, failed or not. */
+export const StepOutcome = z.enum(['hit', 'joined', 'miss']);
+export type StepOutcome = z.infer<typeof StepOutcome>;
+
 /** Which builds a list is to hold: those that have one of each kind that is given. */
 export const BuildFilter = z.object({
   state: z.array(BuildState).optional(),
@@ -46,6 +50,8 @@ export const BuildFilter = z.object({
   step: z.string().min(1).max(255).optional(),
   /** that had to run a step for this cause, in a word of the statistics */
   cause: z.string().min(1).max(64).optional(),
+  /** that have a step which was found, joined or run; with `step` that one */
+  outcome: StepOutcome.optional(),
   /** accepted then or later */
   since: z.iso.datetime().optional(),
   /** accepted earlier */

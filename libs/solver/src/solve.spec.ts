@@ -1,4 +1,6 @@
+import type { StepRun } from '#cache';
 import { type Definition } from '#graph';
+import { digestOf } from '#oci';
 import type { BuildEvent } from '#protocol';
 import { KilnError, systemClock } from '#std';
 import { StepClock } from '#testing';
@@ -44,6 +46,41 @@ describe('solve', () => {
     expect((await run(chain(['a', 'b', 'c'], { ignore: 'a' }), cache, commands)).ran).toEqual(['a']);
     run1++;
     expect((await run(chain(['a', 'b', 'c'], { ignore: 'a' }), cache, commands)).ran).toEqual(['a', 'b']);
+  });
+
+  it('tells what each step gave that ran, by the contents of its inputs, before that is saved', async () => {
+    const cache = memoryCache();
+    const told: (readonly [string, boolean])[] = [];
+    const keys = new Map<string, string>();
+    const onRan = async ({ name, key, tree }: StepRun): Promise<void> => {
+      expect(tree).toBe(digestOf(`${name}!`));
+      expect(keys.get(name) ?? key).toBe(key);
+      keys.set(name, key);
+      told.push([name, (await cache.lookup([key], [])).records.has(key)]);
+    };
+    const solveOnce = async (ignore?: string): Promise<void> => {
+      const runner = new TextRunner({ a: () => 'a!', b: () => 'b!' });
+      const definition = chain(['a', 'b'], ignore === undefined ? {} : { ignore });
+      const { signal } = new AbortController();
+      await solveAll({
+        definition,
+        runner,
+        cache,
+        clock: systemClock,
+        report: () => {},
+        parallelism: 4,
+        onRan,
+        signal,
+      });
+    };
+    await solveOnce();
+    await solveOnce();
+    expect(told.splice(0)).toEqual([
+      ['a', false],
+      ['b', false],
+    ]);
+    await solveOnce('a');
+    expect(told).toEqual([['a', true]]);
   });
 
   it('runs a step again once its time to live is over, and keeps what gave the same', async () => {

@@ -14,10 +14,18 @@ const ownCause = `LATERAL (SELECT CASE WHEN s.cause->>'kind' = 'followed' THEN s
 const stepName = `left(regexp_replace(regexp_replace(s.name, '^\\[ *[0-9]+/[0-9]+\\] ', ''),
   '^(\\[[^]]*?) *[0-9]+/[0-9]+\\]', '\\1]'), ${STATISTICS_NAME_LENGTH})`;
 
-/** Whether build `b` had to run a step that statistics count under a name, or for a cause. @param values numbers of parameters */
-export const missed = (values: { readonly step: number; readonly cause: number }): string => `EXISTS (
+/**
+ * Whether build `b` has a step that statistics count under a name, a cause and an outcome; without an outcome, one that it had to
+ * run. @param values numbers of parameters
+ */
+export const hasStep = (values: {
+  readonly step: number;
+  readonly cause: number;
+  readonly outcome: number;
+}): string => `EXISTS (
   SELECT FROM steps s CROSS JOIN ${ownCause}
-  WHERE s.build_id = b.id AND s.step AND s.state IN ('run', 'failed')
+  WHERE s.build_id = b.id AND s.step
+    AND s.state = ANY (CASE WHEN coalesce($${values.outcome}::text, 'miss') = 'miss' THEN ARRAY['run', 'failed'] ELSE ARRAY[$${values.outcome}] END)
     AND ($${values.step}::text IS NULL OR ${stepName} = $${values.step})
     AND ($${values.cause}::text IS NULL OR ${causeWord} = $${values.cause}))`;
 

@@ -1,7 +1,7 @@
 import { parseReference } from '#oci';
 import type { BuildFilter, StoredRequest } from '#protocol';
 import { buildColumns, BuildRow, shownState, type StoredBuild, storedBuild } from './build-row.ts';
-import { missed } from './count-build.ts';
+import { hasStep } from './count-build.ts';
 import type { Database } from './database.ts';
 
 export interface BuildPage {
@@ -21,7 +21,7 @@ export async function listBuilds(
   projectId: string,
   { limit, before, filter = {} }: BuildPage,
 ): Promise<{ readonly builds: readonly StoredBuild[]; readonly next: string | null }> {
-  const { state, scope, image, since, until, branch, commit, author, text, step, cause } = filter;
+  const { state, scope, image, since, until, branch, commit, author, text, step, cause, outcome } = filter;
   const rows = await db.query(
     BuildRow,
     `SELECT ${buildColumns} FROM builds b WHERE b.project_id = $1 AND b.parent_id IS NULL
@@ -34,7 +34,7 @@ export async function listBuilds(
        AND ($10::text[] IS NULL OR b.source_commit LIKE ANY ($10))
        AND ($11::text[] IS NULL OR b.source_author = ANY ($11))
        AND ($12::text IS NULL OR strpos(lower(${searched}), lower($12)) > 0)
-       AND (($13::text IS NULL AND $14::text IS NULL) OR ${missed({ step: 13, cause: 14 })})
+       AND (num_nonnulls($13::text, $14::text, $15::text) = 0 OR ${hasStep({ step: 13, cause: 14, outcome: 15 })})
      ORDER BY b.created_at DESC, b.id DESC LIMIT $3`,
     [
       projectId,
@@ -51,6 +51,7 @@ export async function listBuilds(
       text ?? null,
       step ?? null,
       cause ?? null,
+      outcome ?? null,
     ],
   );
   const page = rows.slice(0, limit).map(storedBuild);

@@ -51,6 +51,7 @@ const ListQuery = ProjectQuery.extend({
   text: BuildFilter.shape.text,
   step: BuildFilter.shape.step,
   cause: BuildFilter.shape.cause,
+  outcome: BuildFilter.shape.outcome,
   since: BuildFilter.shape.since,
   until: BuildFilter.shape.until,
 });

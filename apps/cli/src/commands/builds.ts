@@ -25,7 +25,7 @@ export async function builds(flags: BuildsFlags): Promise<void> {
   else process.stdout.write(table([['BUILD', 'STATE', 'CREATED', 'TOOK', 'STEPS', 'TAGS'], ...list.map(row)]));
 }
 
-const KEYS = 'state, scope, image, branch, commit, author, text, step, cause, since and until';
+const KEYS = 'state, scope, image, branch, commit, author, text, step, cause, outcome, since and until';
 
 /** What `--filter` asks for: of one key any value, of several keys all. */
 export function buildFilter(filters: readonly string[], nowMs: number): BuildFilter {
@@ -41,7 +41,7 @@ export function buildFilter(filters: readonly string[], nowMs: number): BuildFil
     if (second !== undefined) throw usageError(`--filter ${key} is given twice`);
     return value === undefined ? {} : { [key]: value };
   };
-  const { since, until, text, step, cause, ...lists } = given;
+  const { since, until, text, step, cause, outcome, ...lists } = given;
   const at = (key: string, values: readonly string[] | undefined): Record<string, string> => {
     const [text, second] = values ?? [];
     if (text === undefined) return {};
@@ -53,6 +53,7 @@ export function buildFilter(filters: readonly string[], nowMs: number): BuildFil
     ...one('text', text),
     ...one('step', step),
     ...one('cause', cause),
+    ...one('outcome', outcome),
     ...at('since', since),
     ...at('until', until),
   });

@@ -1,4 +1,4 @@
-import { BuildFilter, BuildState, Entitlement, Permission, Priority } from '#protocol';
+import { BuildFilter, BuildState, Entitlement, Permission, Priority, StepOutcome } from '#protocol';
 import { progressModes } from '../progress/progress-modes.ts';
 
 /** What flags take, where the program itself does not list it; a value that ends with `=` goes on. */
@@ -19,9 +19,10 @@ export const knownValues: Readonly<Record<string, readonly string[]>> = {
 /** Those that mean something else in one command. */
 export const knownValuesOf: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {
   builds: {
-    '--filter': Object.keys(BuildFilter.shape).flatMap((key) =>
-      key === 'state' ? BuildState.options.map((state) => `state=${state}`) : [`${key}=`],
-    ),
+    '--filter': Object.keys(BuildFilter.shape).flatMap((key) => {
+      if (key === 'state') return BuildState.options.map((state) => `state=${state}`);
+      return key === 'outcome' ? StepOutcome.options.map((outcome) => `outcome=${outcome}`) : [`${key}=`];
+    }),
   },
   'cache prune': { '--filter': ['until='] },
 };
