@@ -16,7 +16,7 @@ import { pruneCache } from './prune-cache.ts';
 import type { Actor } from './audit-log.ts';
 import type { Principal } from './principal.ts';
 import type { ProjectIds } from './project-store.ts';
-import type { Counted } from './statistics.ts';
+import type { Counted } from './statistics-groups.ts';
 import { rankOf } from './trust.ts';
 
 /** What people ask of a project's cache. */

@@ -2,7 +2,7 @@ import type { CacheGrowth, CacheGrowthDay, CacheGrowthQuery } from '#protocol';
 import { z } from 'zod';
 import type { Burial } from './bury-results.ts';
 import { bigintColumn, type Database, type Sql } from './database.ts';
-import { daysAgo, today } from './statistics-groups.ts';
+import { type Counted, daysAgo, today } from './statistics-groups.ts';
 
 /** Writes down what a project's cache takes now: the last time of a day counts. */
 export async function noteSize(sql: Sql, projectId: string, bytes: number): Promise<void> {
@@ -48,7 +48,7 @@ const none = { results: 0, bytes: 0, costMs: 0 };
 /** How large a project's cache was day by day, what was taken out of it, and what that cost later. */
 export async function readGrowth(
   db: Database,
-  { projectId, project }: { readonly projectId: string; readonly project: string },
+  { projectId, project }: Counted,
   { days, quotaBytes }: CacheGrowthQuery & { readonly quotaBytes: number },
 ): Promise<CacheGrowth> {
   const rows = await db.query(

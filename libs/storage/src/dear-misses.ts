@@ -11,6 +11,7 @@ import {
 } from '#protocol';
 import { bigintColumn, type Database } from './database.ts';
 import { readSteps } from './fold-steps.ts';
+import type { Counted } from './statistics-groups.ts';
 
 const Row = z.object({
   step: z.string(),
@@ -26,7 +27,7 @@ const Since = z.object({ since: z.string() });
 /** What steps that ran cost most, from counts (count-build.ts); why, and what to do about it, from the last build of each. */
 export async function readDearMisses(
   db: Database,
-  { projectId, project }: { readonly projectId: string; readonly project: string },
+  { projectId, project }: Counted,
   { days, scope, limit }: DearMissesQuery,
 ): Promise<DearMisses> {
   const [day] = await db.query(

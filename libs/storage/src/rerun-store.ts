@@ -3,7 +3,7 @@ import { type CacheReruns, type CacheRerunsQuery, statisticsNameOf } from '#prot
 import { z } from 'zod';
 import type { Claim } from './claim.ts';
 import { bigintColumn, type Database } from './database.ts';
-import { countedRows, daysAgo, today } from './statistics-groups.ts';
+import { type Counted, countedRows, daysAgo, today } from './statistics-groups.ts';
 
 /** Compares what steps of a build gave with what they gave before. */
 export class RerunStore {
@@ -65,7 +65,7 @@ const Row = z.object({
 /** Which steps gave the same when they ran again, and which did not. */
 export async function readReruns(
   db: Database,
-  { projectId, project }: { readonly projectId: string; readonly project: string },
+  { projectId, project }: Counted,
   { days, scope, limit }: CacheRerunsQuery,
 ): Promise<CacheReruns> {
   const newest = (column: string): string =>

@@ -2,6 +2,12 @@ import { z } from 'zod';
 import type { StatisticsBy } from '#protocol';
 import { bigintColumn } from './database.ts';
 
+/** A project that is asked about. */
+export interface Counted {
+  readonly projectId: string;
+  readonly project: string;
+}
+
 /** Columns of {@link sumsOf}. */
 export const countColumns = {
   hits: bigintColumn,

@@ -13,7 +13,7 @@ import {
 import { bigintColumn, type Database } from './database.ts';
 import { readDearMisses } from './dear-misses.ts';
 import { readReruns } from './rerun-store.ts';
-import { countColumns, countedRows, daysAgo, groupings, renamed, sumsOf } from './statistics-groups.ts';
+import { type Counted, countColumns, countedRows, daysAgo, groupings, renamed, sumsOf } from './statistics-groups.ts';
 import { readSeries } from './statistics-series.ts';
 
 const Total = z.object(countColumns).transform(renamed);
@@ -28,12 +28,6 @@ const sweptTables = [
   'cache_removals',
   'rerun_statistics',
 ] as const;
-
-/** A project that is asked about. */
-export interface Counted {
-  readonly projectId: string;
-  readonly project: string;
-}
 
 /** What the cache was good for, from counts that are kept as builds end (count-build.ts). */
 export class StatisticsReader {
