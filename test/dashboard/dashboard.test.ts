@@ -8,10 +8,11 @@ import { CacheGrowth, CacheReruns, CacheSeries } from '#protocol';
 import { OidcIssuer } from '#testing';
 import { EmbeddedFarm } from '../farm/embedded-farm.ts';
 import { expectAccessible, shoot, startBrowser } from './browser.ts';
+import { describeFirstLoads } from './first-loads.ts';
 import { describeOidcSignIn } from './oidc-sign-in.ts';
+import { describeRuns } from './runs.ts';
 import { describeSettingsForms } from './settings-forms.ts';
 
-const MAX_FIRST_LOAD_BYTES = 200_000;
 const LONG = process.env['KILN_TEST_LENGTH'] === 'long';
 /** Of about 100 bytes. */
 const BIG_LINES = LONG ? 1_000_000 : 60_000;
@@ -107,19 +108,6 @@ describe('the files', () => {
       '/index.html',
     ])
       expect([path, (await fetch(`${url}${path}`)).status]).toEqual([path, 404]);
-  });
-
-  it('are few at first', async () => {
-    const fresh = await browser.newContext();
-    const first = await fresh.newPage();
-    let bytes = 0;
-    first.on('response', (response) => {
-      if (response.url().endsWith('.js')) bytes += Number(response.headers()['content-length'] ?? Infinity);
-    });
-    await first.goto(`${url}/sign-in`, { waitUntil: 'networkidle' });
-    expect(bytes).toBeGreaterThan(10_000);
-    expect(bytes).toBeLessThan(MAX_FIRST_LOAD_BYTES);
-    await fresh.close();
   });
 });
 
@@ -289,6 +277,8 @@ describe('a build', () => {
     await shoot(page, 'build-failed');
   });
 });
+
+describeRuns(() => ({ page, url, kiln: (...args) => farm.kiln(...args) }));
 
 describe('images', () => {
   it('are found by their names, and show what their layers hold', async () => {
@@ -490,6 +480,8 @@ describe('members', () => {
 });
 
 describeOidcSignIn(() => ({ browser, page, url, issuer }));
+
+describeFirstLoads(() => ({ browser, context, url }));
 
 describe('however it is seen', () => {
   it('is light or dark, on 360 pixels and on 2560', async () => {

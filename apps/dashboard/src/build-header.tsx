@@ -1,7 +1,7 @@
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { Link, useLocation } from 'wouter';
-import type { BuildView, ContainerRun, MeView } from '#protocol';
-import { buildName } from './build-name.ts';
+import type { BuildView, MeView } from '#protocol';
+import { buildName, commandOf } from './build-name.ts';
 import { tookText } from './builds-page.tsx';
 import { farm } from './farm.ts';
 import { bytes, duration, short } from './format.ts';
@@ -26,6 +26,7 @@ export function BuildHeader({
   const { request, result } = build;
   const { link } = useProject();
   const { branch, commit, author, message, url } = request.source;
+  const exitCode = exitCodeOf(build);
   // What is pushed or run has neither steps nor files.
   const isBuild = request.call !== 'push' && request.call !== 'run';
   return (
@@ -69,6 +70,7 @@ export function BuildHeader({
           />
         )}
         {request.run !== undefined && <Fact name="Command" value={<code>{commandOf(request.run)}</code>} />}
+        {request.run !== undefined && exitCode !== undefined && <Fact name="Exit code" value={exitCode} />}
         {isBuild && <Fact name="Context" value={`${build.context.files} files, ${bytes(build.context.sizeBytes)}`} />}
         {request.call !== 'run' && result !== null && <Fact name="Pushed" value={bytes(result.bytes.pushed)} />}
         {build.retryOf !== undefined && (
@@ -89,9 +91,9 @@ export function BuildHeader({
   );
 }
 
-/** As it was written behind the image. */
-function commandOf({ entrypoint = [], command }: ContainerRun): string {
-  return [...entrypoint, ...command].join(' ') || 'what the image says';
+/** Of a command that has ended by itself. */
+function exitCodeOf({ state, failure }: BuildView): number | undefined {
+  return state === 'succeeded' ? 0 : failure?.exitCode;
 }
 
 function Actions({ build, me }: { readonly build: BuildView; readonly me: MeView }) {

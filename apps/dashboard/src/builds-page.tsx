@@ -1,7 +1,7 @@
 import { keepPreviousData, useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { Link } from 'wouter';
 import { BuildState, type BuildView, type MeView, StepOutcome } from '#protocol';
-import { buildName } from './build-name.ts';
+import { buildName, commandOf } from './build-name.ts';
 import { duration, short } from './format.ts';
 import { Week } from './week.tsx';
 import { Failure, Loading, State, StepsBar, Time, useNow } from './parts.tsx';
@@ -192,7 +192,7 @@ interface BuildRowProps {
 
 function BuildRow({ build, nowMs, usualMs }: BuildRowProps) {
   const { id, state, request, result, createdAt } = build;
-  const { branch, commit, message } = request.source;
+  const { branch, commit } = request.source;
   const { link } = useProject();
   return (
     <tr>
@@ -201,7 +201,7 @@ function BuildRow({ build, nowMs, usualMs }: BuildRowProps) {
       </td>
       <td className="what">
         <Link href={link(`/b/${id}`)}>{buildName(request)}</Link>
-        <span className="quiet">{message ?? build.failure?.message ?? id}</span>
+        <span className="quiet">{saidOf(build)}</span>
       </td>
       <td>
         {branch ?? <span className="quiet">{build.scope}</span>}
@@ -222,6 +222,12 @@ function BuildRow({ build, nowMs, usualMs }: BuildRowProps) {
       </td>
     </tr>
   );
+}
+
+/** What tells it from others of its name. */
+function saidOf({ id, request: { run, source }, failure }: BuildView): string {
+  if (run !== undefined) return commandOf(run);
+  return source.message ?? failure?.message ?? id;
 }
 
 /** How long a build took, or has taken so far. */

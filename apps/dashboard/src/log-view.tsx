@@ -65,12 +65,18 @@ export default function LogView({ id, steps }: { readonly id: string; readonly s
       {error !== undefined && <Failure error={error} />}
       {model.dropped > 0 && <p className="quiet">The first {model.dropped} lines are in the download alone.</p>}
       {lines.length === 0 ? (
-        <p className="quiet">
-          {ended ? 'Nothing was said: steps from the cache are silent.' : 'Nothing was said yet.'}
-        </p>
+        <p className="quiet">{silence(ended, step === undefined ? steps : [step])}</p>
       ) : (
         <LogLines {...{ lines, names, times, follow, setFollow, wanted, setLine }} line={Number(lineWord)} />
       )}
     </section>
   );
+}
+
+/** Why there is no line. */
+function silence(ended: boolean, steps: readonly StepView[]): string {
+  if (!ended) return 'Nothing was said yet.';
+  return steps.some(({ state }) => state === 'hit')
+    ? 'Nothing was said: steps from the cache are silent.'
+    : 'Nothing was said.';
 }

@@ -12,8 +12,8 @@ export interface BuildPage {
 }
 
 /** What of a build people look for. */
-const searched = `concat_ws(' ', b.id, array_to_string(b.image_names, ' '), b.source_branch, b.source_commit, b.source_author,
-  b.request->'source'->>'message')`;
+const searched = `concat_ws(' ', b.id, array_to_string(b.image_names, ' '), b.request->>'reference', b.source_branch, b.source_commit,
+  b.source_author, b.request->'source'->>'message')`;
 
 /** Builds of a project, the newest first, without the texts of Dockerfiles; `next` is the `before` of the next page. */
 export async function listBuilds(
