@@ -216,7 +216,7 @@ describe('whatever is sent', () => {
     const wanted = routes.filter(
       (route) =>
         !rarely.has(nameOf(route)) &&
-        !/trust-rules|tokens|oidc|session$|scopes$|members\/|badge|retry$|provenance$|webhooks\/|builders\//.test(
+        !/trust-rules|tokens|oidc|session$|session.project$|scopes$|members\/|badge|retry$|provenance$|webhooks\/|builders\//.test(
           nameOf(route),
         ),
     );

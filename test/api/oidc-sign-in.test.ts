@@ -6,6 +6,7 @@ import request, { type Response } from 'supertest';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { asker } from './caller.ts';
 import { type Farm, startFarm } from './farm.ts';
+import { describeSessionProject } from './session-project.ts';
 
 const PUBLIC = 'https://kiln.example.com';
 
@@ -287,3 +288,8 @@ describe('the project', () => {
     expect(MeView.parse((await get('/v1/me', kept(answer, 'session'))).body).project).toBe('second');
   });
 });
+
+describeSessionProject(() => ({
+  ...{ farm, issuer: issuer.url, put },
+  session: async (visitor, project) => kept(await signIn(visitor, `?project=${project}`), 'session'),
+}));

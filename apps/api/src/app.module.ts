@@ -6,6 +6,7 @@ import { BuildersController } from './builders/builders.controller.ts';
 import { MembersController } from './access/members.controller.ts';
 import { OidcController } from './access/oidc.controller.ts';
 import { OidcSignInController } from './access/oidc-sign-in.controller.ts';
+import { SessionProjectController } from './access/session-project.controller.ts';
 import { SignInController } from './access/sign-in.controller.ts';
 import { ProjectController } from './access/project.controller.ts';
 import { ProjectsController } from './access/projects.controller.ts';
@@ -70,6 +71,7 @@ export class AppModule {
         MeController,
         SignInController,
         OidcSignInController,
+        SessionProjectController,
         BuildersController,
         TrustRulesController,
         OidcController,

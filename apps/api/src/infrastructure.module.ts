@@ -26,6 +26,7 @@ import {
   RegistryCredentialStore,
   SignInFlows,
   SignIns,
+  ProjectSwitch,
   StatisticsReader,
   TeamStore,
   TokenStore,
@@ -110,6 +111,11 @@ const stores: readonly FactoryProvider[] = [
     inject: [tokens.DATABASE, tokens.RANDOM, tokens.CLOCK, tokens.CONFIG],
     useFactory: (db: Database, random: Random, clock: Clock, config: ApiConfig) =>
       new SignIns({ db, random, clock, rules: signInRules(config) }),
+  },
+  {
+    provide: tokens.PROJECT_SWITCH,
+    inject: [tokens.DATABASE, tokens.RANDOM],
+    useFactory: (db: Database, random: Random) => new ProjectSwitch(db, random),
   },
   {
     provide: tokens.TEAMS,

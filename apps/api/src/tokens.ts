@@ -25,6 +25,7 @@ export const ISSUERS = Symbol('Issuers');
 export const SIGN_IN_ISSUER = Symbol('SignInIssuer');
 export const SIGN_IN_FLOWS = Symbol('SignInFlows');
 export const SIGN_INS = Symbol('SignIns');
+export const PROJECT_SWITCH = Symbol('ProjectSwitch');
 export const REGISTRIES = Symbol('RegistryCredentialStore');
 export const WEBHOOKS = Symbol('WebhookStore');
 export const DELIVERIES = Symbol('WebhookDeliveries');

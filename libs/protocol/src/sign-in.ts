@@ -29,6 +29,10 @@ export type SignInStart = z.infer<typeof SignInStart>;
 export const SignInAnswer = z.looseObject({ state: z.string().max(200).optional() });
 export type SignInAnswer = z.infer<typeof SignInAnswer>;
 
+/** POST /v1/session/project: in which a person who signed in at the farm's issuer works from now on. */
+export const SessionProject = z.strictObject({ project: AccessName });
+export type SessionProject = z.infer<typeof SessionProject>;
+
 /** Why nobody was signed in, as `/sign-in?failed=` has it. */
 export const SignInFailure = z.enum(['expired', 'refused', 'unavailable', 'unknown', 'unverified', 'taken', 'project']);
 export type SignInFailure = z.infer<typeof SignInFailure>;

@@ -17,13 +17,13 @@ import { type Actor, audit } from './audit-log.ts';
 import type { Database, Sql } from './database.ts';
 import { ownsTeam, type Principal } from './principal.ts';
 import { putEmail } from './put-email.ts';
+import { paged, ProjectRow, projectView } from './project-row.ts';
 import { insertProject, operator } from './project-store.ts';
 import { checkName, ensureScope, getScope, listScopes, usualTrust } from './scopes.ts';
 import { checkRoom, findMember, lockTeam } from './team-rows.ts';
 import { rankOf, rankOfRole, roleColumn } from './trust.ts';
 
 const ID_LENGTH = 16;
-const ProjectRow = z.object({ name: z.string(), team: z.string(), created_at: z.date() });
 const MemberRow = z.object({
   name: z.string(),
   role: roleColumn,
@@ -33,20 +33,10 @@ const MemberRow = z.object({
 });
 const memberColumns = 'name, role, email, subject, created_at';
 
-const projectView = ({ created_at: createdAt, ...row }: z.infer<typeof ProjectRow>): ProjectView => ({
-  ...row,
-  createdAt: createdAt.toISOString(),
-});
 const memberView = ({ created_at: createdAt, ...row }: z.infer<typeof MemberRow>): MemberView => ({
   ...row,
   createdAt: createdAt.toISOString(),
 });
-
-/** A page of rows of which one more than asked for was read. */
-function paged<T extends { readonly name: string }>(rows: readonly T[], limit: number) {
-  const page = rows.slice(0, limit);
-  return { page, next: rows.length > limit ? (page.at(-1)?.name ?? null) : null };
-}
 
 /** A team's projects and members, and the scopes of a project. */
 export class TeamStore {

@@ -6,7 +6,7 @@ import { type Clock, isKilnError, keyedDigest, KilnError, type Logger, messageOf
 import { type BrowserSessions, FLOW_MS, type SignInFlows, type SignIns, type TokenStore } from '#storage';
 import { type ApiConfig, publicUrl } from '../config.ts';
 import { Public } from '../http/auth.guard.ts';
-import { checkWayIn, flowCookie, flowOf, sessionCookie } from '../http/session-cookie.ts';
+import { checkWayIn, flowCookie, flowOf, sessionCookieOf } from '../http/session-cookie.ts';
 import { Described } from '../openapi/described.ts';
 import * as tokens from '../tokens.ts';
 
@@ -85,9 +85,8 @@ export class OidcSignInController {
     const outcome = await this.#outcome(this.#known(), { state, request });
     const cookies = [flowCookie(this.#config, '', 0)];
     if ('tokenId' in outcome) {
-      const { secret, expiresAt } = await this.#sessions.begin(await this.#tokens.byId(outcome.tokenId));
-      const seconds = Math.max(1, Math.floor((expiresAt.getTime() - this.#clock.nowMs()) / 1_000));
-      cookies.push(sessionCookie(this.#config, secret, seconds));
+      const begun = await this.#sessions.begin(await this.#tokens.byId(outcome.tokenId));
+      cookies.push(sessionCookieOf(this.#config, begun, this.#clock.nowMs()));
     }
     await reply.header('set-cookie', cookies).redirect(pageOf(outcome), 303);
   }

@@ -5,7 +5,14 @@ import type { Clock } from '#std';
 import type { BrowserSessions, Principal, TokenStore } from '#storage';
 import { type ApiConfig, publicUrl } from '../config.ts';
 import { AnyToken, Caller, Public } from '../http/auth.guard.ts';
-import { checkOrigin, checkOwnPage, checkWayIn, sessionCookie, sessionOf } from '../http/session-cookie.ts';
+import {
+  checkOrigin,
+  checkOwnPage,
+  checkWayIn,
+  sessionCookie,
+  sessionCookieOf,
+  sessionOf,
+} from '../http/session-cookie.ts';
 import { Described } from '../openapi/described.ts';
 import { BROWSER_SESSIONS, CLOCK, CONFIG, TOKENS } from '../tokens.ts';
 
@@ -48,9 +55,8 @@ export class SignInController {
     checkOrigin(this.#config, request);
     checkWayIn(this.#config);
     const caller = await ('token' in asked ? this.#tokens.verify(asked.token) : this.#sessions.redeem(asked.code));
-    const { secret, expiresAt } = await this.#sessions.begin(caller);
-    const seconds = Math.max(1, Math.floor((expiresAt.getTime() - this.#clock.nowMs()) / 1_000));
-    void reply.header('set-cookie', sessionCookie(this.#config, secret, seconds));
+    const begun = await this.#sessions.begin(caller);
+    void reply.header('set-cookie', sessionCookieOf(this.#config, begun, this.#clock.nowMs()));
     return await this.#tokens.me(caller);
   }
 

@@ -1,5 +1,6 @@
 import type { FastifyRequest } from 'fastify';
 import { KilnError } from '#std';
+import type { Begun } from '#storage';
 import { type ApiConfig, publicUrl } from '../config.ts';
 
 const loopback = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/;
@@ -39,6 +40,11 @@ function keptOf(config: ApiConfig, kept: Kept, header: string | undefined): stri
 export function sessionCookie(config: ApiConfig, secret: string, maxAgeSeconds: number): string {
   const { name, secure } = cookieOf(config, 'session');
   return `${name}=${secret}; Path=/; HttpOnly; SameSite=Strict; Max-Age=${maxAgeSeconds}${secure ? '; Secure' : ''}`;
+}
+
+/** As long as the session that has begun, as {@link sessionCookie}. */
+export function sessionCookieOf(config: ApiConfig, { secret, expiresAt }: Begun, nowMs: number): string {
+  return sessionCookie(config, secret, Math.max(1, Math.floor((expiresAt.getTime() - nowMs) / 1_000)));
 }
 
 /** The issuer's page sends the browser back, with what is `Lax` and not with what is `Strict`. As {@link sessionCookie}. */
