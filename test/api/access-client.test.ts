@@ -113,6 +113,24 @@ describe('the command line', () => {
     expect(JSON.parse(await kiln('webhook', 'ls', '--json'))).toEqual({ webhooks: [] });
   });
 
+  it('takes members in, changes and lists them, and takes them out', async () => {
+    expect(await kiln('member', 'create', 'hal')).toContain(
+      'hal is a member: developer; kiln token create hal --member',
+    );
+    const said = await kiln('member', 'update', 'hal', '--email', 'Hal@example.com');
+    expect(said).toBe('hal is changed: developer; signs in as hal@example.com\n');
+    expect(await kiln('member', 'update', 'hal', '--role', 'viewer')).toContain('viewer; signs in as hal@example.com');
+    expect(await kiln('member', 'ls')).toMatch(/^hal +viewer +hal@example\.com +not yet/m);
+    const shown = JSON.parse(await kiln('member', 'update', 'hal', '--no-email', '--json')) as unknown;
+    expect(shown).toMatchObject({ name: 'hal', role: 'viewer', email: null });
+    await expect(kiln('member', 'create', 'hal', '--role', 'owner')).rejects.toThrow('is a member already');
+    await expect(kiln('member', 'update', 'nobody', '--role', 'owner')).rejects.toThrow('no member nobody');
+    for (const wrong of [[], ['--role', 'boss'], ['--email', 'hal']])
+      await expect(kiln('member', 'update', 'hal', ...wrong)).rejects.toThrow(/nothing is|one of|no e-mail/);
+    expect(await kiln('member', 'rm', 'hal')).toBe('hal is a member no more\n');
+    expect(JSON.parse(await kiln('member', 'ls', '--json'))).not.toMatchObject({ members: [{}, { name: 'hal' }] });
+  });
+
   it('makes and lists projects', async () => {
     expect(await kiln('project', 'create', 'shop')).toBe('shop is made in the team default\n');
     expect(await kiln('project', 'ls')).toMatch(/^shop +default/m);

@@ -118,6 +118,18 @@ const examples: Readonly<Record<string, readonly (readonly [line: string, what?:
     ['kiln builder join --id big-1 --env | ssh root@big-1 "umask 077; cat > /etc/kiln/builder.env"', 'for a service'],
   ],
   'builder ls': [['kiln builder ls'], ['kiln builder ls --json', 'with the times of their last heartbeats']],
+  member: [['kiln member create ada --email ada@example.com'], ['kiln member ls']],
+  'member create': [
+    ['kiln member create ada --email ada@example.com', 'signs in to the dashboard at the farm’s issuer'],
+    ['kiln member create ada --role owner', 'decides over the team'],
+  ],
+  'member ls': [['kiln member ls'], ["kiln member ls --json | jq -r '.members[].name'"]],
+  'member update': [
+    ['kiln member update ada --role maintainer'],
+    ['kiln member update ada --email ada@example.org', 'whoever signs in so first is ada from then on'],
+    ['kiln member update ada --no-email'],
+  ],
+  'member rm': [['kiln member rm ada', 'the name as kiln member ls shows it']],
   webhook: [['kiln webhook create https://ci.example.com/kiln --event build.failed'], ['kiln webhook ls']],
   'webhook create': [
     ['kiln webhook create https://ci.example.com/kiln', 'told of every build'],

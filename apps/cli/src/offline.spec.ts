@@ -65,6 +65,10 @@ const lines: Readonly<Record<string, readonly string[]>> = {
   'project create': ['x'],
   'project ls': [],
   'project badge': ['on'],
+  'member create': ['x'],
+  'member ls': [],
+  'member update': ['x', '--role', 'viewer'],
+  'member rm': ['x'],
   'builder ls': [],
   'builder drain': ['x'],
   'builder undrain': ['x'],
@@ -79,7 +83,7 @@ const lines: Readonly<Record<string, readonly string[]>> = {
 };
 /** They ask no farm, or a terminal first. */
 const local =
-  /^$|^(?:up|down|status|login|logout|completion|ci|version|context.*|cache|token|project|webhook|builder(?: join)?|admin.*)$/;
+  /^$|^(?:up|down|status|login|logout|completion|ci|version|context.*|cache|token|project|member|webhook|builder(?: join)?|admin.*)$/;
 
 describe('without a farm', () => {
   it.each(Object.entries(lines))('kiln %s says where it looked, why, and what to do', async (path, args) => {

@@ -1,10 +1,11 @@
 import { Argument, type Command } from 'commander';
+import type { MemberFlags, MemberPutFlags } from './member.ts';
 import type { ProjectCreateFlags, ProjectListFlags } from './project.ts';
 import type { WebhookCreateFlags, WebhookDeliveriesFlags, WebhookFlags, WebhookUpdateFlags } from './webhook.ts';
 import type { TokenCreateFlags, TokenListFlags, TokenRevokeFlags } from './token.ts';
 import { DATA, JSON_FLAG, list } from './flags.ts';
 
-/** `kiln token`, `kiln project` and `kiln webhook`. */
+/** `kiln token`, `kiln project`, `kiln member` and `kiln webhook`. */
 export function addAccess(program: Command): void {
   const token = program.command('token').description('make, list and revoke tokens');
   token
@@ -59,7 +60,44 @@ export function addAccess(program: Command): void {
     .option(...JSON_FLAG)
     .option(...DATA)
     .action(async (flags: ProjectListFlags) => (await import('./project.ts')).projectLs(flags));
+  addMember(program);
   addWebhook(program);
+}
+
+function addMember(program: Command): void {
+  const member = program.command('member').description('who is in the team, with which role, and how they sign in');
+  member
+    .command('create')
+    .description('take somebody into the team')
+    .argument('<name>', 'what the member is called here')
+    .option('--role <role>', 'viewer, developer, maintainer or owner (developer)')
+    .option('--email <address>', 'by which the member signs in at the farm’s issuer')
+    .option(...JSON_FLAG)
+    .option(...DATA)
+    .action(async (name: string, flags: MemberPutFlags) => (await import('./member.ts')).memberCreate(name, flags));
+  member
+    .command('ls')
+    .description('list the members')
+    .option(...JSON_FLAG)
+    .option(...DATA)
+    .action(async (flags: MemberFlags) => (await import('./member.ts')).memberLs(flags));
+  member
+    .command('update')
+    .description('change a member’s role, or how he signs in')
+    .argument('<name>', 'name of the member')
+    .option('--role <role>', 'viewer, developer, maintainer or owner')
+    .option('--email <address>', 'signs in so from now on; what he was signed in to, and made there, ends')
+    .option('--no-email', 'signs in with tokens alone')
+    .option(...JSON_FLAG)
+    .option(...DATA)
+    .action(async (name: string, flags: MemberPutFlags) => (await import('./member.ts')).memberUpdate(name, flags));
+  member
+    .command('rm')
+    .description('take a member out of the team; his tokens end')
+    .argument('<name>', 'name of the member')
+    .option(...JSON_FLAG)
+    .option(...DATA)
+    .action(async (name: string, flags: MemberFlags) => (await import('./member.ts')).memberRm(name, flags));
 }
 
 function addWebhook(program: Command): void {
