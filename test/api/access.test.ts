@@ -66,6 +66,7 @@ describe('every route', () => {
       '/v1/session',
       '/v1/session/oidc',
       '/v1/session/oidc/callback',
+      '/v1/session/oidc/end',
       '/v1/session/ways',
     ]);
     const statuses: Readonly<Record<string, number>> = { get: 200, post: 400, delete: 204 };

@@ -1,4 +1,4 @@
-import { MeView, MemberList } from '#protocol';
+import { MeView, MemberList, SignOutWay } from '#protocol';
 import { ProjectStore, TeamStore, TokenStore } from '#storage';
 import { OidcIssuer, type Visitor } from '#testing';
 import { generateKeyPair } from 'jose';
@@ -130,6 +130,9 @@ describe('somebody who comes from the issuer', () => {
     const alive = `SELECT 1 FROM tokens WHERE name = 'browser' AND member_id IS NOT NULL AND expires_at > now()
       AND id NOT IN (SELECT token_id FROM browser_sessions)`;
     expect(await farm.db.execute(alive, [])).toBe(0);
+    // At the issuer he still is, until he goes there.
+    const { name, url } = SignOutWay.parse((await get('/v1/session/oidc/end')).body);
+    expect([name, url]).toEqual(['Acme', expect.stringContaining(`${issuer.url}/end?`)]);
   });
 
   it('is told where the address is asked for alone', async () => {

@@ -49,7 +49,7 @@ describe('signing in', () => {
 
   it('is by token alone where the farm has no issuer', async () => {
     expect((await request(farm.url).get('/v1/session/ways')).body).toEqual({ oidc: null });
-    for (const path of ['/v1/session/oidc', '/v1/session/oidc/callback?code=x&state=y'])
+    for (const path of ['/v1/session/oidc', '/v1/session/oidc/callback?code=x&state=y', '/v1/session/oidc/end'])
       expect((await request(farm.url).get(path)).body).toMatchObject({
         status: 404,
         hint: expect.stringContaining('ISSUER') as unknown,

@@ -113,9 +113,16 @@ export function signInIssuer(config: ApiConfig): SignInIssuerOptions | undefined
     ...{ issuer, clientId, clientSecret: config.KILN_SIGNIN_OIDC_CLIENT_SECRET },
     scopes: config.KILN_SIGNIN_OIDC_SCOPES,
     redirectUri: `${publicUrl(config)}/v1/session/oidc/callback`,
+    signedOutUri: `${publicUrl(config)}/sign-in`,
     egress: { allow: config.KILN_OIDC_EGRESS_ALLOW },
   };
 }
+
+/** What people call the issuer at which they sign in. */
+export const issuerName = ({
+  KILN_SIGNIN_OIDC_ISSUER: issuer,
+  KILN_SIGNIN_OIDC_NAME: name,
+}: ApiConfig): string | undefined => (issuer === undefined ? undefined : (name ?? new URL(issuer).host));
 
 /** Who of those that come from the issuer is let in. */
 export const signInRules = (config: ApiConfig): SignInRules => ({

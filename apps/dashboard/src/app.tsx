@@ -8,6 +8,7 @@ import { farm, signOut } from './farm.ts';
 import { Failure, Loading } from './parts.tsx';
 import { SignInPage } from './sign-in-page.tsx';
 import { applyTheme, readTheme, themes } from './theme.ts';
+import { isPerson, useWorkplaceOfOtherTabs, Workplace } from './workplace.tsx';
 
 const BuildPage = lazy(() => import('./build-page.tsx'));
 const CachePage = lazy(() => import('./cache-page.tsx'));
@@ -42,6 +43,7 @@ export function App() {
 }
 
 function Pages({ me }: { readonly me: MeView }) {
+  useWorkplaceOfOtherTabs();
   return (
     <Frame me={me}>
       <Suspense fallback={<Loading />}>
@@ -81,7 +83,7 @@ function Frame({ me, children }: { readonly me: MeView; readonly children: React
   const leave = async (): Promise<void> => {
     await signOut();
     queries.clear();
-    window.location.assign('/sign-in');
+    window.location.assign(isPerson(me) ? '/sign-in?out=issuer' : '/sign-in');
   };
   return (
     <>
@@ -102,10 +104,7 @@ function Frame({ me, children }: { readonly me: MeView; readonly children: React
             );
           })}
         </nav>
-        <span className="who quiet" title={`${me.token.name}, scope ${me.scope}`}>
-          {me.project}
-          {me.member === null ? '' : ` · ${me.member.name}`}
-        </span>
+        <Workplace me={me} />
         <ThemeChoice />
         <button type="button" onClick={() => void leave()}>
           Sign out

@@ -7,6 +7,7 @@ import { farm } from './farm.ts';
 import { bytes, duration, short } from './format.ts';
 import { Copy, Fact, Failure, State, StepsBar, Time } from './parts.tsx';
 import { useProject } from './use-project.ts';
+import { WorkThere } from './workplace.tsx';
 
 export const hasEnded = ({ state }: BuildView): boolean => state !== 'queued' && state !== 'running';
 
@@ -107,7 +108,8 @@ function Actions({ build, me }: { readonly build: BuildView; readonly me: MeView
     mutationFn: () => farm.retry(build.id, {}, { idempotencyKey: crypto.randomUUID() }),
     onSuccess: ({ id }) => go(`/b/${id}`),
   });
-  if (!me.permissions.includes('build') || !isOwn(build, me)) return null;
+  if (!isOwn(build, me)) return <WorkThere me={me} project={build.project} to={`/b/${build.id}`} />;
+  if (!me.permissions.includes('build')) return null;
   const { mutate, isPending, error, word } = hasEnded(build)
     ? { ...retry, word: 'Retry' }
     : { ...cancel, word: 'Cancel' };

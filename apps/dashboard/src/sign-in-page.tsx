@@ -2,7 +2,7 @@ import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { type FormEvent, useEffect, useRef, useState } from 'react';
 import { useLocation, useSearchParams } from 'wouter';
 import { ownPath, SignInFailure } from '#protocol';
-import { signIn, signInWays } from './farm.ts';
+import { signIn, signInWays, signOutWay } from './farm.ts';
 import { Failure } from './parts.tsx';
 
 /** Why nobody was signed in, and what to do. */
@@ -43,6 +43,7 @@ export function SignInPage() {
   });
   const ways = useQuery({ queryKey: ['ways'], queryFn: ({ signal }) => signInWays(signal), staleTime: Infinity });
   const oidc = ways.data?.oidc ?? null;
+  const project = search.get('project');
   const failed = SignInFailure.safeParse(search.get('failed')).data;
   const { mutate } = entering;
   const tried = useRef(false);
@@ -69,11 +70,13 @@ export function SignInPage() {
           <p className="quiet">{failures[failed][1]}</p>
         </div>
       )}
+      {search.get('out') === 'issuer' && <SignOutThere />}
       {oidc !== null && (
         <p>
           <a className="button main" href={startOf(search)}>
             Sign in with {oidc.name}
           </a>
+          {project !== null && <span className="quiet"> in the project {project}</span>}
         </p>
       )}
       <form onSubmit={send}>
@@ -97,6 +100,21 @@ export function SignInPage() {
         whoever administers the project can.
       </p>
     </main>
+  );
+}
+
+/** The issuer would let him in again without a word. */
+function SignOutThere() {
+  const way = useQuery({ queryKey: ['sign-out'], queryFn: ({ signal }) => signOutWay(signal), staleTime: Infinity });
+  return (
+    <div className="notice" role="status">
+      <p>You are signed out of Kiln.</p>
+      {way.data !== undefined && way.data.url !== null && (
+        <p>
+          At {way.data.name} you may still be signed in: <a href={way.data.url}>Sign out there, too</a>
+        </p>
+      )}
+    </div>
   );
 }
 

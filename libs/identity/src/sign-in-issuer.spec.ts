@@ -8,6 +8,7 @@ const at = (issuer: string, more: Partial<SignInIssuerOptions> = {}) =>
   new SignInIssuer({
     ...{ issuer, clientId: 'kiln', clientSecret: 's3cret', scopes: 'openid email' },
     redirectUri: 'https://kiln.example.com/v1/session/oidc/callback',
+    signedOutUri: 'https://kiln.example.com/sign-in',
     egress: { allow: ['127.0.0.0/8'] },
     ...more,
   });
@@ -62,5 +63,21 @@ describe('an issuer at which people sign in', () => {
     await using elsewhere = at(issuer.url);
     const back = issuer.pages.approve(await elsewhere.authorizationUrl(attempt), { claims: { sub: '1' } });
     await expect(elsewhere.vouched(back.searchParams, attempt)).rejects.toSatisfy(unavailable);
+  });
+
+  it('signs out who goes there for it, where it has a page for that which can be trusted', async () => {
+    await using issuer = await OidcIssuer.start();
+    await using signIn = at(issuer.url);
+    const url = await signIn.endSessionUrl();
+    expect([url?.origin, url?.pathname]).toEqual([issuer.url, '/end']);
+    expect(Object.fromEntries(url?.searchParams ?? [])).toEqual({
+      client_id: 'kiln',
+      post_logout_redirect_uri: 'https://kiln.example.com/sign-in',
+    });
+    for (const end of [undefined, 'http://elsewhere.example/end', 'javascript:alert(1)']) {
+      issuer.say('discovery', { issuer: issuer.url, ...issuer.pages.addresses, end_session_endpoint: end });
+      await using other = at(issuer.url);
+      expect(await other.endSessionUrl()).toBeUndefined();
+    }
   });
 });

@@ -16,6 +16,8 @@ export interface SignInIssuerOptions {
   readonly scopes: string;
   /** where the issuer sends people back to, to the letter */
   readonly redirectUri: string;
+  /** where it sends people who were signed out there, too */
+  readonly signedOutUri: string;
   readonly egress: EgressPolicy;
 }
 
@@ -92,6 +94,14 @@ export class SignInIssuer implements AsyncDisposable {
     }
   }
 
+  /** Where a browser is signed out there, too; undefined where the issuer has no such page. @throws KilnError UNAVAILABLE */
+  async endSessionUrl(): Promise<URL | undefined> {
+    const client = await this.#client();
+    const end = client.serverMetadata().end_session_endpoint;
+    if (end === undefined || !URL.canParse(end) || !this.#isTrusted(new URL(end))) return undefined;
+    return oidc.buildEndSessionUrl(client, { post_logout_redirect_uri: this.#options.signedOutUri });
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#web[Symbol.asyncDispose]();
   }
@@ -132,9 +142,13 @@ export class SignInIssuer implements AsyncDisposable {
     );
   }
 
+  /** Whatever it says of itself: encrypted, or at its own origin. */
+  #isTrusted({ protocol, origin }: URL): boolean {
+    return protocol === 'https:' || origin === new URL(this.#options.issuer).origin;
+  }
+
   async #fetch(url: string, { method, headers, body }: oidc.CustomFetchOptions): Promise<Response> {
-    const { protocol, origin } = new URL(url);
-    if (protocol !== 'https:' && origin !== new URL(this.#options.issuer).origin)
+    if (!this.#isTrusted(new URL(url)))
       throw unavailable(`${url}: neither at the issuer’s own origin nor at an https URL`);
     try {
       const answer = await this.#web.ask(url, {

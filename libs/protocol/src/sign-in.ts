@@ -29,6 +29,10 @@ export type SignInStart = z.infer<typeof SignInStart>;
 export const SignInAnswer = z.looseObject({ state: z.string().max(200).optional() });
 export type SignInAnswer = z.infer<typeof SignInAnswer>;
 
+/** GET /v1/session/oidc/end: where somebody is signed out of the issuer, too; null where it has no page for that. */
+export const SignOutWay = z.object({ name: z.string(), url: z.url().nullable() });
+export type SignOutWay = z.infer<typeof SignOutWay>;
+
 /** POST /v1/session/project: in which a person who signed in at the farm's issuer works from now on. */
 export const SessionProject = z.strictObject({ project: AccessName });
 export type SessionProject = z.infer<typeof SessionProject>;

@@ -37,6 +37,10 @@ export class SignInPages {
       const to = this.approve(new URL(request.url ?? '', `http://${web.host}`), this.visitor);
       response.writeHead(302, { location: to.href }).end();
     });
+    web.files.set('/end', (request, response) => {
+      const { searchParams: asked } = new URL(request.url ?? '', `http://${web.host}`);
+      response.writeHead(302, { location: asked.get('post_logout_redirect_uri') ?? '' }).end();
+    });
     web.files.set('/token', (request, response) => void this.#exchange(request, response));
     web.files.set('/userinfo', ({ headers }, response) => {
       const info = this.#info.get((headers.authorization ?? '').replace(/^Bearer /, ''));
@@ -45,10 +49,12 @@ export class SignInPages {
   }
 
   get addresses() {
-    const [authorization_endpoint, token_endpoint, userinfo_endpoint] = ['/authorize', '/token', '/userinfo'].map(
-      (path) => this.#web.url(path),
-    );
-    return { authorization_endpoint, token_endpoint, userinfo_endpoint };
+    return {
+      authorization_endpoint: this.#web.url('/authorize'),
+      token_endpoint: this.#web.url('/token'),
+      userinfo_endpoint: this.#web.url('/userinfo'),
+      end_session_endpoint: this.#web.url('/end'),
+    };
   }
 
   /** Where a browser is sent back to that came to `asked`. */

@@ -1,10 +1,10 @@
 import { Controller, Get, Header, HttpCode, Inject, Query, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { SignInAttempt, SignInIssuer, Vouched } from '#identity';
-import { ownPath, SignInAnswer, type SignInFailure, SignInStart } from '#protocol';
+import { ownPath, SignInAnswer, type SignInFailure, SignInStart, SignOutWay } from '#protocol';
 import { type Clock, isKilnError, keyedDigest, KilnError, type Logger, messageOf } from '#std';
 import { type BrowserSessions, FLOW_MS, type SignInFlows, type SignIns, type TokenStore } from '#storage';
-import { type ApiConfig, publicUrl } from '../config.ts';
+import { type ApiConfig, issuerName, publicUrl } from '../config.ts';
 import { Public } from '../http/auth.guard.ts';
 import { checkWayIn, flowCookie, flowOf, sessionCookieOf } from '../http/session-cookie.ts';
 import { Described } from '../openapi/described.ts';
@@ -89,6 +89,18 @@ export class OidcSignInController {
       cookies.push(sessionCookieOf(this.#config, begun, this.#clock.nowMs()));
     }
     await reply.header('set-cookie', cookies).redirect(pageOf(outcome), 303);
+  }
+
+  @Described({
+    summary: 'where a browser is signed out of the farm’s issuer, too',
+    detail: 'To be shown to who has signed out here. The issuer sends the browser back to /sign-in.',
+    answer: SignOutWay,
+    errors: ['NOT_FOUND', 'UNAVAILABLE'],
+  })
+  @Get('end')
+  async way(): Promise<SignOutWay> {
+    const url = await this.#known().endSessionUrl();
+    return { name: issuerName(this.#config) ?? '', url: url?.href ?? null };
   }
 
   async #outcome(

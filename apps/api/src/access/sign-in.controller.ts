@@ -3,7 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { MeView, SignInCode, SignInRequest, SignInWays } from '#protocol';
 import type { Clock } from '#std';
 import type { BrowserSessions, Principal, TokenStore } from '#storage';
-import { type ApiConfig, publicUrl } from '../config.ts';
+import { type ApiConfig, issuerName, publicUrl } from '../config.ts';
 import { AnyToken, Caller, Public } from '../http/auth.guard.ts';
 import {
   checkOrigin,
@@ -76,8 +76,8 @@ export class SignInController {
   @Get('ways')
   @Public()
   ways(): SignInWays {
-    const { KILN_SIGNIN_OIDC_ISSUER: issuer, KILN_SIGNIN_OIDC_NAME: name } = this.#config;
-    return { oidc: issuer === undefined ? null : { name: name ?? new URL(issuer).host } };
+    const name = issuerName(this.#config);
+    return { oidc: name === undefined ? null : { name } };
   }
 
   @Described({
