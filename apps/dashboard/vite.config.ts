@@ -28,21 +28,25 @@ const compressed: Plugin = {
   },
 };
 
-export default defineConfig({
-  // For `vite` alone: the API of an embedded farm.
-  server: { proxy: { '/v1': 'http://127.0.0.1:8420' } },
-  resolve: { conditions: ['browser', 'kiln-source', 'module', 'import', 'default'] },
-  plugins: [compressed],
-  build: {
-    rolldownOptions: {
-      onwarn: (warning, warn) => {
-        if (warning.code !== 'MODULE_LEVEL_DIRECTIVE') warn(warning);
+export default defineConfig(({ command }) => {
+  // In whatever shell or test it is built: React's other form is slower, and half as large again.
+  if (command === 'build') process.env['NODE_ENV'] = 'production';
+  return {
+    // For `vite` alone: the API of an embedded farm.
+    server: { proxy: { '/v1': 'http://127.0.0.1:8420' } },
+    resolve: { conditions: ['browser', 'kiln-source', 'module', 'import', 'default'] },
+    plugins: [compressed],
+    build: {
+      rolldownOptions: {
+        onwarn: (warning, warn) => {
+          if (warning.code !== 'MODULE_LEVEL_DIRECTIVE') warn(warning);
+        },
       },
+      outDir,
+      emptyOutDir: true,
+      target: 'es2023',
+      assetsInlineLimit: 0,
+      modulePreload: { polyfill: false },
     },
-    outDir,
-    emptyOutDir: true,
-    target: 'es2023',
-    assetsInlineLimit: 0,
-    modulePreload: { polyfill: false },
-  },
+  };
 });
