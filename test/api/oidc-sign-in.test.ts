@@ -123,6 +123,12 @@ describe('somebody who comes from the issuer', () => {
     expect(told(await signIn(person('eve')))).toEqual(failed('unknown'));
   });
 
+  it('keeps the role where an address alone is said, and is nobody without one', async () => {
+    await put('iris', { role: 'maintainer' });
+    expect((await put('iris', { email: 'iris@example.com' })).body).toMatchObject({ role: 'maintainer' });
+    expect((await put('nobody', { email: 'no@example.com' })).body).toMatchObject({ status: 400, field: 'role' });
+  });
+
   it('signs out for good', async () => {
     const cookie = kept(await signIn(person('ada')), 'session');
     const out = await request(farm.url).delete('/v1/session').set('cookie', cookie).set('x-kiln-csrf', '1');

@@ -4,6 +4,7 @@ import { farm } from './farm.ts';
 import { Failure, Time } from './parts.tsx';
 import { faultsOf, Field, FormPanel } from './settings-form.tsx';
 import { Listed, useChange } from './settings-list.tsx';
+import { ownsTeam } from './settings-rights.tsx';
 
 /** The team; an owner of it takes people in, gives them roles and lets them go. */
 export function Members({ me }: { readonly me: MeView }) {
@@ -13,7 +14,7 @@ export function Members({ me }: { readonly me: MeView }) {
     farm.access.putMember(member.name, { role: member.role }),
   );
   const remove = useChange('Members', (who: string) => farm.access.removeMember(who));
-  const owner = me.member?.role === 'owner' && me.permissions.includes('admin');
+  const owner = ownsTeam(me);
   const error = put.error ?? remove.error;
   const send = (event: FormEvent): void => {
     event.preventDefault();
@@ -95,9 +96,7 @@ const Login = ({ of: { email, subject } }: { readonly of: MemberView }) => (
 /** By which address a member signs in at the farm's issuer. */
 function MemberLogin({ member, onClose }: { readonly member: MemberView; readonly onClose: () => void }) {
   const [email, setEmail] = useState(member.email ?? '');
-  const put = useChange('Members', (to: string | null) =>
-    farm.access.putMember(member.name, { role: member.role, email: to }),
-  );
+  const put = useChange('Members', (to: string | null) => farm.access.putMember(member.name, { email: to }));
   const fault = faultsOf(put.error)['email'];
   return (
     <FormPanel

@@ -43,7 +43,8 @@ export type ProjectList = z.infer<typeof ProjectList>;
 
 /** PUT /v1/members/:name: by an owner of the team. */
 export const MemberRequest = z.strictObject({
-  role: Role,
+  /** of somebody new it is said; as it was where it is not */
+  role: Role.optional(),
   /** by which the member signs in at the farm's issuer, whoever it was before; null: not at all; as it was where it is not said */
   email: z.email().max(254).toLowerCase().nullable().optional(),
 });

@@ -94,14 +94,17 @@ export class TeamStore {
 
   /**
    * Makes somebody a member, or changes the role and by what he signs in.
-   * @throws KilnError PERMISSION_DENIED, CONFLICT for the last owner, and for an address that another member has
+   * @throws KilnError PERMISSION_DENIED, CONFLICT for the last owner, and for an address that another member has, INVALID_ARGUMENT for
+   *   somebody new without a role
    */
-  async putMember(caller: Principal, name: string, { role, email }: MemberRequest): Promise<MemberView> {
+  async putMember(caller: Principal, name: string, { role: wanted, email }: MemberRequest): Promise<MemberView> {
     checkOwner(caller);
     return await this.#db.transaction(async (sql) => {
       await lockTeam(sql, caller.teamId);
       const before = await roleOf(sql, caller.teamId, name);
       if (before === undefined) await checkRoom(sql, caller.teamId);
+      const role = wanted ?? before;
+      if (role === undefined) throw noRole(name);
       if (before === 'owner' && role !== 'owner') await checkOtherOwner(sql, caller.teamId, name);
       const id = await this.#putMember(sql, caller, name, role);
       if (email !== undefined) await putEmail(sql, caller, { id, name, email });
@@ -177,6 +180,12 @@ export class TeamStore {
     });
   }
 }
+
+const noRole = (name: string): KilnError =>
+  new KilnError('INVALID_ARGUMENT', `${name} is no member yet: one has a role`, {
+    field: 'role',
+    hint: 'say viewer, developer, maintainer or owner',
+  });
 
 function checkOwner(caller: Principal): void {
   if (ownsTeam(caller)) return;

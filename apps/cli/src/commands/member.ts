@@ -35,10 +35,9 @@ export async function memberUpdate(name: string, flags: MemberPutFlags): Promise
   if (Object.keys(asked).length === 0)
     throw usageError('nothing is to be changed', 'say --role, --email or --no-email');
   await using client = await connect(readConfig(process.env, flags.data));
-  const before = await find(client, name);
-  if (before === undefined)
+  if ((await find(client, name)) === undefined)
     throw new KilnError('NOT_FOUND', `there is no member ${name}`, { hint: 'kiln member ls lists them' });
-  tell(await client.access.putMember(name, { role: before.role, ...asked }), flags, 'is changed');
+  tell(await client.access.putMember(name, asked), flags, 'is changed');
 }
 
 /** `kiln member ls` */
@@ -62,7 +61,7 @@ export async function memberRm(name: string, { json, data }: MemberFlags): Promi
 }
 
 /** @throws KilnError as wrong use of a flag */
-function askedOf({ role, email }: MemberPutFlags): Partial<MemberRequest> {
+function askedOf({ role, email }: MemberPutFlags): MemberRequest {
   const known = Role.optional().safeParse(role);
   if (!known.success) throw usageError(`--role is one of ${Role.options.join(', ')}`);
   const address = MemberRequest.shape.email.safeParse(email === false ? null : email);
