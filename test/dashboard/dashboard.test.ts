@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { CacheGrowth, CacheReruns, CacheSeries } from '#protocol';
 import { OidcIssuer } from '#testing';
@@ -76,6 +76,12 @@ beforeAll(async () => {
   page.on('console', (said) => {
     if (/Content Security Policy|Refused to/.test(said.text())) faults.push(said.text());
   });
+});
+afterEach(async ({ task }) => {
+  if (task.result?.state !== 'fail') return;
+  // What a locator waited for in vain says nothing of what was there in its place.
+  console.log(`${task.name}: ${page.url()}: ${(await page.getByRole('alert').allInnerTexts()).join('; ')}`);
+  await shoot(page, 'left-by-a-failure');
 });
 afterAll(async () => {
   await browser?.close();
@@ -523,6 +529,16 @@ describe('however it is seen', () => {
     }
     await page.keyboard.press('Enter');
     await page.getByRole('heading', { name: 'acme/web:3' }).waitFor();
+  });
+
+  it('tells who comes to no page where the others are', async () => {
+    expect((await page.goto(`${url}/nowhere`))?.status()).toBe(404);
+    await page.getByRole('heading', { name: 'There is no such page' }).waitFor();
+    expect(await page.title()).toBe('No such page · Kiln');
+    await page.goto(`${url}/b/nothing`);
+    await page.getByRole('alert').getByRole('link', { name: 'All builds' }).click();
+    await page.getByRole('link', { name: 'acme/web:3' }).click();
+    await expect.poll(() => page.title()).toBe('acme/web:3 succeeded · Kiln');
   });
 
   it('ends with signing out', async () => {

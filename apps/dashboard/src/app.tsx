@@ -8,6 +8,7 @@ import { farm, signOut } from './farm.ts';
 import { Failure, Loading } from './parts.tsx';
 import { SignInPage } from './sign-in-page.tsx';
 import { applyTheme, readTheme, themes } from './theme.ts';
+import { useTitle } from './use-title.ts';
 import { isPerson, useWorkplaceOfOtherTabs, Workplace } from './workplace.tsx';
 
 const BuildPage = lazy(() => import('./build-page.tsx'));
@@ -77,6 +78,7 @@ function Pages({ me }: { readonly me: MeView }) {
 
 function Frame({ me, children }: { readonly me: MeView; readonly children: ReactNode }) {
   const [location] = useLocation();
+  useTitle(titleOf(location));
   const queries = useQueryClient();
   // Forms and short tables are easier to read narrow.
   const roomy = !/^\/(?:farm|settings)/.test(location);
@@ -115,6 +117,12 @@ function Frame({ me, children }: { readonly me: MeView; readonly children: React
       </main>
     </>
   );
+}
+
+/** What one build or image is called, its own page knows. */
+function titleOf(location: string): string | undefined {
+  if (/^\/(?:b|images)\/./.test(location)) return undefined;
+  return places.find(([href]) => (href === '/' ? location === href : location.startsWith(href)))?.[1] ?? 'No such page';
 }
 
 function ThemeChoice() {

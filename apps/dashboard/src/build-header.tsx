@@ -72,7 +72,7 @@ export function BuildHeader({
         )}
         {request.run !== undefined && <Fact name="Command" value={<code>{commandOf(request.run)}</code>} />}
         {request.run !== undefined && exitCode !== undefined && <Fact name="Exit code" value={exitCode} />}
-        {isBuild && <Fact name="Context" value={`${build.context.files} files, ${bytes(build.context.sizeBytes)}`} />}
+        {isBuild && <Fact name="Context" value={contextOf(build)} />}
         {request.call !== 'run' && result !== null && <Fact name="Pushed" value={bytes(result.bytes.pushed)} />}
         {build.retryOf !== undefined && (
           <Fact name="Repeats" value={<Link href={link(`/b/${build.retryOf}`)}>{build.retryOf}</Link>} />
@@ -91,6 +91,9 @@ export function BuildHeader({
     </header>
   );
 }
+
+const contextOf = ({ context: { files, sizeBytes } }: BuildView): string =>
+  `${files.toLocaleString()} ${files === 1 ? 'file' : 'files'}, ${bytes(sizeBytes)}`;
 
 /** Of a command that has ended by itself. */
 function exitCodeOf({ state, failure }: BuildView): number | undefined {

@@ -8,6 +8,9 @@ import { repositoryOf } from './image-names.ts';
 import { Failure } from './parts.tsx';
 import { keyOf } from './step-key.ts';
 
+/** What builders write behind a line of the history. */
+const MARK = / # (?:buildkit|kiln)$/;
+
 interface BuildLayersProps {
   readonly build: BuildView;
   readonly digest: string;
@@ -67,7 +70,7 @@ export default function BuildLayers({ build, digest, steps }: BuildLayersProps) 
                     )}
                   </td>
                   <td className="wide">
-                    <code>{createdBy}</code>
+                    <code>{createdBy.replace(MARK, '')}</code>
                   </td>
                   <td>
                     <code className="quiet">{short(descriptor.digest)}</code>
@@ -91,7 +94,7 @@ const plain = (text: string): string =>
 
 /** The step whose instruction an entry of the history tells, as far as one can tell. */
 function madeBy(createdBy: string, steps: readonly StepView[]): StepView | undefined {
-  const wanted = plain(createdBy).replace(/ # (?:buildkit|kiln)$/, '');
+  const wanted = plain(createdBy).replace(MARK, '');
   return steps.find(({ step, empty, name }) => step && !empty && plain(instructionOf(name)) === wanted);
 }
 

@@ -1,11 +1,14 @@
 import { useQuery } from '@tanstack/react-query';
 import { lazy, Suspense } from 'react';
+import { Link } from 'wouter';
 import type { MeView } from '#protocol';
 import { BuildFailed } from './build-failed.tsx';
+import { buildName } from './build-name.ts';
 import { BuildHeader, hasEnded, isOwn } from './build-header.tsx';
 import { BuildSteps } from './build-steps.tsx';
 import { BuildProvenance } from './build-provenance.tsx';
 import { Failure, Loading, useNow } from './parts.tsx';
+import { useTitle } from './use-title.ts';
 import { useProject } from './use-project.ts';
 
 const BuildLayers = lazy(() => import('./build-layers.tsx'));
@@ -28,8 +31,13 @@ export default function BuildPage({ id, me }: { readonly id: string; readonly me
     placeholderData: (before) => before,
   });
   const nowMs = useNow(500, !ended);
+  useTitle(build.data === undefined ? 'Build' : `${buildName(build.data.request)} ${build.data.state}`);
   if (build.data === undefined)
-    return build.isError ? <Failure error={build.error} retry={() => void build.refetch()} /> : <Loading />;
+    return build.isError ? (
+      <Failure error={build.error} retry={() => void build.refetch()} instead={<Link href="/">All builds</Link>} />
+    ) : (
+      <Loading />
+    );
   const { result, request } = build.data;
   // Only what is named is kept as an image.
   const image = isOwn(build.data, me) && request.tags.length > 0 ? result?.digest : undefined;

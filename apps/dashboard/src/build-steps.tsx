@@ -110,7 +110,7 @@ function StepRow({ step, hints, bar, open, toggle }: StepRowProps) {
 }
 
 function StepDetail({ step, hints }: Pick<StepRowProps, 'step' | 'hints'>) {
-  const { hit, cause, compared, miss, line } = step;
+  const { name, hit, cause, compared, miss, line } = step;
   const { link } = useProject();
   return (
     <div className="detail">
@@ -129,7 +129,11 @@ function StepDetail({ step, hints }: Pick<StepRowProps, 'step' | 'hints'>) {
           <Time at={compared.createdAt} />.
         </p>
       )}
-      {line > 0 && <p className="quiet">Line {line} of the Dockerfile; the log has what it said.</p>}
+      {line > 0 && (
+        <p className="quiet">
+          Line {line} of the Dockerfile{instructionOf(name).startsWith('RUN') ? '; the log has what it said.' : '.'}
+        </p>
+      )}
     </div>
   );
 }

@@ -96,7 +96,13 @@ export function BuildsPage({ me }: { readonly me: MeView }) {
           ))}
       </p>
       {Object.keys(filter).length === 0 && <Week />}
-      {list.isError && <Failure error={list.error} retry={() => void list.refetch()} />}
+      {list.isError && (
+        <Failure
+          error={list.error}
+          retry={() => void list.refetch()}
+          instead={<Link href="/">Builds of {me.project}</Link>}
+        />
+      )}
       {list.isPending && <Loading />}
       {list.isSuccess && builds.length === 0 && <Empty filtered={Object.keys(filter).length > 0} />}
       {builds.length > 0 && <BuildTable builds={builds} usual={usual.data ?? new Map()} />}

@@ -51,7 +51,7 @@ export default function FarmPage() {
             <tbody>
               {builders.data.map((each) => (
                 <tr key={each.id}>
-                  <td className="what">
+                  <td className="what one-line">
                     <code>{each.id}</code>
                   </td>
                   <td>{each.state}</td>

@@ -8,6 +8,7 @@ import { Compared } from './image-changes.tsx';
 import { Layers } from './image-layers.tsx';
 import { familiar } from './image-names.ts';
 import { Copy, Fact, Failure, Loading, Time } from './parts.tsx';
+import { useTitle } from './use-title.ts';
 
 /** One image: what it is called, what it is made of, and what is not the same in another. */
 export default function ImagePage({ digest, me }: { readonly digest: string; readonly me: MeView }) {
@@ -16,8 +17,17 @@ export default function ImagePage({ digest, me }: { readonly digest: string; rea
     queryKey: ['layers', digest],
     queryFn: ({ signal }) => farm.images.layers(digest, signal),
   });
+  useTitle(image.data === undefined ? 'Image' : titleOf(image.data));
   if (image.data === undefined)
-    return image.isError ? <Failure error={image.error} retry={() => void image.refetch()} /> : <Loading />;
+    return image.isError ? (
+      <Failure
+        error={image.error}
+        retry={() => void image.refetch()}
+        instead={<Link href="/images">All images</Link>}
+      />
+    ) : (
+      <Loading />
+    );
   return (
     <article>
       <ImageHeader image={image.data} me={me} />
@@ -39,13 +49,14 @@ export default function ImagePage({ digest, me }: { readonly digest: string; rea
   );
 }
 
+const titleOf = ({ names: [first], id }: ImageDetail): string => (first === undefined ? short(id) : familiar(first));
+
 function ImageHeader({ image, me }: { readonly image: ImageDetail; readonly me: MeView }) {
-  const [first] = image.names;
   const pulled = image.repositories[0];
   return (
     <header className="build-header">
       <div className="heading">
-        <h1>{first === undefined ? short(image.id) : familiar(first)}</h1>
+        <h1>{titleOf(image)}</h1>
         {me.permissions.includes('build') && <Actions image={image} />}
       </div>
       <dl className="facts">

@@ -70,13 +70,23 @@ export function StepsBar({ steps: { total, hit, run, joined } }: { readonly step
   );
 }
 
+interface FailureProps {
+  readonly error: unknown;
+  readonly retry?: (() => void) | undefined;
+  /** where to go from what is not there */
+  readonly instead?: ReactNode;
+}
+
 /** What went wrong, and what to do. */
-export function Failure({ error, retry }: { readonly error: unknown; readonly retry?: (() => void) | undefined }) {
+export function Failure({ error, retry, instead }: FailureProps) {
+  // What is not there is not there the next time either.
+  const gone = isKilnError(error, 'NOT_FOUND');
   return (
     <div className="notice bad" role="alert">
       <p>{messageOf(error)}</p>
       {isKilnError(error) && error.hint !== undefined && <p className="quiet">{error.hint}</p>}
-      {retry !== undefined && (
+      {gone && instead}
+      {!gone && retry !== undefined && (
         <button type="button" onClick={retry}>
           Try again
         </button>

@@ -41,7 +41,7 @@ export function Audit({ me }: { readonly me: MeView }) {
         <input
           type="search"
           aria-label="Who: a member, or the id of a token"
-          placeholder="member or token"
+          placeholder="who"
           value={by}
           onChange={(event) => setBy(event.target.value)}
         />

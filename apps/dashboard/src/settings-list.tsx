@@ -14,7 +14,7 @@ interface TableProps<T> {
 export function Table<T>({ name, heads, rows, row, keyOf }: TableProps<T>) {
   return (
     <div className="scroll" tabIndex={0} role="region" aria-label={name}>
-      <table>
+      <table className="cards">
         <thead>
           <tr>
             {heads.map((head) => (
@@ -28,7 +28,9 @@ export function Table<T>({ name, heads, rows, row, keyOf }: TableProps<T>) {
           {rows.map((each) => (
             <tr key={keyOf(each)}>
               {row(each).map((cell, at) => (
-                <td key={at}>{cell}</td>
+                <td key={at} className={at === 0 ? 'what' : undefined} data-word={wordOf(heads[at], at)}>
+                  {cell}
+                </td>
               ))}
             </tr>
           ))}
@@ -37,6 +39,10 @@ export function Table<T>({ name, heads, rows, row, keyOf }: TableProps<T>) {
     </div>
   );
 }
+
+/** On a card, what a cell tells; the first tells what the card is of. */
+const wordOf = (head = '', at: number): string | undefined =>
+  at === 0 || head === '' ? undefined : head.toLowerCase();
 
 interface ListedProps<T> extends Omit<TableProps<T>, 'rows'> {
   readonly load: (signal: AbortSignal) => Promise<readonly T[]>;

@@ -8,6 +8,7 @@ import { Audit } from './settings-audit.tsx';
 import { Members } from './settings-members.tsx';
 import { Project } from './settings-project.tsx';
 import { Registries } from './settings-registries.tsx';
+import { ownsTeam } from './settings-rights.tsx';
 import { TrustRules } from './settings-trust-rules.tsx';
 import { Webhooks } from './settings-webhooks.tsx';
 
@@ -15,7 +16,7 @@ const parts: Readonly<Record<string, { readonly title: string; readonly show: (m
   tokens: { title: 'Tokens', show: (me) => <Tokens me={me} /> },
   members: { title: 'Members', show: (me) => <Members me={me} /> },
   project: { title: 'Project', show: (me) => <Project me={me} /> },
-  projects: { title: 'Projects', show: () => <Projects /> },
+  projects: { title: 'Projects', show: (me) => <Projects me={me} /> },
   'trust-rules': { title: 'Trust rules', show: (me) => <TrustRules me={me} /> },
   registries: { title: 'Registries', show: (me) => <Registries me={me} /> },
   webhooks: { title: 'Webhooks', show: (me) => <Webhooks me={me} /> },
@@ -110,19 +111,26 @@ function Tokens({ me }: { readonly me: MeView }) {
           </button>,
         ]}
         empty="There is no token that you may see."
-        command="kiln token create"
+        command="kiln token create ci"
       />
     </>
   );
 }
 
-const Projects = () => (
-  <Listed
-    name="Projects"
-    load={async (signal) => (await farm.access.projects({ limit: 100, signal })).projects}
-    heads={['Name', 'Team', 'Since']}
-    keyOf={({ name }) => name}
-    row={({ name, team, createdAt }) => [name, team, <Time at={createdAt} />]}
-    empty="There is no project."
-  />
+const Projects = ({ me }: { readonly me: MeView }) => (
+  <>
+    {ownsTeam(me) && (
+      <p className="quiet">
+        <code>kiln project create web</code> makes another.
+      </p>
+    )}
+    <Listed
+      name="Projects"
+      load={async (signal) => (await farm.access.projects({ limit: 100, signal })).projects}
+      heads={['Name', 'Team', 'Since']}
+      keyOf={({ name }) => name}
+      row={({ name, team, createdAt }) => [name, team, <Time at={createdAt} />]}
+      empty="There is no project."
+    />
+  </>
 );

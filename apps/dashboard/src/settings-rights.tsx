@@ -2,6 +2,9 @@ import { type MeView, Trust } from '#protocol';
 
 export const mayAdminister = ({ permissions }: MeView): boolean => permissions.includes('admin');
 
+/** Whether who is signed in decides over the team. */
+export const ownsTeam = (me: MeView): boolean => me.member?.role === 'owner' && mayAdminister(me);
+
 /** Whether something of this trust is in the hands of who is signed in. */
 export const reaches = (me: Pick<MeView, 'trust'>, trust: Trust): boolean =>
   Trust.options.indexOf(trust) <= Trust.options.indexOf(me.trust);

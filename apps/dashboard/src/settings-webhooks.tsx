@@ -72,7 +72,7 @@ export function Webhooks({ me }: { readonly me: MeView }) {
           </span>,
         ]}
         empty="Nobody is told of builds."
-        command="kiln webhook create"
+        command="kiln webhook create https://ci.example.com/kiln"
       />
       {open !== undefined && (
         <Deliveries key={open.id} project={project} id={open.id} mayChange={reaches(me, open.trust)} />

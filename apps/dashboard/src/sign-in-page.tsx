@@ -4,6 +4,7 @@ import { useLocation, useSearchParams } from 'wouter';
 import { ownPath, SignInFailure } from '#protocol';
 import { signIn, signInWays, signOutWay } from './farm.ts';
 import { Failure } from './parts.tsx';
+import { useTitle } from './use-title.ts';
 
 /** Why nobody was signed in, and what to do. */
 const failures: Readonly<Record<SignInFailure, readonly [string, string]>> = {
@@ -30,6 +31,7 @@ const failures: Readonly<Record<SignInFailure, readonly [string, string]>> = {
 
 /** At the farm's issuer, with a token, or by the code in a link of `kiln dashboard`. */
 export function SignInPage() {
+  useTitle('Sign in');
   const [token, setToken] = useState('');
   const [search] = useSearchParams();
   const [, go] = useLocation();

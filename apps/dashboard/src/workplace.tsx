@@ -87,6 +87,7 @@ export function Workplace({ me }: { readonly me: MeView }) {
 export function WorkThere({ me, project, to }: { readonly me: MeView; readonly project: string; readonly to: string }) {
   const places = useWorkplaces(me);
   const move = useWorkIn();
+  if (isPerson(me) && places.length === 0) return null;
   if (!places.some(({ name }) => name === project))
     return <span className="quiet">To do something with it, sign in with a token of {project}.</span>;
   return (

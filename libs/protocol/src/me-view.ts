@@ -14,7 +14,7 @@ export const MeView = z.object({
   /** within the member's role */
   permissions: z.array(Permission),
   member: z.object({ name: z.string(), role: Role }).nullable(),
-  /** whom a CI system named */
+  /** whom a CI system named; of a member’s, as whom he signed in at the farm’s issuer */
   subject: z.string().nullable(),
   /** null: never */
   expiresAt: z.iso.datetime().nullable(),

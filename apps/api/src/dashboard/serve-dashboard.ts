@@ -24,6 +24,9 @@ export function serveDashboard(server: FastifyInstance, files: DashboardFiles): 
     const [path = ''] = request.raw.url?.split(/[?#]/, 1) ?? [];
     const file = PAGE.test(path) ? index : path === '/index.html' ? undefined : files.get(path);
     if (file !== undefined) return await answer(file, request, reply);
+    // Who writes an address by hand is told by a page that there is none, and where the others are.
+    if (index !== undefined && request.is404 && request.headers['sec-fetch-dest'] === 'document')
+      return await answer(index, request, reply.status(404));
   });
 }
 
