@@ -309,10 +309,18 @@ describe('images', () => {
     await text(/0 added, 0 removed, 2 changed/).waitFor();
     await expectAccessible(page);
     await shoot(page, 'image-compared');
+    // The next name is begun before the farm has answered, and stays.
+    const typed = Promise.withResolvers<undefined>();
+    await page.route('**/tag', async (asked) => {
+      await typed.promise;
+      await asked.continue();
+    });
     await page.getByLabel('One more name').fill('acme/web:kept');
     await page.getByRole('button', { name: 'Tag' }).click();
-    await text('Also called acme/web:kept').waitFor();
     await page.getByLabel('One more name').fill('ACME');
+    typed.resolve(undefined);
+    await text('Also called acme/web:kept').waitFor();
+    await page.unroute('**/tag');
     await page.getByRole('button', { name: 'Tag' }).click();
     await page.getByRole('alert').getByText('not an image name').waitFor();
     await page.goto(`${url}/images?name=acme/web:1`);

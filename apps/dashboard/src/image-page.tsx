@@ -121,9 +121,10 @@ function Actions({ image }: { readonly image: ImageDetail }) {
   const queries = useQueryClient();
   const [name, setName] = useState('');
   const tag = useMutation({
-    mutationFn: () => farm.images.tag(image.digest, name),
-    onSuccess: async () => {
-      setName('');
+    mutationFn: (wanted: string) => farm.images.tag(image.digest, wanted),
+    onSuccess: async (_, wanted) => {
+      // Who has begun to write the next one meanwhile keeps it.
+      setName((now) => (now === wanted ? '' : now));
       await queries.invalidateQueries();
     },
   });
@@ -136,7 +137,7 @@ function Actions({ image }: { readonly image: ImageDetail }) {
   });
   const submit = (event: FormEvent): void => {
     event.preventDefault();
-    if (name !== '') tag.mutate();
+    if (name !== '') tag.mutate(name);
   };
   const leave = (): void => {
     const names = image.names.map(familiar).join(', ');
