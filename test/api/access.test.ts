@@ -1,8 +1,9 @@
 import request, { type Test } from 'supertest';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type ImageContent, Permission } from '#protocol';
+import { type ImageContent, MissingBlobs, Permission } from '#protocol';
 import { ProjectStore, TokenStore } from '#storage';
-import { asker } from './caller.ts';
+import { belongings, MARK } from './belongings.ts';
+import { asker, Method } from './caller.ts';
 import { claimed, type Farm, smallTar, startFarm, submitted } from './farm.ts';
 import { Document, type Route } from './fuzz/requests.ts';
 import { keptImage } from './kept-image.ts';
@@ -110,11 +111,32 @@ describe('every route', () => {
     expect([...forAdmins].sort()).toEqual([...['audit', 'members', 'projects', 'registries', 'scopes', 'trust-rules']]);
   });
 
-  it('of a build is not there for another project', async () => {
-    for (const route of routes.filter(({ path }) => path.startsWith('/v1/builds/{id}'))) {
-      const answer = await ask(route, `Bearer ${farm.tokens.other}`);
-      expect(answer).toMatchObject({ status: 404, type: problem, body: { code: 'NOT_FOUND' } });
+  it('shows another project nothing of what belongs to one, and leaves it as it is', async () => {
+    const asked = await belongings(farm);
+    // Whoever adds a route says there what of a project it is about.
+    const names = routes.filter((each) => !isPublic(each)).map(({ method, path }) => `${method} ${path}`);
+    expect(Object.keys(asked).sort()).toEqual(names.sort());
+    const send = (name: string, token: string, at = (path: string) => path): Test => {
+      const { path, body, type = 'application/json' } = asked[name] ?? { path: '' };
+      const method = Method.parse(name.split(' ')[0]);
+      const sent = request(farm.url)[method](at(path)).set('authorization', `Bearer ${token}`);
+      return body === undefined ? sent : sent.type(type).send(body);
+    };
+    const shown: unknown[] = [];
+    for (const [name, { answer }] of Object.entries(asked)) {
+      const { status, text, body } = await send(name, farm.tokens.other);
+      const missing = MissingBlobs.safeParse(body).data?.missing.length === 1;
+      const kept = { gone: status === 404, shut: status === 403, nothing: status < 300, missing }[answer];
+      if (!kept || text.includes(MARK)) shown.push([name, status, text]);
     }
+    expect(shown).toEqual([]);
+    // All of it is where it was, for whose it is; the image was made without attestations, and of the build no provenance is told.
+    const lost: unknown[] = [];
+    for (const name of Object.keys(asked).filter((each) => /^get (?!.*(?:provenance|attestations))/.test(each))) {
+      const { status, text } = await send(name, farm.tokens.mine, (path) => path.replace('/other/', '/mine/'));
+      if (status === 404) lost.push([name, status, text]);
+    }
+    expect(lost).toEqual([]);
   });
 
   it('takes no more than it can hold', async () => {

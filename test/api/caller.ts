@@ -1,7 +1,9 @@
 import request, { type Test } from 'supertest';
+import { z } from 'zod';
 import type { Farm } from './farm.ts';
 
-type Method = 'get' | 'post' | 'put' | 'patch' | 'delete';
+export const Method = z.enum(['get', 'post', 'put', 'patch', 'delete']);
+export type Method = z.infer<typeof Method>;
 
 /** One request with a token, `''` for none. */
 export function asker(farm: () => Farm) {
