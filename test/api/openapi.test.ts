@@ -1,10 +1,14 @@
 import { Validator } from '@seriousme/openapi-schema-validator';
-import request from 'supertest';
+import { Problem } from '#protocol';
+import request, { type Test } from 'supertest';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { type Farm, startFarm } from './farm.ts';
+import { Method } from './caller.ts';
+import { type Farm, operatorToken, startFarm } from './farm.ts';
 
 const Operation = z.looseObject({
+  security: z.array(z.object({ token: z.array(z.string()) })),
+  requestBody: z.looseObject({ content: z.record(z.string(), z.unknown()) }).optional(),
   'x-websocket': z.literal(true).optional(),
   responses: z.record(z.string(), z.looseObject({ content: z.record(z.string(), z.unknown()).optional() })),
 });
@@ -51,6 +55,33 @@ describe('the document', () => {
         expect([name, status, content]).toEqual([name, status, problem]);
       }
     }
+  });
+
+  it('has all that a route takes: what else is given is refused by name', async () => {
+    const tokens: Readonly<Record<string, string>> = { operator: operatorToken };
+    const taken: unknown[] = [];
+    for (const { name, operation } of operations()) {
+      const [verb = '', path = ''] = name.split(' ');
+      // Pages and probes take no parameters, and are no business of programs; what an issuer adds is its own.
+      if (!path.startsWith('/v1/') || /openapi\.json$|callback$|badge\.svg$/.test(path)) continue;
+      if (operation['x-websocket'] !== undefined) continue;
+      const token = tokens[operation.security[0]?.token[0] ?? ''] ?? farm.tokens.owner;
+      const at = path.replace('{digest}', `sha256:${'0'.repeat(64)}`).replace(/\{\w+\}/g, '0');
+      const send = (query: string): Test =>
+        request(farm.url)[Method.parse(verb.toLowerCase())](`${at}${query}`).set('authorization', `Bearer ${token}`);
+      const json = operation.requestBody?.content['application/json'] !== undefined;
+      const required: Readonly<Record<string, string>> = {
+        '/v1/builds/{id}/logs/search': '&text=x',
+        '/v1/images/{image}/changes': '&with=x',
+      };
+      const answers = [await send(`?no-such=1${required[path] ?? ''}`)];
+      if (json) answers.push(await send('').send({ 'no-such': 1 }));
+      for (const { status, text, body } of answers) {
+        const { code, field } = Problem.partial().parse(body);
+        if (status !== 400 || code !== 'INVALID_ARGUMENT' || field === undefined) taken.push([name, status, text]);
+      }
+    }
+    expect(taken).toEqual([]);
   });
 
   it('names schemas once, and has all that it refers to', () => {

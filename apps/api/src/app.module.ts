@@ -32,6 +32,7 @@ import { RegistrySignIn } from './engine-api/registry-sign-in.ts';
 import { ImageBuildsController } from './images/image-builds.controller.ts';
 import { ImagesController } from './images/images.controller.ts';
 import { AuthGuard } from './http/auth.guard.ts';
+import { KnownQueryGuard } from './http/known-query.guard.ts';
 import { ProblemFilter } from './http/problem.filter.ts';
 import { SchemaPipe } from './http/schema.pipe.ts';
 import { type Environment, InfrastructureModule } from './infrastructure.module.ts';
@@ -89,6 +90,7 @@ export class AppModule {
         Housekeeping,
         WebhookDelivering,
         { provide: APP_GUARD, useClass: AuthGuard },
+        { provide: APP_GUARD, useClass: KnownQueryGuard },
         { provide: APP_FILTER, useClass: ProblemFilter },
         { provide: APP_PIPE, useClass: SchemaPipe },
       ],

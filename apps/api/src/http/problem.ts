@@ -43,6 +43,16 @@ export interface Issue {
   readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined;
   /** of fields that nobody knows */
   readonly keys?: readonly string[] | undefined;
+  /** of a choice: what is wrong with each of them */
+  readonly errors?: readonly (readonly Issue[])[] | undefined;
+}
+
+/** Of a choice, what lacks for the one that comes nearest: it has least to complain of. */
+function nearestChoice(issue: Issue): readonly Issue[] {
+  const choices = (issue.errors ?? []).map((each) => each.flatMap(nearestChoice));
+  const [best] = choices.filter((each) => each.length > 0).toSorted((a, b) => a.length - b.length);
+  const { path: at = [] } = issue;
+  return best === undefined ? [issue] : best.map((each) => ({ ...each, path: [...at, ...(each.path ?? [])] }));
 }
 
 /** Of longer names nobody asks what they were to be. */
@@ -52,7 +62,8 @@ const MAX_NAME = 64;
  * What a schema says, with the first field that is wrong.
  * @param known names that there are where the schema begins: of one that nobody knows, the nearest is named
  */
-export function invalid(issues: readonly Issue[], known: readonly string[] = []): KilnError {
+export function invalid(told: readonly Issue[], known: readonly string[] = []): KilnError {
+  const issues = told.flatMap(nearestChoice);
   const shown = issues.slice(0, 5).map(({ path = [], message }) => [fieldOf(path), message].filter(Boolean).join(': '));
   const { path = [], keys: [unknown] = [] } = issues[0] ?? {};
   return new KilnError('INVALID_ARGUMENT', shown.join('; '), {

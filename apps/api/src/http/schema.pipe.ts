@@ -1,4 +1,5 @@
 import { type ArgumentMetadata, Injectable, StandardSchemaValidationPipe } from '@nestjs/common';
+import { KilnError } from '#std';
 import { z } from 'zod';
 import { invalid, type Issue } from './problem.ts';
 
@@ -20,10 +21,18 @@ export class SchemaPipe extends StandardSchemaValidationPipe {
     try {
       return await super.transform(value, metadata);
     } catch (thrown) {
-      throw thrown instanceof Refused ? invalid(thrown.issues, namesIn(metadata.schema)) : thrown;
+      if (!(thrown instanceof Refused)) throw thrown;
+      if (metadata.type === 'body' && value === undefined) throw noBody();
+      throw invalid(thrown.issues, namesIn(metadata.schema));
     }
   }
 }
+
+const noBody = (): KilnError =>
+  new KilnError('INVALID_ARGUMENT', 'there is no body', {
+    field: 'body',
+    hint: 'send JSON, with Content-Type: application/json; /docs shows what this route takes',
+  });
 
 /** The names that an object of this schema may have. */
 function namesIn(schema: unknown): readonly string[] {
