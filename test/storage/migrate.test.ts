@@ -70,17 +70,16 @@ describe('migrations', () => {
 });
 
 describe('the list of a backup', () => {
-  it('is not written where the database sorts digests as people sort words', async () => {
+  it('is in the order of bytes, also where the database sorts digests as people sort words', async () => {
     await using other = await startPostgres();
     await using sorted = openDatabase({ url: other.url, max: 2 });
     await migrate(sorted);
     // In Danish aa comes after z.
     await sorted.execute('ALTER TABLE blobs ALTER COLUMN digest TYPE text COLLATE "da-x-icu"');
-    const digests = ['aa', 'ab'].map((begin) => `sha256:${begin.padEnd(64, '0')}`);
+    const digests = ['a9', 'aa', 'ab', 'b0'].map((begin) => `sha256:${begin.padEnd(64, '0')}`);
     await sorted.execute('INSERT INTO blobs (digest, size_bytes) SELECT unnest($1::text[]), 1', [digests]);
-    const listed = async (): Promise<void> => {
-      for await (const blob of blobsInUse(sorted)) expect(digests).toContain(blob.digest);
-    };
-    await expect(listed()).rejects.toThrow('does not list its blobs in order');
+    const listed: string[] = [];
+    for await (const { digest } of blobsInUse(sorted)) listed.push(digest);
+    expect(listed).toEqual(digests);
   });
 });

@@ -18,10 +18,7 @@ export async function withSnapshot<T>(db: Database, work: (sql: Sql, id: string)
   }, PATIENCE_MS);
 }
 
-/**
- * Blobs that the farm has and is to keep, in the order of their digests: a backup removes what its list passes by.
- * @throws KilnError INTERNAL where the database sorts otherwise
- */
+/** Blobs that the farm has and is to keep, in the order of their digests: a backup removes what its list passes by. */
 export async function* blobsInUse(sql: Sql, signal?: AbortSignal): AsyncIterable<BlobInfo> {
   for await (const { digest, sizeBytes, inUse } of ordered(indexedBlobs(sql, signal), INDEX))
     if (inUse) yield { digest, sizeBytes };

@@ -21,13 +21,32 @@ export interface BlobPair {
   readonly bytes: ListedBlob | undefined;
 }
 
+const Sorting = z.object({ by_bytes: z.boolean() });
+
+/**
+ * Digests in the order of their bytes, as stores list them, whatever language the database sorts by. Its own order is taken
+ * where it is the same, for the sake of the index.
+ */
+async function byBytes(sql: Sql): Promise<string> {
+  const [row] = await sql.query(
+    Sorting,
+    `SELECT coalesce(CASE WHEN c.collname = 'default' THEN d.datlocprovider = 'c' AND d.datcollate IN ('C', 'POSIX')
+       ELSE c.collprovider = 'c' AND c.collcollate IN ('C', 'POSIX') END, false) AS by_bytes
+     FROM pg_attribute a JOIN pg_collation c ON c.oid = a.attcollation JOIN pg_database d ON d.datname = current_database()
+     WHERE a.attrelid = 'blobs'::regclass AND a.attname = 'digest'`,
+  );
+  return row?.by_bytes === true ? 'digest' : 'digest COLLATE "C"';
+}
+
 /** Every blob that the index has a row of, in the order of their digests, page by page. */
 export async function* indexedBlobs(sql: Sql, signal?: AbortSignal): AsyncIterable<IndexedBlob> {
+  const digests = await byBytes(sql);
   for (let after = '', rows = ROWS; rows === ROWS; ) {
     signal?.throwIfAborted();
     const page = await sql.query(
       Row,
-      `SELECT digest, size_bytes, removed_at IS NULL AS in_use FROM blobs WHERE digest > $1 ORDER BY digest LIMIT ${ROWS}`,
+      `SELECT digest, size_bytes, removed_at IS NULL AS in_use FROM blobs WHERE ${digests} > $1 ORDER BY ${digests}
+       LIMIT ${ROWS}`,
       [after],
     );
     rows = page.length;
@@ -67,12 +86,7 @@ export async function* ordered<T extends { readonly digest: Digest }>(
   let last = '';
   for await (const item of source) {
     if (item.digest <= last)
-      throw new KilnError('INTERNAL', `${what} does not list its blobs in order: ${item.digest} after ${last}`, {
-        hint:
-          what === INDEX
-            ? 'make the database anew as one that sorts by bytes: CREATE DATABASE … LOCALE C TEMPLATE template0'
-            : undefined,
-      });
+      throw new KilnError('INTERNAL', `${what} does not list its blobs in order: ${item.digest} after ${last}`);
     last = item.digest;
     yield item;
   }
