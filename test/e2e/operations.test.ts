@@ -95,6 +95,8 @@ describe('a farm that is well', () => {
 interface Harm {
   readonly name: string;
   readonly kind: string;
+  /** what one of the findings says, where others are of the same kind */
+  readonly says?: string;
   readonly harm: () => Promise<unknown>;
 }
 
@@ -183,6 +185,18 @@ const rowHarms: readonly Harm[] = [
     kind: 'sum',
     harm: () => farm.db.execute("UPDATE builds SET last_seq = last_seq + 5 WHERE state = 'succeeded'"),
   },
+  {
+    name: 'a log that is said to be too long for rows',
+    kind: 'sum',
+    says: 'bytes of events in rows',
+    harm: () => farm.db.execute('UPDATE builds SET loose_bytes = loose_bytes + 2000000'),
+  },
+  {
+    name: 'a figure of the farm that has less than there is',
+    kind: 'sum',
+    says: 'the farm is said to have counted 0 of builds_submitted',
+    harm: () => farm.db.execute("DELETE FROM farm_counters WHERE name IN ('builds_submitted', 'steps')"),
+  },
 ];
 
 const harms = [...blobHarms, ...rowHarms];
@@ -202,6 +216,8 @@ describe('fsck', () => {
         const kinds = new Set(group.map(({ kind }) => kind));
         expect(new Set(Object.keys(report.counts)), JSON.stringify(report.findings)).toEqual(kinds);
         expect(report.found).toBeGreaterThanOrEqual(group.length);
+        const messages = report.findings.map(({ message }) => message).join('\n');
+        for (const { says = '' } of group) expect(messages).toContain(says);
         expect(report.mended).toBe(more.length === 0 ? 0 : report.found);
         expect(code).toBe(1);
       }

@@ -1,7 +1,29 @@
-import { blobsInUse, checkSchema, type Database, migrate, migrations, openDatabase, TokenStore } from '#storage';
-import { isKilnError } from '#std';
-import { startPostgres, type TestService } from '#testing';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { FolderContentStore } from '#content';
+import { digestOf, hexOf } from '#oci';
+import {
+  BlobIndex,
+  blobsInUse,
+  checkSchema,
+  type Database,
+  migrate,
+  migrations,
+  openDatabase,
+  ProjectStore,
+  TokenStore,
+  withSnapshot,
+} from '#storage';
+import { isKilnError, single, systemRandom } from '#std';
+import { startPostgres, startRedis, type TestService } from '#testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Manifest } from '../../apps/api/src/care/backup-folder.ts';
+import { dumpDatabase } from '../../apps/api/src/care/postgres-tools.ts';
+import { runAdmin } from './admin-program.ts';
+
+/** Migrations that the older version did not have. */
+const BEHIND = 3;
 
 let postgres: TestService;
 let db: Database;
@@ -69,17 +91,70 @@ describe('migrations', () => {
   });
 });
 
-describe('the list of a backup', () => {
-  it('is in the order of bytes, also where the database sorts digests as people sort words', async () => {
-    await using other = await startPostgres();
-    await using sorted = openDatabase({ url: other.url, max: 2 });
-    await migrate(sorted);
-    // In Danish aa comes after z.
-    await sorted.execute('ALTER TABLE blobs ALTER COLUMN digest TYPE text COLLATE "da-x-icu"');
-    const digests = ['a9', 'aa', 'ab', 'b0'].map((begin) => `sha256:${begin.padEnd(64, '0')}`);
-    await sorted.execute('INSERT INTO blobs (digest, size_bytes) SELECT unnest($1::text[]), 1', [digests]);
-    const listed: string[] = [];
-    for await (const { digest } of blobsInUse(sorted)) listed.push(digest);
-    expect(listed).toEqual(digests);
+describe('a backup', () => {
+  const blobs = ['aa', 'ab', 'b0', 'f'].map((begin) => beginningWith(begin));
+  const listOf = async (of: Database): Promise<readonly string[]> => {
+    const digests: string[] = [];
+    for await (const { digest } of blobsInUse(of)) digests.push(digest);
+    return digests;
+  };
+
+  it('is of an older schema, and restored where the database sorts digests as people sort words', async () => {
+    await using stack = new AsyncDisposableStack();
+    const redis = stack.use(await startRedis());
+    const dir = await mkdtemp(join(tmpdir(), 'kiln-older-'));
+    stack.defer(() => rm(dir, { recursive: true, force: true }));
+    const at = (name: string): string => Object.assign(new URL(postgres.url), { pathname: `/${name}` }).href;
+    const danish = async (name: string): Promise<Database> => {
+      await db.execute(`CREATE DATABASE ${name} TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'da'`);
+      return stack.use(openDatabase({ url: at(name), max: 2 }));
+    };
+    const admin = async (command: string, name: string): Promise<string> => {
+      const { code, stdout, stderr } = await runAdmin([command, join(dir, 'backup')], {
+        ...{ PATH: process.env['PATH'] ?? '', KILN_SECRET_KEY: 'ab'.repeat(32) },
+        ...{ KILN_DATABASE_URL: at(name), KILN_REDIS_URL: redis.url, KILN_OBJECT_STORE: join(dir, name) },
+      });
+      expect(code, stderr).toBe(0);
+      return stdout;
+    };
+    const fill = async (into: Database): Promise<void> => {
+      const { projectId } = await new ProjectStore(into).ensure('web', 'main');
+      const given = blobs.map((bytes) => ({ digest: digestOf(bytes), sizeBytes: bytes.byteLength }));
+      await new BlobIndex(into).grant(projectId, given);
+    };
+    const source = await danish('source');
+    await migrate(source);
+    await fill(source);
+    const store = new FolderContentStore({ root: join(dir, 'source'), random: systemRandom });
+    for (const bytes of blobs) await store.put(single(bytes));
+    expect(await listOf(source)).toEqual(blobs.map((bytes) => digestOf(bytes)));
+    expect(await admin('backup', 'source')).toContain('4 blobs');
+
+    // As an older version would have written it, of the same blobs.
+    const older = await danish('older');
+    const steps = migrations.slice(0, -BEHIND);
+    await migrate(older, steps);
+    await fill(older);
+    const path = join(dir, 'backup/manifest.json');
+    const manifest = Manifest.parse(JSON.parse(await readFile(path, 'utf8')));
+    const dump = join(dir, 'backup', manifest.database.name);
+    const tools = { url: at('older'), path: process.env['PATH'] ?? '', signal: AbortSignal.timeout(60_000) };
+    await withSnapshot(older, (_, snapshot) => dumpDatabase(dump, snapshot, tools));
+    const bytes = await readFile(dump);
+    const file = { name: manifest.database.name, sizeBytes: bytes.byteLength, digest: digestOf(bytes) };
+    await writeFile(path, JSON.stringify({ ...manifest, migration: steps.at(-1)?.number, database: file }));
+    const again = await danish('again');
+    expect(await admin('restore', 'again')).toMatch(/fsck: 4 blobs: all is well/);
+    await checkSchema(again);
+    expect(await listOf(again)).toEqual(await listOf(source));
+    expect(await admin('backup', 'again')).toContain('0 of them new');
   });
 });
+
+/** A blob of which the digest begins so: in Danish aa comes after z. */
+function beginningWith(begin: string): Buffer {
+  for (let n = 0; ; n++) {
+    const bytes = Buffer.from(`blob ${n}`);
+    if (hexOf(digestOf(bytes)).startsWith(begin)) return bytes;
+  }
+}
