@@ -1,11 +1,12 @@
 import { MeView, MemberList, SignOutWay } from '#protocol';
-import { ProjectStore, TeamStore, TokenStore } from '#storage';
+import { systemClock, systemRandom } from '#std';
+import { FLOW_MS, ProjectStore, SignInFlows, TeamStore, TokenStore } from '#storage';
 import { OidcIssuer, type Visitor } from '#testing';
 import { generateKeyPair } from 'jose';
 import request, { type Response } from 'supertest';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { asker } from './caller.ts';
-import { type Farm, startFarm } from './farm.ts';
+import { type Farm, secretKey, startFarm } from './farm.ts';
 import { describeSessionProject } from './session-project.ts';
 
 const PUBLIC = 'https://kiln.example.com';
@@ -81,7 +82,9 @@ describe('somebody who comes from the issuer', () => {
       code_challenge: expect.stringMatching(/^[\w-]{43}$/) as unknown,
     });
     expect(cookiesOf(answer)).toEqual([
-      expect.stringMatching(/^__Host-kiln-sign-in=[0-9a-z]{40}; Path=\/; HttpOnly; SameSite=Lax; Max-Age=600; Secure$/),
+      expect.stringMatching(
+        /^__Host-kiln-sign-in=[\w-]{100,400}; Path=\/; HttpOnly; SameSite=Lax; Max-Age=600; Secure$/,
+      ),
     ]);
     expect((await get('/v1/session/ways')).body).toEqual({ oidc: { name: 'Acme' } });
   });
@@ -139,6 +142,13 @@ describe('somebody who comes from the issuer', () => {
     // At the issuer he still is, until he goes there.
     const { name, url } = SignOutWay.parse((await get('/v1/session/oidc/end')).body);
     expect([name, url]).toEqual(['Acme', expect.stringContaining(`${issuer.url}/end?`)]);
+  });
+
+  it('is shown the first page where the one that he wanted is too long for what a browser keeps', async () => {
+    const long = await begin(`?to=/${encodeURIComponent('é'.repeat(1_900))}`);
+    expect(long.cookie.length).toBeLessThan(1_000);
+    const answer = await comeBack(issuer.pages.approve(long.at, person('bob')), long.cookie);
+    expect([answer.status, answer.headers['location']]).toEqual([303, '/']);
   });
 
   it('is told where the address is asked for alone', async () => {
@@ -218,9 +228,26 @@ describe('nobody is signed in', () => {
     expect(told(await comeBack(forged, mine.cookie))).toEqual(failed('expired'));
     expect((await comeBack(to, mine.cookie)).headers['location']).toBe('/');
     expect(told(await comeBack(to, mine.cookie))).toEqual(failed('expired'));
-    const late = await begin();
-    await farm.db.execute(`UPDATE sign_in_flows SET expires_at = now() - interval '1 second'`, []);
-    expect(told(await comeBack(issuer.pages.approve(late.at, person('bob')), late.cookie))).toEqual(failed('expired'));
+    const { at: expired } = await begin();
+    const key = Buffer.from(secretKey, 'hex');
+    const clock = { ...systemClock, nowMs: () => Date.now() - FLOW_MS };
+    const late = new SignInFlows({ db: farm.db, random: systemRandom, clock, key }).begin({ to: '/', project: null });
+    expired.searchParams.set('state', late.state);
+    const cookie = `__Host-kiln-sign-in=${late.browser}`;
+    expect(told(await comeBack(issuer.pages.approve(expired, person('bob')), cookie))).toEqual(failed('expired'));
+    const bent = await begin();
+    const changed = `${bent.cookie.slice(0, -4)}AAAA`;
+    expect(told(await comeBack(issuer.pages.approve(bent.at, person('bob')), changed))).toEqual(failed('expired'));
+  });
+
+  it('nor kept from it by others, who begin as often as they like', async () => {
+    const rows = (): Promise<number> => farm.db.execute('SELECT FROM sign_in_flows');
+    const before = await rows();
+    const mine = await begin();
+    for (let n = 0; n < 20; n++) await begin(`?to=/${n}`);
+    expect(await rows()).toBe(before);
+    const answer = await comeBack(issuer.pages.approve(mine.at, person('bob')), mine.cookie);
+    expect(answer.headers['location']).toBe('/');
   });
 
   it('by a code that was used, or of another flow', async () => {

@@ -103,8 +103,9 @@ const stores: readonly FactoryProvider[] = [
   },
   {
     provide: tokens.SIGN_IN_FLOWS,
-    inject: [tokens.DATABASE, tokens.RANDOM, tokens.CLOCK],
-    useFactory: (db: Database, random: Random, clock: Clock) => new SignInFlows({ db, random, clock }),
+    inject: [tokens.DATABASE, tokens.RANDOM, tokens.CLOCK, tokens.CONFIG],
+    useFactory: (db: Database, random: Random, clock: Clock, { KILN_SECRET_KEY: key }: ApiConfig) =>
+      new SignInFlows({ db, random, clock, key: Buffer.from(key, 'hex') }),
   },
   {
     provide: tokens.SIGN_INS,

@@ -19,7 +19,7 @@ export * from './image-tag-cache.ts';
 export * from './build-images.ts';
 export { type Badge, readBadge, showBadge } from './badge.ts';
 export type { ImageSteps } from './image-steps.ts';
-export { type BegunFlow, FLOW_MS, type SignInGoal, SignInFlows } from './sign-in-flows.ts';
+export { type BegunFlow, FLOW_MS, MAX_FLOW_CHARS, type SignInGoal, SignInFlows } from './sign-in-flows.ts';
 export type { Person } from './person-members.ts';
 export { ProjectSwitch } from './project-switch.ts';
 export { type Refusal, type SignInRules, SignIns } from './sign-ins.ts';

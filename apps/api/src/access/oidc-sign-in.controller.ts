@@ -59,7 +59,7 @@ export class OidcSignInController {
   async begin(@Query({ schema: SignInStart }) { to, project }: SignInStart, @Res() reply: FastifyReply): Promise<void> {
     const issuer = this.#known();
     checkWayIn(this.#config);
-    const { state, browser } = await this.#flows.begin({ to: ownPath(to), project: project ?? null });
+    const { state, browser } = this.#flows.begin({ to: ownPath(to), project: project ?? null });
     try {
       const { href } = await issuer.authorizationUrl(this.#attempt(state));
       await reply.header('set-cookie', flowCookie(this.#config, browser, FLOW_MS / 1_000)).redirect(href, 303);

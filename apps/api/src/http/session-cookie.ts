@@ -1,11 +1,12 @@
 import type { FastifyRequest } from 'fastify';
 import { KilnError } from '#std';
-import type { Begun } from '#storage';
+import { type Begun, MAX_FLOW_CHARS } from '#storage';
 import { type ApiConfig, publicUrl } from '../config.ts';
 
 const loopback = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/;
 const CSRF_HEADER = 'x-kiln-csrf';
-const MAX_SECRET = 100;
+/** Longer ones are none of the farm's. */
+const MAX_CHARS = { session: 100, 'sign-in': MAX_FLOW_CHARS } as const;
 
 /** What a browser keeps: that it is signed in, and that it is on its way to an issuer and back. */
 type Kept = 'session' | 'sign-in';
@@ -31,7 +32,7 @@ function keptOf(config: ApiConfig, kept: Kept, header: string | undefined): stri
   const { name } = cookieOf(config, kept);
   for (const each of (header ?? '').split(';')) {
     const [key, value = ''] = each.split('=', 2);
-    if (key?.trim() === name && value.length <= MAX_SECRET) return value.trim();
+    if (key?.trim() === name && value.length <= MAX_CHARS[kept]) return value.trim();
   }
   return undefined;
 }
