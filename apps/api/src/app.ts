@@ -15,6 +15,7 @@ import type { Environment } from './infrastructure.module.ts';
 import { answerProblem, refuse } from './http/answer-problem.ts';
 import { tagAnswers } from './http/entity-tags.ts';
 import { checkRequests } from './http/check-requests.ts';
+import { giveUpSilentBodies } from './http/silent-bodies.ts';
 import { measureRequests } from './metrics/measure-requests.ts';
 import { tellVersion } from './http/tell-version.ts';
 import { METRICS, SHUTDOWN } from './tokens.ts';
@@ -51,6 +52,7 @@ export async function createApp(environment: Environment): Promise<NestFastifyAp
   });
   tagAnswers(adapter.getInstance());
   checkRequests(adapter.getInstance());
+  giveUpSilentBodies(adapter.getInstance());
   tellVersion(adapter.getInstance());
   serveDashboard(adapter.getInstance(), await dashboard(environment));
   const app = await NestFactory.create<NestFastifyApplication>(AppModule.for(environment), adapter, {
