@@ -88,6 +88,31 @@ describe('a farm of another version', () => {
   });
 });
 
+describe('what answers in the place of a farm', () => {
+  const page = (status: number) => farm((_, response) => void response.writeHead(status).end('<html>hello</html>'));
+
+  it.each([
+    [200, 'its answer is no JSON'],
+    [404, 'it answers 404'],
+    [500, 'it answers 500'],
+  ])('is told to be none, at once: %i', async (status, why) => {
+    const baseUrl = await page(status);
+    expect(await failure({ baseUrl, unreachableHint: 'do this' })).toEqual({
+      code: 'FARM_UNREACHABLE',
+      message: `what answers at ${baseUrl} is no farm: ${why}`,
+      hint: 'do this',
+    });
+  });
+
+  it.each([
+    [401, 'UNAUTHENTICATED'],
+    [403, 'PERMISSION_DENIED'],
+    [502, 'UNAVAILABLE'],
+  ])('may be what stands before it, and says so itself: %i', async (status, code) => {
+    expect(await failure({ baseUrl: await page(status) })).toMatchObject({ code });
+  });
+});
+
 describe('a token that the farm does not know', () => {
   it('is answered with how to get one', async () => {
     const baseUrl = await farm((_, response) => {

@@ -9,14 +9,15 @@ import {
   messageOf,
   retry,
   systemClock,
-  systemCode,
   type Clock,
   VERSION_HEADER,
 } from '#std';
 import { type ProxySettings, type Way, wayTo } from './farm-dispatcher.ts';
 import type { Answer, ApiCall, ApiConnection } from './api-connection.ts';
+import { guards, isJson, isOfFarm } from './of-a-farm.ts';
 import { parseAnswer } from './parse-answer.ts';
 import { readProblem } from './problem.ts';
+import { whyUnreachable } from './why-unreachable.ts';
 
 export interface ConnectionOptions {
   /** `http` or `https` URL of the farm */
@@ -57,30 +58,6 @@ const ATTEMPTS = 4;
 const AWAY_ATTEMPTS = 16;
 const PAUSES = { firstDelayMs: 250, maxDelayMs: 2_000 };
 
-/** Why no connection came about, as people say it. */
-const unreachable: Readonly<Record<string, string>> = {
-  ECONNREFUSED: 'connection refused',
-  ENOTFOUND: 'no such host',
-  EAI_AGAIN: 'the name does not resolve',
-  EHOSTUNREACH: 'no route to the host',
-  ENETUNREACH: 'the network is unreachable',
-  ETIMEDOUT: 'no answer',
-  UND_ERR_CONNECT_TIMEOUT: 'no answer',
-  EPROTO: 'it does not speak TLS; write http:// if that is meant',
-  ERR_SSL_WRONG_VERSION_NUMBER: 'it does not speak TLS; write http:// if that is meant',
-  ERR_SSL_PACKET_LENGTH_TOO_LONG: 'it does not speak TLS; write http:// if that is meant',
-  ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION: 'its version of TLS is too old or too new',
-  ERR_TLS_PROTOCOL_VERSION_CONFLICT: 'its version of TLS is too old or too new',
-  CERT_NOT_YET_VALID: 'its certificate is not valid yet; is the clock right?',
-  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'its certificate is not trusted; NODE_EXTRA_CA_CERTS names more authorities',
-  HPE_INVALID_CONSTANT: 'what answers there does not speak HTTP; write https:// if that is meant',
-  ERR_TLS_CERT_ALTNAME_INVALID: 'its certificate is for another name',
-  CERT_HAS_EXPIRED: 'its certificate has expired',
-  DEPTH_ZERO_SELF_SIGNED_CERT: 'its certificate is not trusted; NODE_EXTRA_CA_CERTS names more authorities',
-  SELF_SIGNED_CERT_IN_CHAIN: 'its certificate is not trusted; NODE_EXTRA_CA_CERTS names more authorities',
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'its certificate is not trusted; NODE_EXTRA_CA_CERTS names more authorities',
-};
-
 /** HTTP to one farm: every failure is a KilnError that names the farm and the next step. */
 export class Connection implements ApiConnection {
   readonly clock: Clock;
@@ -120,10 +97,13 @@ export class Connection implements ApiConnection {
       await answer.body.dump();
       throw this.#redirected(answer.headers['location']);
     }
-    this.#answered = true;
+    const { statusCode: status, headers } = answer;
+    const isFarms = isOfFarm(headers);
+    if (isFarms) this.#answered = true;
     const body = this.#chunks(answer.body, call.signal);
-    if (answer.statusCode >= 400) throw this.#hinted(await readProblem(answer.statusCode, body), answer.headers);
-    return { status: answer.statusCode, headers: answer.headers, body };
+    if (status < 400) return { status, headers, body };
+    const unsaid = isFarms || guards.has(status) ? undefined : this.#noFarm(`it answers ${status}`);
+    throw this.#hinted(await readProblem(status, body, unsaid), headers);
   }
 
   /**
@@ -155,6 +135,7 @@ export class Connection implements ApiConnection {
     const once = async (): Promise<T> => {
       const { body, headers } = await this.call(call);
       const text = (await collect(body, call.maxBytes ?? MAX_JSON_BYTES)).toString();
+      if (!isOfFarm(headers) && !isJson(text)) throw this.#noFarm('its answer is no JSON');
       return parseAnswer(schema, text, call.path, versionHint(headers));
     };
     if ((call.method ?? 'GET') !== 'GET') return once();
@@ -197,6 +178,14 @@ export class Connection implements ApiConnection {
     return new KilnError(error.code, error.message, { hint: hints.join('\n'), field: error.field, cause: error });
   }
 
+  /** Somebody answers, and not as a farm does: what stands before one that is away, or another server. */
+  #noFarm(why: string): KilnError {
+    const { baseUrl, unreachableHint } = this.#options;
+    return new KilnError('FARM_UNREACHABLE', `what answers at ${baseUrl} is no farm: ${why}`, {
+      hint: unreachableHint ?? 'check KILN_URL, and what stands between here and the farm',
+    });
+  }
+
   /** Never followed: whoever answers there might get the token. */
   #redirected(location: string | string[] | undefined): KilnError {
     const to = URL.parse([location].flat()[0] ?? '', this.#options.baseUrl)?.origin ?? 'somewhere else';
@@ -225,8 +214,7 @@ export class Connection implements ApiConnection {
       signal?.throwIfAborted();
       if (isKilnError(cause)) throw cause;
       const { baseUrl, unreachableHint } = this.#options;
-      const code = systemCode(cause) ?? '';
-      const reason = refusalOf(cause) ?? unreachable[code];
+      const reason = whyUnreachable(cause);
       if (reason === undefined) {
         this.#answered = true;
         throw new KilnError('UNAVAILABLE', `the connection to the farm at ${baseUrl} broke (${messageOf(cause)})`, {
@@ -247,12 +235,6 @@ export class Connection implements ApiConnection {
 }
 
 const isRedirect = (status: number): boolean => status >= 300 && status < 400 && status !== 304;
-
-/** What a proxy says instead of letting us through. */
-function refusalOf(cause: unknown): string | undefined {
-  const [, status] = /^Proxy response \((\d+)\)/.exec(messageOf(cause)) ?? [];
-  return status === undefined ? undefined : `the proxy answered ${status}`;
-}
 
 const own = kilnVersion();
 

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { digestOf } from '#oci';
 import { type BuildView, StoredRequest } from '#protocol';
-import { type Bytes, type Clock, collect, KilnError, single } from '#std';
+import { type Bytes, type Clock, collect, KilnError, single, VERSION_HEADER } from '#std';
 import { KilnClient, type SubmittedContexts } from './kiln-client.ts';
 
 let server: Server | undefined;
@@ -39,7 +39,8 @@ const view: BuildView = {
   result: null,
   failure: null,
 };
-const accept = (response: ServerResponse): void => void response.writeHead(202).end(JSON.stringify(view));
+const accept = (response: ServerResponse): void =>
+  void response.writeHead(202, { [VERSION_HEADER]: '1.0.0' }).end(JSON.stringify(view));
 const reject = (response: ServerResponse, status: number, problem: object): void =>
   void response.writeHead(status).end(JSON.stringify({ type: 'about:blank', title: 'x', status, ...problem }));
 

@@ -31,11 +31,12 @@ function parseProblem(text: string): Problem | undefined {
 
 const fallbackOf = (status: number): ErrorCode => byStatus[status] ?? (status >= 500 ? 'INTERNAL' : 'INVALID_ARGUMENT');
 
-/** The error behind an answer of 400 or more: from its problem document, else from the status alone. */
-export function toError(status: number, text: string): KilnError {
+/** The error behind an answer of 400 or more: from its problem document, else `unsaid`, or from the status alone. */
+export function toError(status: number, text: string, unsaid?: KilnError): KilnError {
   const fallback = fallbackOf(status);
   const problem = parseProblem(text);
   if (problem === undefined) {
+    if (unsaid !== undefined) return unsaid;
     return new KilnError(fallback, `the farm answered ${status} without saying why`, { hint: hints[fallback] });
   }
   const code = isErrorCode(problem.code) ? problem.code : fallback;

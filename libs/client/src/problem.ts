@@ -3,8 +3,11 @@ import { toError } from './problem-text.ts';
 
 const MAX_PROBLEM_BYTES = 64 * 1024;
 
-/** The error behind an answer of 400 or more, from its body. */
-export async function readProblem(status: number, body: Bytes): Promise<KilnError> {
+/**
+ * The error behind an answer of 400 or more, from its body.
+ * @param unsaid where that says nothing; without, what the status alone says
+ */
+export async function readProblem(status: number, body: Bytes, unsaid?: KilnError): Promise<KilnError> {
   let text = '';
   try {
     text = (await collect(body, MAX_PROBLEM_BYTES)).toString();
@@ -12,5 +15,5 @@ export async function readProblem(status: number, body: Bytes): Promise<KilnErro
     const { code, hint } = toError(status, '');
     return new KilnError(code, `the farm answered ${status}`, { hint, cause });
   }
-  return toError(status, text);
+  return toError(status, text, unsaid);
 }
