@@ -94,9 +94,16 @@ describe('another project of the team', () => {
 
   it('is read alone: what changes anything stays in the own', async () => {
     const token = await tokenOf({ role: 'owner', permissions: ['build', 'read', 'admin'], trust: 'protected' });
-    for (const what of ['cancel', 'retry'])
-      expect((await ask('post', `/v1/builds/${build}/${what}?project=mine`, token, {})).status).toBe(404);
-    expect((await ask('get', `/v1/builds/${build}/outputs/0?project=mine`, token)).status).toBe(404);
+    for (const [method, what] of [
+      ['post', 'cancel'],
+      ['post', 'retry'],
+      ['get', 'outputs/0'],
+    ] as const) {
+      const body = method === 'post' ? {} : undefined;
+      const named = await ask(method, `/v1/builds/${build}/${what}?project=mine`, token, body);
+      expect([named.status, named.body]).toMatchObject([400, { field: 'project' }]);
+      expect((await ask(method, `/v1/builds/${build}/${what}`, token, body)).status).toBe(404);
+    }
     expect((await ask('get', `/v1/builds/${build}`, token)).status).toBe(404);
   });
 

@@ -6,7 +6,14 @@ const formats: readonly { readonly name: string; readonly magic: Buffer; readonl
   { name: 'gzip', magic: Buffer.of(0x1f, 0x8b), create: () => createGunzip() },
   { name: 'zstd', magic: Buffer.of(0x28, 0xb5, 0x2f, 0xfd), create: () => createZstdDecompress() },
 ];
-const MAGIC_BYTES = 4;
+/** What people send, and nobody reads here: the name of a file in a plain archive is never so. */
+const foreign: readonly { readonly name: string; readonly magic: Buffer; readonly at: number }[] = [
+  { name: 'xz', magic: Buffer.of(0xfd, 0x37, 0x7a, 0x58, 0x5a, 0), at: 0 },
+  // Behind BZh and a digit.
+  { name: 'bzip2', magic: Buffer.from('1AY&SY'), at: 4 },
+  { name: 'zip', magic: Buffer.from('PK\x03\x04'), at: 0 },
+];
+const MAGIC_BYTES = 10;
 
 /** The stream again, behind its first bytes. */
 async function* resume(first: Buffer, rest: AsyncIterator<Uint8Array>): Bytes {
@@ -18,9 +25,17 @@ async function* resume(first: Buffer, rest: AsyncIterator<Uint8Array>): Bytes {
   }
 }
 
+function refuseForeign(head: Buffer): void {
+  const found = foreign.find(({ magic, at }) => head.subarray(at, at + magic.length).equals(magic));
+  if (found === undefined) return;
+  throw new KilnError('CONTEXT_INVALID', `the context is compressed by ${found.name}`, {
+    hint: 'send a tar plain, or compressed by gzip or zstd',
+  });
+}
+
 /**
  * The bytes behind gzip or zstd, told by their first bytes; anything else as it is.
- * @throws KilnError CONTEXT_INVALID when the compressed stream is damaged or cut off
+ * @throws KilnError CONTEXT_INVALID when the compressed stream is damaged or cut off, or of another kind
  */
 export async function* decompress(source: Bytes): Bytes {
   const stream = source[Symbol.asyncIterator]();
@@ -32,6 +47,7 @@ export async function* decompress(source: Bytes): Bytes {
   const raw = resume(head, stream);
   const format = formats.find(({ magic }) => head.subarray(0, magic.length).equals(magic));
   if (format === undefined) {
+    refuseForeign(head);
     yield* raw;
     return;
   }

@@ -48,6 +48,14 @@ describe('ingestTar', () => {
     expect(bytesReceived).toBe(bytes.length);
   });
 
+  it.each([
+    ['xz', Buffer.from('fd377a585a000004e6d6b446', 'hex')],
+    ['bzip2', Buffer.from('425a68393141592653594e', 'hex')],
+    ['zip', Buffer.from('504b0304140000000800', 'hex')],
+  ])('names what it does not read: %s', async (name, bytes) => {
+    await expect(ingest(bytes)).rejects.toEqual(refused('CONTEXT_INVALID', `is compressed by ${name}`));
+  });
+
   it('reads gzip and zstd, of one piece or several, by their first bytes', async () => {
     const bytes = await small;
     const expected = (await ingest(bytes)).manifest;

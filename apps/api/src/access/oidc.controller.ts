@@ -28,6 +28,8 @@ export class OidcController {
 
   @Described({
     summary: 'a short-lived token for the id token of a CI system',
+    detail: 'A token exchange as RFC 8693 has it, which is a form; the same in JSON is taken, too.',
+    body: { 'application/x-www-form-urlencoded': TokenExchange, 'application/json': TokenExchange },
     answer: ExchangedToken,
     errors: ['UNAUTHENTICATED', 'PERMISSION_DENIED', 'NOT_FOUND', 'CONFLICT', 'LIMIT_EXCEEDED', 'RATE_LIMITED'],
   })

@@ -22,7 +22,7 @@ export function addBuild(program: Command, around: BuildSurroundings | undefined
     .addOption(
       list(
         '--build-context <name=value>',
-        'files or an image for FROM and --from: a directory, docker-image://…, oci-layout://…, a URL',
+        'files or an image for FROM and --from: a directory, docker-image://…, oci-layout://…, target:STAGE, a git URL',
       ),
     )
     .optionsGroup('Where it goes:')
