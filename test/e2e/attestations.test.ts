@@ -264,6 +264,9 @@ describe('files with attestations', () => {
     const refused = await farm.kilnBuild([dir, '-o', join(dir, 'out'), '--provenance=true']);
     expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining('/provenance.json')]);
     expect(refused.stderr).toContain('attestation-prefix=');
+    const asked = ['--provenance=filename=sbom.spdx.json', `--sbom=generator=${scanner}`];
+    const twice = await farm.kilnBuild([context, '-o', join(dir, 'twice'), ...asked]);
+    expect([twice.code, twice.stderr]).toEqual([1, expect.stringContaining('two attestations would be the file')]);
   });
 });
 
@@ -280,6 +283,16 @@ describe('attestations that cannot be', () => {
     ['nothing', 'true', 'wrote no sbom.spdx.json'],
     ['no statement', 'echo hello > /run/out/sbom.spdx.json', 'no statement of an SPDX document'],
     ['a link', 'ln -s /etc/passwd /run/out/sbom.spdx.json', 'which is no file'],
+    [
+      'depths',
+      'echo "{\\"predicate\\":$(yes [ | head -n 300 | tr -d \\\\n)" > /run/out/sbom.spdx.json',
+      'it nests deeper than 256 values',
+    ],
+    [
+      'no name',
+      'cd /run/out; echo "{\\"predicateType\\":\\"https://spdx.dev/Document\\",\\"predicate\\":{}}" > sbom.spdx.json; touch "$(printf "a\\377b")"',
+      'a file whose name has signs in it that nobody can read',
+    ],
     ['a failure', 'echo "no licence" >&2; exit 9', 'no licence'],
   ])('fail with their reason: a generator that gives %s', async (kind, script, message) => {
     const name = `${farm.registry.host}/acme/bad:${kind.replaceAll(' ', '-')}`;

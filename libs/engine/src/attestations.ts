@@ -2,7 +2,6 @@ import {
   PROVENANCE_TYPE,
   provenancePredicate,
   provenanceV02,
-  type Statement,
   STATEMENT_TYPE,
   type StoredRequest,
   type Subject,
@@ -12,12 +11,13 @@ import { type PlatformResult, treeOf } from './platform-result.ts';
 import type { Materialiser } from './materialiser.ts';
 import { type Making, madeOf } from './provenance-of.ts';
 import type { Ref } from './ref.ts';
-import { readScan, SPDX_TYPE } from './sbom-scan.ts';
+import { readSbom, SPDX_TYPE } from './read-sbom.ts';
 
 /** What is said of a result, before it is said of what. */
 export interface Predicate {
   readonly type: string;
-  readonly value: unknown;
+  /** in JSON */
+  readonly json: Buffer;
   /** among files */
   readonly fileName: string;
   /** not among files at all */
@@ -38,12 +38,11 @@ export const attests = ({ attestations: { provenance, sbom } }: StoredRequest): 
 export const attestsFiles = ({ attestations: { provenance, sbom } }: StoredRequest): boolean =>
   sbom !== undefined || provenance?.inlineOnly === false;
 
-export const statementOf = ({ type, value }: Predicate, subject: readonly Subject[]): Statement => ({
-  _type: STATEMENT_TYPE,
-  predicateType: type,
-  subject: [...subject],
-  predicate: value,
-});
+/** The bytes of a statement: predicates are taken as they are written. */
+export function encodeStatement({ type, json }: Predicate, subject: readonly Subject[]): Buffer {
+  const head = JSON.stringify({ _type: STATEMENT_TYPE, predicateType: type, subject });
+  return Buffer.concat([Buffer.from(`${head.slice(0, -1)},"predicate":`), json, Buffer.from('}')]);
+}
 
 /** Tells of the results of one build how they were made and what is in them: of all its outputs the same. */
 export class Attesting {
@@ -54,25 +53,22 @@ export class Attesting {
     this.#options = options;
   }
 
-  /** @throws KilnError as `readScan` does */
+  /** @throws KilnError as `readSbom` does */
   async *of(result: PlatformResult, at: number): AsyncGenerator<Predicate> {
     const { clock, job, materialiser, scans } = this.#options;
     const { provenance, sbom } = job.request.attestations;
     if (sbom !== undefined) {
       const scan = scans[at];
       if (scan === undefined) throw new KilnError('INTERNAL', 'a platform without an SBOM');
-      for await (const { fileName, predicate } of readScan(treeOf(scan), sbom.generator, materialiser))
-        yield { type: SPDX_TYPE, value: predicate, fileName, inlineOnly: false };
+      for await (const document of readSbom(treeOf(scan), sbom.generator, materialiser))
+        yield { type: SPDX_TYPE, ...document, inlineOnly: false };
     }
     if (provenance === undefined) return;
     this.#finishedAtMs ??= clock.nowMs();
     const made = await madeOf(result.lowered, { ...this.#options, finishedAtMs: this.#finishedAtMs });
     const predicate = provenancePredicate(made);
     const { filename: fileName, inlineOnly, version } = provenance;
-    if (version === 'v1') yield { type: PROVENANCE_TYPE, value: predicate, fileName, inlineOnly };
-    else {
-      const { predicateType: type, predicate: value } = provenanceV02(predicate);
-      yield { type, value, fileName, inlineOnly };
-    }
+    const told = version === 'v1' ? { predicateType: PROVENANCE_TYPE, predicate } : provenanceV02(predicate);
+    yield { type: told.predicateType, json: Buffer.from(JSON.stringify(told.predicate)), fileName, inlineOnly };
   }
 }

@@ -5,7 +5,7 @@ import { hexDigests, type Subject } from '#protocol';
 import { layerTar } from '#snapshot';
 import { type Bytes, KilnError } from '#std';
 import { encodeHeader, endOfTar, padding, rewriteTar, type TarHeader } from '#tar';
-import { type Attesting, statementOf } from './attestations.ts';
+import { type Attesting, encodeStatement } from './attestations.ts';
 import { type PlatformResult, treeOf } from './platform-result.ts';
 import type { Materialiser } from './materialiser.ts';
 
@@ -31,6 +31,7 @@ const TURN_MS = 8;
 export async function* filesTar({ results, materialiser, split, attested, signal }: FilesTarOptions): Bytes {
   const several = results.length > 1;
   const seen = split || !several ? undefined : new Map<string, string>();
+  const told = new Set<string>();
   for (const [at, result] of results.entries()) {
     const { platform: own, epochSeconds: epoch } = result.lowered;
     const platform = formatPlatform(own);
@@ -54,9 +55,11 @@ export async function* filesTar({ results, materialiser, split, attested, signal
     for await (const predicate of attested.by.of(result, at)) {
       if (predicate.inlineOnly) continue;
       const name = attested.prefix + suffixed(predicate.fileName, suffix);
-      if (tree.has(name)) throw taken(name);
-      const text = Buffer.from(`${JSON.stringify(statementOf(predicate, subjectsOf(tree)), undefined, 2)}\n`);
-      yield* fileEntry(prefix + name, text, epoch);
+      if (told.has(prefix + name)) throw toldTwice(name);
+      if (tree.has(name) || seen?.has(name) === true) throw taken(name);
+      told.add(prefix + name);
+      seen?.set(name, platform);
+      yield* fileEntry(prefix + name, encodeStatement(predicate, subjectsOf(tree)), epoch);
     }
   }
   yield endOfTar;
@@ -77,6 +80,11 @@ function suffixed(name: string, suffix: string): string {
 const taken = (name: string): KilnError =>
   new KilnError('INVALID_ARGUMENT', `the result has a file /${name}, where its attestation is to be`, {
     hint: 'give attestations other names: --output …,attestation-prefix=attested-',
+  });
+
+const toldTwice = (name: string): KilnError =>
+  new KilnError('INVALID_ARGUMENT', `two attestations would be the file /${name}`, {
+    hint: 'give the provenance another name: --provenance=filename=NAME',
   });
 
 function* fileEntry(name: string, bytes: Buffer, epoch: number | undefined): Generator<Buffer> {

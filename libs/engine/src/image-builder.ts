@@ -15,7 +15,7 @@ import { hexDigests, type StoredRequest, type Subject } from '#protocol';
 import { KilnError, single } from '#std';
 import pLimit from 'p-limit';
 import { annotationsOf, checkAnnotations } from './annotation-rules.ts';
-import { type Attesting, statementOf } from './attestations.ts';
+import { type Attesting, encodeStatement } from './attestations.ts';
 import type { ImageForm } from './image-form.ts';
 import { clampTo, createdAt, stepTimes } from './image-times.ts';
 import type { BuildJobInput, EngineNode } from './job.ts';
@@ -135,7 +135,7 @@ export class ImageBuilder {
       const subject = subjectsOf(image, attested.names);
       const statements: StatementBlob[] = [];
       for await (const predicate of attesting.of(result, at)) {
-        const bytes = Buffer.from(JSON.stringify(statementOf(predicate, subject)));
+        const bytes = encodeStatement(predicate, subject);
         const { digest } = await node.content.put(single(bytes), undefined, job.signal);
         const descriptor = { mediaType: mediaType.inToto, digest, size: bytes.byteLength };
         statements.push({ descriptor, predicateType: predicate.type });

@@ -1,26 +1,14 @@
-import { open } from 'node:fs/promises';
-import { constants } from 'node:fs';
-import { join } from 'node:path';
 import { type Definition, DefinitionBuilder, type Edge, type ImageResolver, type Lowered } from '#graph';
-import { digestOf, formatPlatform, type Platform, type RunConfig } from '#oci';
+import { formatPlatform, type Platform, type RunConfig } from '#oci';
 import type { SbomAttestation, StoredRequest } from '#protocol';
 import { KilnError } from '#std';
-import { z } from 'zod';
 import { argumentsOf, environmentOf } from './container-op.ts';
 import type { BuildJobInput } from './job.ts';
-import type { Materialiser } from './materialiser.ts';
-import type { TreeRef } from './ref.ts';
 
 /** https://github.com/moby/buildkit/blob/master/docs/attestations/sbom-protocol.md */
 const SOURCE = '/run/src/core/sbom';
 const EXTRAS = '/run/src/extras';
-const DESTINATION = '/run/out';
-export const SPDX_TYPE = 'https://spdx.dev/Document';
-const SUFFIX = '.spdx.json';
-const CORE = `sbom${SUFFIX}`;
-/** As BuildKit has it. */
-const MAX_FILE_BYTES = 40 * 1024 * 1024;
-const MAX_FILES = 16;
+export const DESTINATION = '/run/out';
 
 export interface ScanOptions {
   readonly sbom: SbomAttestation;
@@ -112,55 +100,4 @@ function processOf(config: RunConfig, { parameters, generator }: SbomAttestation
     cwd: config.WorkingDir || '/',
     user: '',
   };
-}
-
-const Scan = z.object({ predicateType: z.literal(SPDX_TYPE), predicate: z.looseObject({}) });
-
-/** One scan: what was written under which name. */
-export interface Sbom {
-  readonly fileName: string;
-  readonly predicate: unknown;
-}
-
-/**
- * What a generator wrote, that of the result itself first; one is in memory at a time.
- * @throws KilnError STEP_FAILED for what is no statement of an SPDX document, LIMIT_EXCEEDED for more than 40 MiB
- */
-export async function* readScan(
-  ref: TreeRef,
-  generator: string,
-  { workspace, snapshotter }: Materialiser,
-): AsyncGenerator<Sbom> {
-  const files = [...(await ref.tree()).values()].filter(({ path }) => path !== '');
-  const names = files
-    .map(({ path }) => path)
-    .sort((a, b) => Number(b === CORE) - Number(a === CORE) || (a < b ? -1 : 1));
-  const refuse = (why: string): KilnError =>
-    new KilnError('STEP_FAILED', `the SBOM generator ${generator} ${why}`, {
-      hint: `it is to write statements of in-toto with SPDX documents, ${DESTINATION}/${CORE} among them`,
-    });
-  if (names[0] !== CORE) throw refuse(`wrote no ${CORE}`);
-  if (names.length > MAX_FILES) throw refuse(`wrote ${names.length} files, and ${MAX_FILES} are taken`);
-  const tree = new Map(files.map((file) => [file.path, file]));
-  await using mounted = await workspace.mount(await snapshotter.view(await ref.snapshot()));
-  for (const fileName of names) {
-    const { type, size = 0, digest } = tree.get(fileName) ?? {};
-    if (type !== 'file') throw refuse(`wrote ${fileName}, which is no file`);
-    if (size > MAX_FILE_BYTES)
-      throw new KilnError('LIMIT_EXCEEDED', `${fileName} has ${size} bytes: an SBOM may have ${MAX_FILE_BYTES}`);
-    await using file = await open(join(mounted.path, fileName), constants.O_RDONLY | constants.O_NOFOLLOW);
-    const bytes = await file.readFile();
-    if (digestOf(bytes) !== digest) throw new KilnError('INTERNAL', `${fileName} is not what was recorded`);
-    const read = Scan.safeParse(parsed(bytes));
-    if (!read.success) throw refuse(`wrote ${fileName}, which is no statement of an SPDX document`);
-    yield { fileName, predicate: read.data.predicate };
-  }
-}
-
-function parsed(bytes: Buffer): unknown {
-  try {
-    return JSON.parse(bytes.toString('utf8'));
-  } catch {
-    return undefined;
-  }
 }

@@ -83,7 +83,6 @@ export const Provenance = z.object({
   }),
 });
 export type Provenance = z.infer<typeof Provenance>;
-export type Statement<T = unknown> = Omit<Provenance, 'predicate'> & { readonly predicate: T };
 export type Subject = Provenance['subject'][number];
 
 /** A build, as whoever tells of it knows it. */
