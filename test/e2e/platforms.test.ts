@@ -176,6 +176,13 @@ describe('a builder of another architecture', () => {
     expect(again['kiln.build'].steps).toEqual({ total: 11, hit: 11, run: 0, joined: 0 });
     expect(again['containerimage.digest']).toBe(built['containerimage.digest']);
     expect(await parts(again['kiln.build'].id)).toEqual([]);
+    // Parts are nobody's builds: what they made is their build's.
+    const producers = await farm.db.query(
+      z.object({ build: z.string() }),
+      "SELECT DISTINCT hit->>'buildId' AS build FROM steps WHERE build_id = $1 AND step",
+      [again['kiln.build'].id],
+    );
+    expect(producers).toEqual([{ build: built['kiln.build'].id }]);
     const anew = await farm.build(dir, ...args, '--no-cache');
     expect(anew['kiln.build'].steps).toEqual({ total: 11, hit: 0, run: 11, joined: 0 });
     const { stdout } = await farm.cli(['builds', '--json']).ended;

@@ -59,7 +59,6 @@ export async function runClaimedJob(farm: BuildRunnerOptions, given: ClaimedJob)
     const [lost] = await engine.content.findMissing(doubtful, signal);
     if (lost !== undefined) throw new KilnError('BLOB_MISSING', `blob ${lost} was collected while it was made`);
   };
-  const producer: Producer = { buildId: claim.buildId, builderId, scope: claim.scopes[0].name };
   const manifestOf = async ({ digest }: StoredContext): Promise<ContextManifest> =>
     decodeManifest(await collect(engine.content.get(digest, signal), MANIFEST_LIMIT_BYTES));
   const contexts = new Map<string, ContextManifest>();
@@ -74,11 +73,12 @@ export async function runClaimedJob(farm: BuildRunnerOptions, given: ClaimedJob)
   const places = new BlobPlaceStore(db, claim);
   const leases = new BlobLeases(db, claim);
   const reruns = new RerunStore(db, claim);
-  // The client of a part is that of its build.
-  const clientOf = claim.part?.parentId ?? claim.buildId;
+  // A part is nothing to anybody but its build: it has that one's client, and makes that one's results.
+  const buildId = claim.part?.parentId ?? claim.buildId;
+  const producer: Producer = { buildId, builderId, scope: claim.scopes[0].name };
   const { projectId } = claim;
   const { ssh } = claim.request;
-  using session = clientSession({ redis, clock, buildId: clientOf, ssh, secrets, projectId, secretKey });
+  using session = clientSession({ redis, clock, buildId, ssh, secrets, projectId, secretKey });
   // Here and nowhere else in clear: parts of the build ask for the project's themselves.
   const projects = new RegistryCredentialStore(db, secretKey);
   const stored = await wait(() => projects.open(claim));

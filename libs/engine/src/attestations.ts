@@ -55,7 +55,7 @@ export class Attesting {
 
   /** @throws KilnError as `readSbom` does */
   async *of(result: PlatformResult, at: number): AsyncGenerator<Predicate> {
-    const { clock, job, materialiser, scans } = this.#options;
+    const { clock, job, mask, materialiser, scans } = this.#options;
     const { provenance, sbom } = job.request.attestations;
     if (sbom !== undefined) {
       const scan = scans[at];
@@ -69,6 +69,7 @@ export class Attesting {
     const predicate = provenancePredicate(made);
     const { filename: fileName, inlineOnly, version } = provenance;
     const told = version === 'v1' ? { predicateType: PROVENANCE_TYPE, predicate } : provenanceV02(predicate);
-    yield { type: told.predicateType, json: Buffer.from(JSON.stringify(told.predicate)), fileName, inlineOnly };
+    const json = Buffer.from(mask.json(told.predicate));
+    yield { type: told.predicateType, json, fileName, inlineOnly };
   }
 }

@@ -23,17 +23,17 @@ export interface Making {
   readonly finishedAtMs: number;
 }
 
-/** How one platform's result was made. Values of arguments, the Dockerfile and its steps are told where the request says so. */
+/** How one platform's result was made; but for names of arguments and the Dockerfile not masked yet. Values of arguments, the Dockerfile and its steps are told where the request says so. */
 export async function madeOf(lowered: Lowered, making: Making): Promise<Made> {
   const { job, steps, mask, startedAtMs, finishedAtMs } = making;
   const { request, producer, project } = job;
   const { buildId, scope } = producer;
   const { mode, builderId, farm } = request.attestations.provenance ?? {};
   const vertices = [...lowered.definition.vertices.values()];
-  const masked = (given: Readonly<Record<string, string>>): Record<string, string> =>
-    Object.fromEntries(Object.entries(given).map(([name, value]) => [name, mask.text(value)]));
+  const named = (given: Readonly<Record<string, string>>): Record<string, string> =>
+    Object.fromEntries(Object.entries(given).map(([name, value]) => [mask.text(name), value]));
   return {
-    request: { ...request, buildArgs: masked(request.buildArgs), labels: masked(request.labels) },
+    request: { ...request, buildArgs: named(request.buildArgs), labels: named(request.labels) },
     ...{ project, scope },
     builderId: builderId ?? farm ?? 'urn:kiln:farm',
     invocationId: farm === undefined ? buildId : `${farm}/b/${buildId}`,
@@ -43,12 +43,12 @@ export async function madeOf(lowered: Lowered, making: Making): Promise<Made> {
     hermetic: vertices.every(({ op }) => op.kind !== 'exec' || op.network === 'none'),
     materials: await materialsOf(vertices, making, mode === 'max'),
     reused: reusedOf(vertices, steps, buildId),
-    ...(mode === 'max' ? { whole: { steps: vertices.map((vertex) => stepOf(vertex, mask)) } } : {}),
+    ...(mode === 'max' ? { whole: { steps: vertices.map(stepOf) } } : {}),
   };
 }
 
-const stepOf = ({ digest, platform, inputs, label }: Vertex, mask: SecretMask): ProvenanceStep => ({
-  ...{ id: digest, name: mask.text(label.name), stage: label.stage, line: label.line },
+const stepOf = ({ digest, platform, inputs, label }: Vertex): ProvenanceStep => ({
+  ...{ id: digest, name: label.name, stage: label.stage, line: label.line },
   platform: formatPlatform(platform),
   inputs: inputs.map(({ vertex }) => vertex),
 });
@@ -66,6 +66,7 @@ function reusedOf(vertices: readonly Vertex[], steps: StepResults, own: string):
 async function materialsOf(vertices: readonly Vertex[], making: Making, whole: boolean): Promise<readonly Material[]> {
   const { dockerfile, locals, mask } = making;
   const text = Buffer.from(dockerfile.text);
+  // Masked before it is in base64, where few would see a secret, and no mask would find all.
   const content = whole ? { content: Buffer.from(mask.text(dockerfile.text)).toString('base64') } : {};
   const found = new Map<string, Material>();
   for (const { op, platform } of vertices) {
