@@ -9,7 +9,12 @@ const blob = (text: string): Descriptor => ({
 });
 
 /** What an image of this name is made of: the digests are those of these words. */
-export const blobsOf = (name: string): readonly string[] => [`manifest ${name}`, `config ${name}`, `layer ${name}`];
+export const blobsOf = (name: string): readonly string[] => [
+  `manifest ${name}`,
+  `config ${name}`,
+  `layer ${name}`,
+  `statement ${name}`,
+];
 
 export interface Told {
   readonly names?: readonly string[];
@@ -24,7 +29,8 @@ export async function keptImage(
   { names = [`docker.io/acme/${name}:1`], kept = true }: Told = {},
 ): Promise<ImageContent> {
   const [manifest, config, layer] = [blob(`manifest ${name}`), blob(`config ${name}`), blob(`layer ${name}`)];
-  const blobs = [manifest, config, layer].map(({ digest, size }) => ({ digest, sizeBytes: size }));
+  const statement = blob(`statement ${name}`);
+  const blobs = [manifest, config, layer, statement].map(({ digest, size }) => ({ digest, sizeBytes: size }));
   await new BlobIndex(db).grant(claim.projectId, blobs);
   const image: ImageContent = {
     descriptor: manifest,
@@ -36,10 +42,11 @@ export async function keptImage(
         id: config.digest,
         sizeBytes: config.size + layer.size,
         history: [{ createdBy: 'RUN x', layer: { descriptor: layer, diffId: digestOf(`diff ${name}`) } }],
+        attestations: [{ predicateType: 'https://spdx.dev/Document', descriptor: statement }],
       },
     ],
   };
-  const told = { image, names, kept, documents: [manifest, config], layers: [layer], deltas: [] };
+  const told = { image, names, kept, documents: [manifest, config, statement], layers: [layer], deltas: [] };
   await new BuildImages(db, claim).keep(told);
   return image;
 }

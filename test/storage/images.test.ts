@@ -55,7 +55,8 @@ describe('an image', () => {
     await keep(claim, 'light', ['docker.io/acme/light:1'], false);
     await collect();
     expect([await has('layer whole'), await has('config whole')]).toEqual([true, true]);
-    expect([await has('layer light'), await has('config light')]).toEqual([false, true]);
+    for (const told of ['config light', 'statement light']) expect([told, await has(told)]).toEqual([told, true]);
+    expect(await has('layer light')).toBe(false);
     await images.remove(of(claim), 'acme/whole:1', { force: false });
     await collect();
     expect([await has('layer whole'), await has('manifest whole')]).toEqual([false, false]);
@@ -122,11 +123,11 @@ describe('an image', () => {
     expect(await known(again, ours)).toBe(false);
   });
 
-  it('takes a name in another scope only while its blobs are there', async () => {
+  it.each(['layer a', 'statement a'])('takes a name in another scope only while it has its %s', async (blob) => {
     const [main, request] = [await claimBuild(storage), await claimBuild(storage, 'one', 'default', 'pr-7')];
     const digest = await keep(main, 'a', ['docker.io/acme/app:1']);
     // As the collector does where the image was removed a moment ago.
-    await storage.db.execute('UPDATE blobs SET removed_at = now() WHERE digest = $1', [digestOf('layer a')]);
+    await storage.db.execute('UPDATE blobs SET removed_at = now() WHERE digest = $1', [digestOf(blob)]);
     await expect(images.tag(of(request), digest, 'acme/app:mine')).rejects.toMatchObject({ code: 'NOT_FOUND' });
     expect((await images.list(of(request), { limit: 9, name: 'acme/app:mine', all: false })).images).toEqual([]);
   });
