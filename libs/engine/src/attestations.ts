@@ -12,6 +12,7 @@ import type { Materialiser } from './materialiser.ts';
 import { type Making, madeOf } from './provenance-of.ts';
 import type { Ref } from './ref.ts';
 import { readSbom, SPDX_TYPE } from './read-sbom.ts';
+import { toldJson } from './told.ts';
 
 /** What is said of a result, before it is said of what. */
 export interface Predicate {
@@ -69,7 +70,7 @@ export class Attesting {
     const predicate = provenancePredicate(made);
     const { filename: fileName, inlineOnly, version } = provenance;
     const told = version === 'v1' ? { predicateType: PROVENANCE_TYPE, predicate } : provenanceV02(predicate);
-    const json = Buffer.from(mask.json(told.predicate));
+    const json = Buffer.from(toldJson(told.predicate, mask));
     yield { type: told.predicateType, json, fileName, inlineOnly };
   }
 }

@@ -9,6 +9,7 @@ import type { LocalRef } from './ref.ts';
 import type { SecretMask } from './secret-mask.ts';
 import type { Sources } from './sources.ts';
 import type { StepResults } from './step-results.ts';
+import { toldText } from './told.ts';
 
 /** What is known of a build when it tells how it went. */
 export interface Making {
@@ -23,7 +24,7 @@ export interface Making {
   readonly finishedAtMs: number;
 }
 
-/** How one platform's result was made; but for names of arguments and the Dockerfile not masked yet. Values of arguments, the Dockerfile and its steps are told where the request says so. */
+/** How one platform's result was made; but for names of arguments and the Dockerfile not fit to be told yet. Values of arguments, the Dockerfile and its steps are told where the request says so. */
 export async function madeOf(lowered: Lowered, making: Making): Promise<Made> {
   const { job, steps, mask, startedAtMs, finishedAtMs } = making;
   const { request, producer, project } = job;
@@ -66,8 +67,8 @@ function reusedOf(vertices: readonly Vertex[], steps: StepResults, own: string):
 async function materialsOf(vertices: readonly Vertex[], making: Making, whole: boolean): Promise<readonly Material[]> {
   const { dockerfile, locals, mask } = making;
   const text = Buffer.from(dockerfile.text);
-  // Masked before it is in base64, where few would see a secret, and no mask would find all.
-  const content = whole ? { content: Buffer.from(mask.text(dockerfile.text)).toString('base64') } : {};
+  // Before it is in base64, where nobody would find all that is not to be told.
+  const content = whole ? { content: Buffer.from(toldText(dockerfile.text, mask)).toString('base64') } : {};
   const found = new Map<string, Material>();
   for (const { op, platform } of vertices) {
     const material = materialOf(op, platform, locals);

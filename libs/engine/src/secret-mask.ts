@@ -37,11 +37,6 @@ export class SecretMask {
     return this.apply(text, true).shown;
   }
 
-  /** A value in JSON: every text in it masked, as it is before JSON escapes it. */
-  json(value: unknown): string {
-    return JSON.stringify(value, (_, part: unknown) => (typeof part === 'string' ? this.text(part) : part));
-  }
-
   /** For one stream of output. */
   stream(): MaskedStream {
     return new MaskedStream(this);
