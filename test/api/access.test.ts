@@ -127,11 +127,12 @@ describe('every route', () => {
       const answered = await send(name, farm.tokens.other);
       const { status, text } = answered;
       const missing = MissingBlobs.safeParse(answered.body).data?.missing.length === 1;
-      const kept = { gone: status === 404, shut: status === 403, nothing: status < 300, missing }[answer];
+      const said = { gone: status === 404, shut: status === 403, unfit: status === 409, nothing: status < 300 };
+      const kept = { ...said, missing }[answer];
       if (!kept || text.includes(MARK)) shown.push([name, status, text]);
     }
     expect(shown).toEqual([]);
-    // All of it is where it was, for whose it is; the image was made without attestations, and of the build no provenance is told.
+    // All of it is where it was, for whose it is; the image has no attestation of that digest, and of the build no provenance is told.
     const lost: unknown[] = [];
     for (const name of Object.keys(asked).filter((each) => /^get (?!.*(?:provenance|attestations))/.test(each))) {
       const { status, text } = await send(name, farm.tokens.mine, (path) => path.replace('/other/', '/mine/'));

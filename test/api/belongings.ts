@@ -20,9 +20,10 @@ export interface Asked {
   readonly type?: string;
   /**
    * what another project gets: `gone` is 404, `nothing` an answer of its own without anything of `mine`, `missing` that it has
-   * not sent what `mine` has; `shut` is 403, for a route that is about more than a project
+   * not sent what `mine` has; `shut` is 403, for a route that is about more than a project, `unfit` 409, for one that is about
+   * a browser's session
    */
-  readonly answer: 'gone' | 'nothing' | 'missing' | 'shut';
+  readonly answer: 'gone' | 'nothing' | 'missing' | 'shut' | 'unfit';
 }
 
 /** One of each thing that a project has, and how each route, as `get /v1/builds/{id}`, is asked for it. */
@@ -130,6 +131,8 @@ export async function belongings(farm: Farm): Promise<Readonly<Record<string, As
     'get /v1/scopes': nothing('/v1/scopes'),
     'post /v1/scopes': nothing('/v1/scopes', { name: 'own', trust: 'branch' }),
     'post /v1/session/codes': nothing('/v1/session/codes'),
+    'get /v1/session/projects': nothing('/v1/session/projects'),
+    'post /v1/session/project': { path: '/v1/session/project', body: { project: 'mine' }, answer: 'unfit' },
     'get /v1/tokens': nothing('/v1/tokens?all=true'),
     'post /v1/tokens': gone('/v1/tokens', { name: 'x', permissions: ['read'], project: 'mine' }),
     'delete /v1/tokens/{id}': gone(`/v1/tokens/${tokenId}`),
