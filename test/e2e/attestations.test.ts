@@ -252,6 +252,13 @@ describe('files with attestations', () => {
     }
   });
 
+  it('make no image that nobody asked for', async () => {
+    const dest = join(await farm.folder(), 'files.tar');
+    const made = await farm.build(context, '-o', `type=tar,dest=${dest}`, '--provenance=true');
+    const again = await farm.build(context, '-o', `type=tar,dest=${dest}`);
+    expect(made['containerimage.digest']).toBe(again['containerimage.digest']);
+  });
+
   it('go without those that are for images alone', async () => {
     const dest = join(await farm.folder(), 'files');
     await farm.build(context, '-o', dest, '--provenance=inline-only=true');

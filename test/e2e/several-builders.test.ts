@@ -190,7 +190,7 @@ describe('a project that runs one build at once', () => {
 describe('two builders', () => {
   it('take a build each before either takes a second', async () => {
     const dirs = await Promise.all(
-      [1, 2, 3, 4].map((number) => folder(`FROM box:1\nRUN echo ${made} ${number} && sleep 3\n`)),
+      [1, 2, 3, 4].map((number) => folder(`FROM box:1\nRUN echo ${made} ${number} && sleep 6\n`)),
     );
     const detached = await Promise.all(dirs.map((dir) => farm.cli(['build', dir, '--detach']).ended));
     const ids = detached.map(({ stdout }) => stdout.trim());

@@ -29,8 +29,9 @@ export const isImageOutput = (output: OutputRequest): output is ImageOutput =>
 
 /** @throws KilnError INVALID_ARGUMENT */
 export function formOf(request: StoredRequest, output?: ImageOutput): ImageForm {
-  // An archive for docker load has no place for them.
-  const attested = attests(request) && output?.type !== 'docker';
+  // An archive for docker load has no place for them, and an image that nobody gets no reader.
+  const isRead = output === undefined ? request.tags.length > 0 : output.type !== 'docker';
+  const attested = attests(request) && isRead;
   const index = request.platforms.length > 1 || asksForIndex(request) || attested;
   return {
     dialect: output?.ociMediaTypes === false ? 'docker' : 'oci',

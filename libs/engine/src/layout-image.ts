@@ -5,6 +5,9 @@ import { collect, KilnError, messageOf } from '#std';
 import type { PinnedImage } from './images.ts';
 import type { SentContent } from './sent-content.ts';
 
+/** How an image is called whose bytes came with the build. */
+export const OF_NO_REGISTRY = 'oci-layout/';
+
 export interface LayoutQuery {
   /** name of the context, for people */
   readonly context: string;

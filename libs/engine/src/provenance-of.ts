@@ -5,6 +5,7 @@ import { digestOf, formatPlatform, imagePurl, parseReference } from '#oci';
 import { hexDigests, instructionOf, type Made, type Material, type ProvenanceStep, type ReusedStep } from '#protocol';
 import type { DockerfileSource } from './dockerfile-source.ts';
 import type { BuildJobInput } from './job.ts';
+import { OF_NO_REGISTRY } from './layout-image.ts';
 import type { LocalRef } from './ref.ts';
 import type { SecretMask } from './secret-mask.ts';
 import type { Sources } from './sources.ts';
@@ -24,7 +25,10 @@ export interface Making {
   readonly finishedAtMs: number;
 }
 
-/** How one platform's result was made; but for names of arguments and the Dockerfile not fit to be told yet. Values of arguments, the Dockerfile and its steps are told where the request says so. */
+/**
+ * How one platform's result was made; but for names of arguments and the Dockerfile not fit to be told yet. Values of arguments,
+ * the Dockerfile and its steps are told where the request says so.
+ */
 export async function madeOf(lowered: Lowered, making: Making): Promise<Made> {
   const { job, steps, mask, startedAtMs, finishedAtMs } = making;
   const { request, producer, project } = job;
@@ -90,7 +94,9 @@ function materialOf(
     case 'image':
       return {
         name: op.reference,
-        uri: imagePurl({ ...parseReference(`${op.reference}@${op.digest}`) }, platform),
+        ...(op.reference.startsWith(OF_NO_REGISTRY)
+          ? {}
+          : { uri: imagePurl(parseReference(`${op.reference}@${op.digest}`), platform) }),
         digest: hexDigests(op.digest),
       };
     case 'git':

@@ -15,11 +15,10 @@ import {
 import { collect, isKilnError, KilnError } from '#std';
 import type { Images } from './images.ts';
 import type { BuildJobInput } from './job.ts';
+import { OF_NO_REGISTRY } from './layout-image.ts';
 
 /** As registries take them. */
 const DOCUMENT_LIMIT_BYTES = 64 * 1024 * 1024;
-/** How an image is called whose base came with its build. */
-const OF_NO_REGISTRY = 'oci-layout/';
 
 /** An image that is to be run. */
 export interface RunSource {

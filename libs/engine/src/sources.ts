@@ -19,7 +19,7 @@ import { FetchedFiles, type FetchedFilesOptions } from './fetched-files.ts';
 import { FetchedTrees } from './fetched-trees.ts';
 import type { Images } from './images.ts';
 import { gitAccess } from './git-access.ts';
-import { layoutImage } from './layout-image.ts';
+import { layoutImage, OF_NO_REGISTRY } from './layout-image.ts';
 import { pinnedTree, pinTree, type SourcePin } from './part-pins.ts';
 import type { LocalRef } from './ref.ts';
 import type { SentContent } from './sent-content.ts';
@@ -65,7 +65,7 @@ export class Sources implements SourceResolver {
       signal ?? job.signal,
     );
     images.adopt({ image: found, reference: undefined });
-    const reference = `oci-layout/${context.toLowerCase()}`;
+    const reference = `${OF_NO_REGISTRY}${context.toLowerCase()}`;
     return { reference, digest: found.digest, config: found.config };
   }
 

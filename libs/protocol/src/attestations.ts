@@ -19,7 +19,7 @@ export const ProvenanceAttestation = z.strictObject({
   filename: z
     .string()
     .max(255)
-    .regex(/^[^/\0]+$/, 'a plain file name')
+    .regex(/^[^/\p{C}]+$/u, 'a plain file name')
     .refine((name) => name !== '.' && name !== '..', { error: 'a plain file name' })
     .default('provenance.json'),
   /** the address of the farm; filled in on arrival */

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { BuildRequest, StoredRequest } from './build-request.ts';
 import { BuildView, StepView } from './build-view.ts';
 import { provenanceOf } from './build-provenance.ts';
+import { LinkedBuild } from './linked-build.ts';
 import { Provenance } from './provenance.ts';
 
 const image = digestOf('image');
@@ -88,6 +89,14 @@ describe('provenance', () => {
     const made = provenanceOf(build(), []);
     expect(made.predicate.buildDefinition.externalParameters).toMatchObject({ buildArgs: ['TOKEN'], secrets: ['npm'] });
     expect(JSON.stringify(made)).not.toContain('hunter2');
+  });
+
+  it('tells of the builds that are its contexts', () => {
+    const base = LinkedBuild.parse({ dockerfile: 'base/Dockerfile', target: 'all', buildArgs: { TOKEN: 'hunter2' } });
+    const { externalParameters } = provenanceOf(build({ builds: { base } }), []).predicate.buildDefinition;
+    expect(externalParameters.builds).toEqual({
+      base: { dockerfile: 'base/Dockerfile', target: 'all', buildArgs: ['TOKEN'], contexts: [] },
+    });
   });
 
   it('calls an image without a name by its digest', () => {

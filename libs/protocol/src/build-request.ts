@@ -55,7 +55,7 @@ const fileOptions = {
   attestationPrefix: z
     .string()
     .max(128)
-    .regex(/^[^/\0]*$/, 'a prefix of a file name')
+    .regex(/^[^/\p{C}]*$/u, 'a prefix of a file name')
     .optional(),
 };
 

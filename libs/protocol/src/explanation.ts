@@ -51,9 +51,14 @@ export function explanationOf(
     savedBytes: sum(steps.map(({ hit }) => hit?.savedBytes ?? 0)),
     causes,
     steps,
-    hints: causes.flatMap((each) => hintsOf({ ...each, costMs: each.spentMs + each.followedMs })),
+    hints: distinct(causes.flatMap((each) => hintsOf({ ...each, costMs: each.spentMs + each.followedMs }))),
   };
 }
+
+/** What several steps would be told is told once. */
+const distinct = (hints: readonly Hint[]): Hint[] => [
+  ...new Map(hints.map((hint) => [JSON.stringify(hint), hint])).values(),
+];
 
 const refOf = ({ vertex, name, line }: StepView): StepRef => ({ vertex, name, line });
 

@@ -15,6 +15,15 @@ const Material = z.object({
 /** What a build was made of, by its digest. */
 export type Material = z.infer<typeof Material>;
 
+const Linked = z.object({
+  dockerfile: z.string(),
+  target: z.string().optional(),
+  buildArgs: z.array(z.string()),
+  contexts: z.array(z.string()),
+  args: z.record(z.string(), z.string()).optional(),
+  labels: z.record(z.string(), z.string()).optional(),
+});
+
 const Reused = z.object({ step: z.string(), build: z.string(), scope: z.string() });
 /** What was not run but taken from the cache: which build ran it, and in which scope. */
 export type ReusedStep = z.infer<typeof Reused>;
@@ -52,6 +61,8 @@ export const Provenance = z.object({
         buildArgs: z.array(z.string()),
         secrets: z.array(z.string()),
         contexts: z.array(z.string()),
+        /** builds whose results are contexts of this one: targets of a bake file */
+        builds: z.record(z.string(), Linked).optional(),
         /** with their values, with the mode `max` alone */
         args: z.record(z.string(), z.string()).optional(),
         labels: z.record(z.string(), z.string()).optional(),
@@ -126,6 +137,7 @@ export function provenancePredicate(made: Made): Provenance['predicate'] {
         buildArgs: Object.keys(buildArgs),
         secrets: request.secretIds,
         contexts: Object.keys(request.contexts),
+        ...linkedOf(request, whole !== undefined),
         ...(whole === undefined ? {} : { args: buildArgs, labels, ssh }),
       },
       internalParameters: {
@@ -146,6 +158,18 @@ export function provenancePredicate(made: Made): Provenance['predicate'] {
       },
     },
   };
+}
+
+function linkedOf({ builds }: StoredRequest, whole: boolean): { builds?: Record<string, z.infer<typeof Linked>> } {
+  const told = Object.entries(builds).map(([name, { dockerfile, target, buildArgs, contexts, labels }]) => [
+    name,
+    {
+      ...{ dockerfile, buildArgs: Object.keys(buildArgs), contexts: Object.keys(contexts) },
+      ...(target === undefined ? {} : { target }),
+      ...(whole ? { args: buildArgs, labels } : {}),
+    },
+  ]);
+  return told.length === 0 ? {} : { builds: Object.fromEntries(told) };
 }
 
 /** The same in the words of https://slsa.dev/spec/v0.2/provenance, for readers that know no other. */
