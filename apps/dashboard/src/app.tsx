@@ -59,7 +59,9 @@ function Pages({ me }: { readonly me: MeView }) {
           <Route path="/images">
             <ImagesPage />
           </Route>
-          <Route path="/images/:digest">{({ digest }) => <ImagePage key={digest} digest={digest} me={me} />}</Route>
+          <Route path="/images/:digest">
+            {({ digest }) => <ImagePage key={digest} digest={digest.replace(/%3a/i, ':')} me={me} />}
+          </Route>
           <Route path="/farm">
             <FarmPage />
           </Route>

@@ -81,7 +81,9 @@ describe('provenance', () => {
       state: 'hit',
       hit: { ...from, buildId: 'b0', scope: 'main' },
     });
-    const { internalParameters } = provenanceOf(build(), [hit, step('[3/3] RUN test')]).predicate.buildDefinition;
+    const scan = { ...hit, name: '[linux/amd64] taking the SBOM', step: false };
+    const steps = [hit, step('[3/3] RUN test'), scan];
+    const { internalParameters } = provenanceOf(build(), steps).predicate.buildDefinition;
     expect(internalParameters.reused).toEqual([{ step: 'RUN make', build: 'b0', scope: 'main' }]);
   });
 

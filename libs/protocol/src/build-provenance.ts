@@ -42,8 +42,8 @@ export function provenanceOf(build: BuildView, steps: readonly StepView[]): Prov
 }
 
 const reusedOf = (steps: readonly StepView[]): readonly ReusedStep[] =>
-  steps.flatMap(({ name, hit }) =>
-    hit === null ? [] : [{ step: instructionOf(name), build: hit.buildId, scope: hit.scope }],
+  steps.flatMap(({ name, step, hit }) =>
+    hit === null || !step ? [] : [{ step: instructionOf(name), build: hit.buildId, scope: hit.scope }],
   );
 
 /** Images that stages began with, or took files of, each once. */

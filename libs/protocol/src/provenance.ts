@@ -161,15 +161,14 @@ export function provenancePredicate(made: Made): Provenance['predicate'] {
 }
 
 function linkedOf({ builds }: StoredRequest, whole: boolean): { builds?: Record<string, z.infer<typeof Linked>> } {
-  const told = Object.entries(builds).map(([name, { dockerfile, target, buildArgs, contexts, labels }]) => [
-    name,
-    {
+  const told: Record<string, z.infer<typeof Linked>> = {};
+  for (const [name, { dockerfile, target, buildArgs, contexts, labels }] of Object.entries(builds))
+    told[name] = {
       ...{ dockerfile, buildArgs: Object.keys(buildArgs), contexts: Object.keys(contexts) },
       ...(target === undefined ? {} : { target }),
       ...(whole ? { args: buildArgs, labels } : {}),
-    },
-  ]);
-  return told.length === 0 ? {} : { builds: Object.fromEntries(told) };
+    };
+  return Object.keys(told).length === 0 ? {} : { builds: told };
 }
 
 /** The same in the words of https://slsa.dev/spec/v0.2/provenance, for readers that know no other. */
