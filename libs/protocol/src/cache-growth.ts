@@ -12,7 +12,7 @@ export type CacheGrowthQuery = z.infer<typeof CacheGrowthQuery>;
 export const CacheRemoval = z.object({
   /** each scope's by itself, as usage counts them */
   results: z.int(),
-  /** of their layers that no result of the project has any more */
+  /** of those of their layers that went with them: no other result of the project has them */
   bytes: z.int(),
   /** what it had taken to make them */
   costMs: z.number(),
