@@ -226,6 +226,23 @@ describe('steps that run again', () => {
     expect((await reruns('elsewhere')).steps).toEqual([]);
   });
 
+  it('are of its build where a part of it ran: what that made before is no other build’s', async () => {
+    const project = 'parts';
+    const before = await run({ project, tree: 'a' });
+    const part = await claimBuild(storage, 'one', project);
+    const key = digestOf('content of [build  2/3] RUN make') as CacheKey;
+    const note = (parentId: string): Promise<void> =>
+      new RerunStore(storage.db, { ...part, part: { text: '', platform: 'linux/amd64', parentId } }).note({
+        ...{ name: '[build  2/3] RUN make', key, tree: digestOf('b') },
+      });
+    await note(before);
+    expect((await reruns(project)).total).toMatchObject({ same: 0, different: 0 });
+    await note('another');
+    expect((await reruns(project)).steps).toMatchObject([
+      { different: 1, last: { buildId: 'another', earlierBuildId: before } },
+    ]);
+  });
+
   it('are compared with what went out of the cache, but not with what was disowned', async () => {
     const project = 'rebuilt';
     const lose = async (layer: string): Promise<void> => {

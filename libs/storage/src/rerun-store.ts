@@ -5,12 +5,14 @@ import type { Claim } from './claim.ts';
 import { bigintColumn, type Database } from './database.ts';
 import { type Counted, countedRows, daysAgo, today } from './statistics-groups.ts';
 
+type Running = Pick<Claim, 'buildId' | 'fence' | 'part' | 'projectId' | 'scopes'>;
+
 /** Compares what steps of a build gave with what they gave before. */
 export class RerunStore {
   readonly #db: Database;
-  readonly #claim: Pick<Claim, 'buildId' | 'fence' | 'projectId' | 'scopes'>;
+  readonly #claim: Running;
 
-  constructor(db: Database, claim: Pick<Claim, 'buildId' | 'fence' | 'projectId' | 'scopes'>) {
+  constructor(db: Database, claim: Running) {
     this.#db = db;
     this.#claim = claim;
   }
@@ -20,7 +22,9 @@ export class RerunStore {
    * is there, else the one that went last (what was disowned is no measure). To be called before the run's own record is saved.
    */
   async note({ name, key, tree }: StepRun): Promise<void> {
-    const { buildId, fence, projectId, scopes } = this.#claim;
+    const { buildId, fence, part, projectId, scopes } = this.#claim;
+    // What a part makes is its build's.
+    const owner = part?.parentId ?? buildId;
     const [{ id: scopeId }] = scopes;
     await this.#db.execute(
       `WITH earlier AS (
@@ -31,9 +35,9 @@ export class RerunStore {
            UNION ALL
            SELECT tree, producer_build, 1, extract(epoch FROM gone_at) FROM record_tombstones
            WHERE project_id = $1 AND scope_id = ANY ($2::text[]) AND key = $3 AND tree IS NOT NULL AND reason <> 'disowned') e
-         WHERE build <> $5 ORDER BY rank, at DESC LIMIT 1),
+         WHERE build <> $9 ORDER BY rank, at DESC LIMIT 1),
        compared AS (
-         SELECT e.tree = $6 AS same, coalesce(b.parent_id, b.id) AS build,
+         SELECT e.tree = $6 AS same, $9::text AS build,
            coalesce((SELECT parent_id FROM builds WHERE id = e.build), e.build) AS earlier
          FROM earlier e JOIN builds b ON b.id = $5 AND b.fence = $7 AND b.state = 'running')
        INSERT INTO rerun_statistics AS t (project_id, scope_id, day, step, same, different, last_at, last_build, earlier_build)
@@ -43,7 +47,7 @@ export class RerunStore {
          different = t.different + excluded.different, last_at = coalesce(excluded.last_at, t.last_at),
          last_build = coalesce(excluded.last_build, t.last_build),
          earlier_build = coalesce(excluded.earlier_build, t.earlier_build)`,
-      [projectId, scopes.map(({ id }) => id), key, scopeId, buildId, tree, fence, statisticsNameOf(name)],
+      [projectId, scopes.map(({ id }) => id), key, scopeId, buildId, tree, fence, statisticsNameOf(name), owner],
     );
   }
 }
