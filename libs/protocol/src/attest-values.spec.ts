@@ -36,7 +36,7 @@ describe('attestations', () => {
   it.each<[AttestValues, string]>([
     [{ attest: ['mode=max'] }, '--attest: needs a type'],
     [{ attest: ['type=provenence'] }, 'did you mean provenance?'],
-    [{ provenance: 'max' }, '--provenance: "max" is not key=value'],
+    [{ provenance: 'max' }, '--provenance: not key=value: "max"'],
     [{ provenance: 'mode=full' }, '--provenance: has no mode=full'],
     [{ provenance: 'mdoe=max' }, 'did you mean mode?'],
     [{ provenance: 'version=v2' }, 'has no version=v2'],

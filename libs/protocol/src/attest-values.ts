@@ -1,4 +1,4 @@
-import { csvFields, KilnError, nearest } from '#std';
+import { Attributes, csvFields, nearest, readBoolean } from '#std';
 import type { z } from 'zod';
 import { type Attestations, DEFAULT_GENERATOR } from './attestations.ts';
 import { ImageName } from './named-context.ts';
@@ -36,9 +36,9 @@ export function readAttestValues(values: AttestValues, label: (name: string) => 
 }
 
 function readOne(label: string, value: string): AttestationsInput {
-  const given = new Values(label, value);
+  const given = new Attributes(label, csvFields(value));
   const type = given.take('type') ?? '';
-  const disabled = given.takeBoolean('disabled');
+  const disabled = given.takeBoolean('disabled') ?? false;
   switch (type) {
     case 'provenance':
       return { provenance: provenanceOf(given, disabled) };
@@ -56,12 +56,12 @@ function readOne(label: string, value: string): AttestationsInput {
   }
 }
 
-function provenanceOf(given: Values, disabled: boolean): AttestationsInput['provenance'] {
+function provenanceOf(given: Attributes, disabled: boolean): AttestationsInput['provenance'] {
   const mode = given.take('mode') ?? 'max';
   const version = given.take('version') ?? 'v1';
   const builderId = given.take('builder-id') ?? '';
-  const reproducible = given.takeBoolean('reproducible');
-  const inlineOnly = given.takeBoolean('inline-only');
+  const reproducible = given.takeBoolean('reproducible') ?? false;
+  const inlineOnly = given.takeBoolean('inline-only') ?? false;
   const filename = given.take('filename') ?? '';
   given.finish();
   if (disabled || mode === 'disabled') return undefined;
@@ -77,69 +77,13 @@ function provenanceOf(given: Values, disabled: boolean): AttestationsInput['prov
 }
 
 /** Whatever is not for the farm is for the generator. */
-function sbomOf(given: Values, disabled: boolean): AttestationsInput['sbom'] {
+function sbomOf(given: Attributes, disabled: boolean): AttestationsInput['sbom'] {
   const generator = given.take('generator') ?? '';
   if (disabled) return undefined;
-  const others = given.rest().map(([name, value]) => [name.toUpperCase(), value] as const);
+  const others = given.takeAll(/^.+$/).map(([[name], value]) => [name.toUpperCase(), value] as const);
   const unfit = others.find(([name]) => !/^\w+$/.test(name));
   if (unfit !== undefined) throw given.wrong(`${unfit[0]} is not a name that a generator can be given`);
   const why = generator === '' ? undefined : ImageName.safeParse(generator).error?.issues[0]?.message;
   if (why !== undefined) throw given.wrong(`generator: ${why}`, `such as generator=${DEFAULT_GENERATOR}`);
   return { ...(generator === '' ? {} : { generator }), parameters: Object.fromEntries(others) };
-}
-
-/** The `key=value` pairs of one value, each taken once. */
-class Values {
-  readonly #label: string;
-  readonly #left = new Map<string, string>();
-  readonly #known: string[] = [];
-
-  constructor(label: string, text: string) {
-    this.#label = label;
-    for (const field of csvFields(text)) {
-      const equals = field.indexOf('=');
-      if (equals < 1) throw this.wrong(`${JSON.stringify(field)} is not key=value`);
-      this.#left.set(field.slice(0, equals).trim().toLowerCase(), field.slice(equals + 1));
-    }
-  }
-
-  take(key: string): string | undefined {
-    this.#known.push(key);
-    const value = this.#left.get(key);
-    this.#left.delete(key);
-    return value;
-  }
-
-  takeBoolean(key: string): boolean {
-    const value = this.take(key) ?? 'false';
-    const read = readBoolean(value);
-    if (read === undefined) throw this.wrong(`${key}=${value} is neither true nor false`);
-    return read;
-  }
-
-  rest(): readonly (readonly [string, string])[] {
-    return [...this.#left];
-  }
-
-  /** @throws KilnError INVALID_ARGUMENT naming the first that nobody took */
-  finish(): void {
-    const [unknown] = this.#left.keys();
-    if (unknown === undefined) return;
-    const meant = nearest(unknown, this.#known);
-    throw this.wrong(
-      `has no attribute ${unknown}${meant === undefined ? '' : `; did you mean ${meant}?`}`,
-      `there are: ${this.#known.toSorted().join(', ')}`,
-    );
-  }
-
-  wrong(message: string, hint?: string): KilnError {
-    return new KilnError('INVALID_ARGUMENT', `${this.#label}: ${message}`, { field: this.#label, hint });
-  }
-}
-
-/** As Go reads it. */
-function readBoolean(text: string): boolean | undefined {
-  const word = text.toLowerCase();
-  if (['1', 't', 'true'].includes(word)) return true;
-  return ['0', 'f', 'false'].includes(word) ? false : undefined;
 }

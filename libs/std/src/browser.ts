@@ -1,6 +1,7 @@
 // The door for the dashboard: what needs nothing of Node.
 export type { Bytes } from './bytes.ts';
 export type { Clock } from './clock.ts';
+export * from './attributes.ts';
 export * from './backoff.ts';
 export * from './bell.ts';
 export * from './brand.ts';

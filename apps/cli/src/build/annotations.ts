@@ -1,6 +1,5 @@
-import { nearest } from '#std';
+import { type Attributes, nearest } from '#std';
 import { usageError } from '../usage.ts';
-import type { Attributes } from './attributes.ts';
 
 const targets = ['manifest', 'manifest-descriptor', 'index', 'index-descriptor'];
 

@@ -1,7 +1,7 @@
 import type { CacheTarget } from '#protocol';
-import { nearest } from '#std';
+import { Attributes, nearest } from '#std';
 import { usageError } from '../usage.ts';
-import { Attributes, csvFields } from './attributes.ts';
+import { csvFields } from './csv-fields.ts';
 import { type Destination, readCompression, readLevel } from './outputs.ts';
 
 /** What one `--cache-from` says. */

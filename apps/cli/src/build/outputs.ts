@@ -1,8 +1,8 @@
 import type { OutputRequest } from '#protocol';
-import { nearest } from '#std';
+import { Attributes, nearest } from '#std';
 import { usageError } from '../usage.ts';
 import { takeAnnotations } from './annotations.ts';
-import { Attributes, csvFields } from './attributes.ts';
+import { csvFields } from './csv-fields.ts';
 
 /** Where a file that the farm made goes. */
 export type Destination =
